@@ -1,0 +1,1 @@
+"""The sensor: runs tcpdump, rotates, hands over complete files; makes demo traffic. Decodes nothing."""

@@ -1,0 +1,1 @@
+"""The exporter: reads the store, never packets; shows it as metrics."""

@@ -1,0 +1,136 @@
+"""What decoding gives: columns (struct of arrays), one list a field, all of one length within a record type.
+
+Addresses are `bytes` (4 or 16, canonical: an IPv4-mapped IPv6 address is the IPv4 address), one object an address (interned).
+Times are Unix nanoseconds. Frames are numbered from 1.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class FlowColumns:
+    """Flow rows that have ended (or that the end of the capture cut), told from their initiator."""
+
+    source_ip: Sequence[bytes] = ()
+    destination_ip: Sequence[bytes] = ()
+    source_port: Sequence[int] = ()  # ICMP: as Community ID maps type and code
+    destination_port: Sequence[int] = ()
+    protocol: Sequence[int] = ()
+    frame: Sequence[int] = ()  # of the row's first packet: unique within the capture
+    first_ts_ns: Sequence[int] = ()
+    last_ts_ns: Sequence[int] = ()
+    chain_ts_ns: Sequence[int] = ()  # first packet of the chain of rows that this flow is, over captures
+    packets: Sequence[int] = ()
+    bytes: Sequence[int] = ()  # IP total length
+    packets_rev: Sequence[int] = ()
+    bytes_rev: Sequence[int] = ()
+    tcp_flags: Sequence[int] = ()
+    end_reason: Sequence[int] = ()  # schema.records.FlowEndReason
+    initiator: Sequence[int] = ()  # schema.records.Initiator
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+
+@dataclass(slots=True)
+class MinuteColumns:
+    """The packets of flow rows, by minute: `flow` is the row's index in the same batch's FlowColumns."""
+
+    flow: Sequence[int] = ()
+    minute: Sequence[int] = ()  # minutes since 1970 (UTC)
+    packets: Sequence[int] = ()
+    bytes: Sequence[int] = ()
+    packets_rev: Sequence[int] = ()
+    bytes_rev: Sequence[int] = ()
+
+    def __len__(self) -> int:
+        return len(self.flow)
+
+
+@dataclass(slots=True)
+class DnsColumns:
+    """Resource records of DNS responses, one row a record; rr_index -1: a response without records."""
+
+    frame: Sequence[int] = ()
+    ts_ns: Sequence[int] = ()
+    client_ip: Sequence[bytes] = ()
+    client_port: Sequence[int] = ()
+    resolver_ip: Sequence[bytes] = ()
+    transport: Sequence[str] = ()  # udp | tcp
+    kind: Sequence[str] = ()  # dns | mdns | llmnr
+    txid: Sequence[int] = ()
+    rcode: Sequence[int | None] = ()  # None: nobody answered
+    qname: Sequence[str] = ()  # lower case, no trailing dot, root ".", escaped as in master files (RFC 4343 2.1)
+    qtype: Sequence[int] = ()
+    section: Sequence[str | None] = ()  # answer | authority | additional
+    rr_index: Sequence[int] = ()
+    rr_name: Sequence[str | None] = ()
+    rr_type: Sequence[str | None] = ()  # "A", "AAAA", "CNAME", ..., "TYPE65535"
+    rr_ttl: Sequence[int | None] = ()
+    address: Sequence[bytes | None] = ()  # A, AAAA
+    rdata: Sequence[str | None] = ()  # CNAME: the target; other types as they are built
+    # the name that the client asked for, where this record gives it an address (A or AAAA reached from qname through the
+    # message's CNAME chain); None where the record names nothing
+    names: Sequence[str | None] = ()
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+
+@dataclass(slots=True)
+class PacketColumns:
+    """One row a frame, as its innermost IP header says; None where there is none."""
+
+    frame: Sequence[int] = ()
+    ts_ns: Sequence[int] = ()
+    length: Sequence[int] = ()  # on the wire
+    captured_length: Sequence[int] = ()
+    source_ip: Sequence[bytes | None] = ()
+    destination_ip: Sequence[bytes | None] = ()
+    source_port: Sequence[int | None] = ()
+    destination_port: Sequence[int | None] = ()
+    protocol: Sequence[int | None] = ()
+    ip_length: Sequence[int | None] = ()
+    tcp_flags: Sequence[int | None] = ()
+    vlan: Sequence[tuple[int, ...]] = ()  # outermost first
+    fragment: Sequence[bool | None] = ()
+    reason: Sequence[str | None] = ()  # why the packet is in no flow row; None: it is in one
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+
+@dataclass(slots=True)
+class DecodedBatch:
+    """What became complete since the last batch."""
+
+    flows: FlowColumns = field(default_factory=FlowColumns)
+    minutes: MinuteColumns = field(default_factory=MinuteColumns)
+    dns: DnsColumns = field(default_factory=DnsColumns)
+    packets: PacketColumns = field(default_factory=PacketColumns)  # only where asked for
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecodeReport:
+    """The balance of one capture: frames = flow_packets + sum(non_flow)."""
+
+    frames: int
+    flow_packets: int
+    non_flow: Mapping[str, int]  # packets in no flow row, by reason
+    damage: Mapping[str, int]  # what is wrong with the file: `cut_tail`, `corrupt_record`, ... with its count
+    link_types: tuple[int, ...]
+    first_ts_ns: int  # 0 without packets
+    last_ts_ns: int
+    consumed_bytes: int  # offset behind the last whole record
+    counters: Mapping[str, int]  # further counts: `time_jumps`, `evicted_flows`, ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecodeOptions:
+    """Settings that change rows: part of an attempt's inputs."""
+
+    idle_timeout_s: int = 60  # a flow without packets for so long (packet time) has ended
+    active_timeout_s: int = 1800  # a row is cut after so long, so that long flows are seen while they last
+    max_carried_flows: int = 65_536  # open flows handed to the next capture: the last seen first
+    packets: bool = False  # give PacketColumns too

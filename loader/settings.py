@@ -1,0 +1,25 @@
+"""Settings of the loader; the grammar that reads them is `schema.settings`."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoaderSettings:
+    """Every field with its default; durations in seconds. Those marked (rows) change rows and are recorded inputs."""
+
+    idle_timeout_s: int = 60  # (rows) a flow silent for so long, by packet time, has ended
+    active_timeout_s: int = 1800  # (rows) a flow row is cut after so long
+    max_carried_flows: int = 65_536  # (rows) open flows handed from one capture to the next
+    max_name_entries: int = 262_144  # names held in memory; the store holds the rest
+    packets: bool = False  # (rows) write the `packets` table: one row a packet
+    bucket: str = "hour"  # (rows) day | hour | 10min | min: length of a partition of `flows`
+    staging_rows: int = 262_144  # rows of one capture held in memory; more go to a temporary file
+    lease_s: int = 30  # a loader that dies keeps its sensors for so long at most
+    settle_s: float = 2.0  # a foreign file is ready when closed, or unchanged for so long
+    gap_wait_s: float = 10.0  # how long a missing file number may hold up its sensor's next file
+    rescan_s: float = 5.0  # directory scan beside the file events
+    grace_s: int = 60  # an input stays so long after its commit, before it is archived or deleted
+    after: str = "archive"  # archive | delete | keep: what becomes of a loaded input
+    retention_s: int = 60  # how often expired rows are deleted, where the store does not do so itself
+    retention_rows: int = 20_000  # at most so many in one step
+    listen: str = "127.0.0.1:10111"  # the loader's own /metrics

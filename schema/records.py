@@ -1,0 +1,215 @@
+"""Values that cross a room's border: frozen, slotted, spelt as the tables spell them. No I/O, no clock."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+from typing import NamedTuple
+
+# A sensor name that nobody can give to a sensor: the ledger of files that `load` takes each for itself.
+STANDALONE_SENSOR = "standalone"
+DEFAULT_NETWORK = "default"
+# The endpoint that stands for all that have no total or series of their own. A DNS name that reads like it is escaped.
+OTHER_ENDPOINT = "_other"
+# At most so many endpoints in one commit; the rest is totalled as `_other` and counted.
+MAX_COMMIT_ENDPOINTS = 50_000
+
+
+class FileState(StrEnum):
+    """What became of a file; every file has exactly one, with a reason."""
+
+    LOADED = "loaded"
+    EMPTY = "empty"
+    ALREADY_LOADED = "already_loaded"
+    QUARANTINED = "quarantined"
+    WAITING = "waiting"
+
+
+class FlowEndReason(IntEnum):
+    """Why a flow row ended (IPFIX flowEndReason, element 136)."""
+
+    IDLE_TIMEOUT = 1
+    ACTIVE_TIMEOUT = 2
+    END_DETECTED = 3
+    FORCED_END = 4  # the capture ended while the flow was open
+    LACK_OF_RESOURCES = 5
+
+    @property
+    def text(self) -> str:
+        """As the column `end_reason` spells it."""
+        return self.name.lower()
+
+
+class Initiator(IntEnum):
+    """How source and destination were told apart (column `initiator`)."""
+
+    SYN = 1  # a SYN without ACK came from the source, or a SYN+ACK from the destination
+    CARRIED = 2  # the flow was open when the capture began
+    PORT = 3  # the lower, well-known port is the destination's
+    FIRST = 4  # nobody knows: the first packet's sender is the source
+
+    @property
+    def text(self) -> str:
+        """As the column `initiator` spells it."""
+        return self.name.lower()
+
+
+class EndpointTotals(NamedTuple):
+    """What is counted for one endpoint: as a delta of one commit, or as a running total."""
+
+    flows: int = 0  # writes: distinct flow rows
+    packets: int = 0  # source to destination
+    bytes: int = 0  # IP total length
+    packets_rev: int = 0
+    bytes_rev: int = 0
+
+    def plus(self, other: "EndpointTotals") -> "EndpointTotals":
+        """Sum, counter by counter."""
+        return EndpointTotals(*map(int.__add__, self, other))
+
+    def minus(self, other: "EndpointTotals") -> "EndpointTotals":
+        """Difference, counter by counter."""
+        return EndpointTotals(*map(int.__sub__, self, other))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerPosition:
+    """A point in one sensor's chain of commits. seq 0 with an empty nonce: before the first commit."""
+
+    segment: int = 0
+    seq: int = 0
+    nonce: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerTotals:
+    """One sensor's running totals at one position.
+
+    `totals` are flat: `captures`, `frames`, `kernel_drops`, `out_of_order`, `rows/TABLE`, `non_flow/REASON`,
+    `damage/REASON`, `folded_endpoints`, and further `NAME/KEY` as rooms need them.
+    """
+
+    sensor: str
+    network: str
+    position: LedgerPosition
+    endpoints: Mapping[str, EndpointTotals]
+    totals: Mapping[str, int]
+    last_loaded_at_ms: int  # 0: never
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommitDeltas:
+    """What one capture adds to its sensor's totals."""
+
+    endpoints: Mapping[str, EndpointTotals]
+    totals: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommitRecord:
+    """One commit as the ledger keeps it."""
+
+    sensor: str
+    position: LedgerPosition
+    previous: bytes  # nonce of the commit before it: a lost commit shows as a broken chain
+    capture_id: bytes
+    frames: int  # packets in the file
+    flows: int
+    flow_packets: int  # both directions
+    flow_bytes: int
+    rows: Mapping[str, int]  # own rows, by table
+    non_flow: Mapping[str, int]  # packets in no flow row, by reason
+    loaded_at_ms: int
+    deltas: CommitDeltas | None = None  # only where it was asked for
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartitionCounts:
+    """The partitions of one table that an attempt touches, and the rows in each."""
+
+    table: str
+    partitions: tuple[tuple[object, ...], ...]  # partition key values, as they cross the port
+    rows: tuple[int, ...]
+
+    @property
+    def total(self) -> int:
+        """All rows."""
+        return sum(self.rows)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """Everything an attempt is going to write, stated before its first row."""
+
+    own: tuple[PartitionCounts, ...] = ()  # counted by verify, deleted when the attempt is given up
+    shared: tuple[PartitionCounts, ...] = ()  # dictionary upserts: never counted, never deleted
+
+    def own_rows(self) -> dict[str, int]:
+        """Own rows by table."""
+        return {part.table: part.total for part in self.own}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaptureFacts:
+    """What is known of a capture and its file when it is claimed."""
+
+    capture_id: bytes
+    file_name: str  # base name, as found
+    file_id: str  # "device:inode", or "" where the file has none
+    size_bytes: int  # of the file, as stored
+    content_bytes: int = 0  # of the decompressed stream that was hashed
+    consumed_bytes: int = 0  # decompressed offset behind the last whole record: where a tail that grows later begins
+    link_types: tuple[int, ...] = ()
+    frames: int = 0
+    kernel_drops: int | None = None  # None: nobody counted
+    first_ts_ns: int = 0
+    last_ts_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaptureRecord:
+    """A row of `captures`: the claim, and what became of it."""
+
+    facts: CaptureFacts
+    sensor: str
+    state: str  # claimed | loaded | quarantined
+    reason: str  # of a quarantine; damage of a loaded one; else ""
+    inputs: Mapping[str, str]
+    position: LedgerPosition | None  # where it was committed
+    loaded_at_ms: int  # 0: not loaded
+
+    @property
+    def rows_expire_from_ms(self) -> int:
+        """The load time that every row's lifetime is counted from (Unix ms): the claim's `rows_from_ms` input."""
+        return int(self.inputs.get("rows_from_ms", "0"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NameTold:
+    """One row of `names_by_client`: a client of this sensor was told that `hostname` is at `address`."""
+
+    client_ip: bytes
+    address: bytes
+    valid_from_ms: int
+    hostname: str
+    capture_id: bytes
+    valid_to_ms: int
+    frame: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admission:
+    """Whether an endpoint has a series of its own, and what to show: `shown + total - base`."""
+
+    admitted: bool
+    base: EndpointTotals  # its total when the series began, or went on
+    shown: EndpointTotals = EndpointTotals()  # what the series last showed before: 0 at first
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdmissionBook:
+    """All admissions of a network, and the ledger positions (sensor -> seq) up to which anything was ever shown."""
+
+    network: str
+    version: int = 0  # raised by every change; 0: nothing was ever shown
+    positions: Mapping[str, int] = field(default_factory=dict)
+    admissions: Mapping[str, Admission] = field(default_factory=dict)

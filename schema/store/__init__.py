@@ -1,0 +1,1 @@
+"""The store port and its adapters. Only `pcapline` chooses an adapter; rooms see `port`."""

@@ -1,0 +1,220 @@
+"""The store port: what the loader writes through and everyone reads through.
+
+Its unit is the *attempt*: claim, column batches of rows, one commit. What Cassandra needs a protocol for, SQLite does in one
+transaction; neither shows here. Every method may raise `StoreUnavailableError`; writers may raise `LeaseLostError`.
+Adapters take their clock (seconds since the epoch) when they are built; nothing here reads one.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+from schema.records import (
+    Admission,
+    AdmissionBook,
+    CaptureFacts,
+    CaptureRecord,
+    CommitDeltas,
+    CommitRecord,
+    LedgerPosition,
+    LedgerTotals,
+    Manifest,
+    NameTold,
+)
+from schema.tables import RowBatch, Table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerHead:
+    """Where a sensor's ledger stands, as its lease holder last knew it."""
+
+    position: LedgerPosition
+    state_version: int = 0  # seq of the commit that the carried state came with; 0: nothing is carried
+    state_nonce: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """What is fixed before the first row of an attempt: identity, inputs, manifest."""
+
+    facts: CaptureFacts
+    inputs: Mapping[str, str]  # all that the rows depend on besides the capture's bytes
+    manifest: Manifest
+    started_at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    """What becomes visible together, or not at all."""
+
+    deltas: CommitDeltas
+    flows: int
+    flow_packets: int  # both directions
+    flow_bytes: int
+    non_flow: Mapping[str, int]
+    reason: str  # damage of a loaded capture, in words; "" for none
+    carried: bytes | None  # open flows for the next capture; None: the carried state stays where it is
+    loaded_at_ms: int
+
+
+class ClaimRefusal(Enum):
+    """Why an attempt may not begin."""
+
+    ALREADY_LOADED = "already_loaded"  # this content is committed, here or under another sensor
+    OWNED_ELSEWHERE = "owned_elsewhere"  # another sensor's loader has claimed it and is not done
+
+
+class Attempt(Protocol):
+    """One claimed capture on its way in. Leaving the context without a commit leaves no row that counts."""
+
+    def write(self, batches: Iterable[RowBatch]) -> None:
+        """Write rows; returns when every one is acknowledged. The same rows again are the same rows."""
+
+    def commit(self, commit: Commit) -> LedgerHead:
+        """Make the capture count, once. Raises `LeaseLostError` where another loader took the sensor over."""
+
+
+class SensorLease(Protocol):
+    """The right to load one sensor's captures, and its ledger as of `head`."""
+
+    @property
+    def sensor(self) -> str: ...
+
+    @property
+    def head(self) -> LedgerHead: ...
+
+    def carried(self) -> bytes | None:
+        """The open flows that `head` names; None when nothing is carried."""
+
+    def names_told(self, clients: Collection[bytes]) -> list[NameTold]:
+        """What these clients were told, as of `head` (rows of later or uncommitted attempts are left out)."""
+
+    def begin(self, claim: Claim) -> "AbstractContextManager[Attempt] | ClaimRefusal":
+        """Claim a capture. An unfinished attempt of this sensor at the same content is taken over: with equal inputs its
+        rows are written again, with other inputs its own rows are deleted first."""
+
+    def quarantine(self, facts: CaptureFacts, reason: str, detail: str, at_ms: int) -> None:
+        """Record that a content cannot be loaded; own rows of an unfinished attempt at it are deleted."""
+
+    def renew(self, until_ms: int) -> None:
+        """Keep the lease; raises `LeaseLostError` when it is gone."""
+
+    def release(self) -> None:
+        """Let another loader have the sensor at once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SensorRecord:
+    """One row of `sensors`, with the lease as the ledger has it."""
+
+    sensor: str
+    network: str
+    segment: int
+    first_seen_ms: int
+    owner: str  # "" when nobody holds it
+    lease_until_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowQuery:
+    """Which flow rows to find; one of the two addresses is given, or both. Times are packet times, Unix ms."""
+
+    destination: bytes | None = None
+    source: bytes | None = None
+    since_ms: int | None = None
+    until_ms: int | None = None
+    limit: int = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueryResult:
+    """Rows, newest first where the table has a time, and the statements that found them as a person would type them."""
+
+    table: Table
+    rows: list[tuple[object, ...]]
+    statements: list[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recount:
+    """One capture counted back from its tables, by its manifest; tables whose rows have expired are left out."""
+
+    capture_id: bytes
+    expected: Mapping[str, int]  # own rows by table, as the manifest says
+    found: Mapping[str, int]
+    flow_packets: int | None  # both directions, summed over the found flow rows; None once they have expired
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreHealth:
+    """What `doctor` and `/-/ready` say of a store."""
+
+    kind: str  # sqlite | cassandra
+    version: str
+    schema_version: int  # applied; 0: none
+    wanted_schema_version: int
+    durable: bool  # an acknowledged commit survives a crash of the store: only then may input be deleted
+    detail: str  # one line for people
+
+
+class StoreReader(Protocol):
+    """Everything that reads: the exporter, query, status, verify."""
+
+    def health(self) -> StoreHealth: ...
+
+    def sensors(self) -> list[SensorRecord]: ...
+
+    def ledger(self, sensor: str) -> LedgerTotals:
+        """Running totals at the newest commit, read consistently with their position."""
+
+    def opening(self, sensor: str, segment: int) -> LedgerTotals:
+        """The totals that a segment began with (segment 0: nothing)."""
+
+    def commits(self, sensor: str, after_seq: int, *, deltas: bool = False) -> Iterator[CommitRecord]:
+        """Commits with a larger seq, oldest first, within the sensor's current segment."""
+
+    def capture(self, capture_id: bytes) -> CaptureRecord | None: ...
+
+    def capture_of_file(self, file_id: str) -> CaptureRecord | None:
+        """The newest committed capture that came from this inode, for a file that has grown since."""
+
+    def captures(self, sensor: str | None = None, state: str | None = None) -> Iterator[CaptureRecord]: ...
+
+    def recount(self, capture_id: bytes) -> Recount: ...
+
+    def flows(self, query: FlowQuery) -> QueryResult: ...
+
+    def names_of(self, address: bytes) -> QueryResult:
+        """Rows of `names_by_ip`."""
+
+    def addresses_of(self, hostname: str) -> QueryResult:
+        """Rows of `ips_by_name`."""
+
+    def scan(self, table: Table) -> Iterator[tuple[object, ...]]:
+        """Every row of a table in no particular order, as values that cross the port (export, tests)."""
+
+    def admissions(self, network: str) -> AdmissionBook: ...
+
+    def admit(
+        self, network: str, expected_version: int, positions: Mapping[str, int], changed: Mapping[str, Admission]
+    ) -> bool:
+        """Raise the book by one version if it still stands at `expected_version`; False: somebody else was faster."""
+
+    def close(self) -> None: ...
+
+
+class Store(StoreReader, Protocol):
+    """A reader that also loads."""
+
+    def apply_schema(self) -> list[str]:
+        """Apply the migrations that are missing; returns their names."""
+
+    def take_sensor(self, sensor: str, network: str, owner: str, until_ms: int) -> SensorLease:
+        """Take the sensor's lease: raises its epoch. `owner` is HOST:PID:RANDOM; a lease whose process is known to be dead
+        (same host, no such pid) or whose time is over is taken over, otherwise `LeaseHeldError`. Takes no lease for longer
+        than until `until_ms`. The first taker fixes the sensor's network."""
+
+    def expire(self, now_ms: int, limit: int) -> int:
+        """Delete up to `limit` rows whose lifetime is over, where the store does not do so itself; returns how many."""
