@@ -1,0 +1,198 @@
+"""One capture from its file to its commit: decode, name, stage, claim, write, commit. The heart of the loader.
+
+When and in what order files come, and what becomes of them afterwards, is the spool's; how rows are kept is the store's.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from loader.carried import CarriedState
+from loader.decode.columns import DecodeOptions
+from loader.inputs import ledger_inputs, prefix_of, rows_from_ms, settings_inputs
+from loader.names import CaptureNames, LearnedNames, NameCache
+from loader.outcome import FileOutcome
+from loader.prepared import PreparedCapture, damage_text, facts_of, file_id_of, kernel_drops_beside, named_totals
+from loader.reading import CaptureReading, LoadedPart, file_identity, first_packet_time, first_part_matches
+from loader.rows import RowBuilder, RowContext
+from loader.settings import LoaderSettings
+from loader.staging import StagedRows
+from schema.errors import CaptureError, LeaseLostError
+from schema.records import CaptureFacts, CommitDeltas, FileState, Manifest
+from schema.store.port import Attempt, ClaimRefusal, SensorLease, StoreReader
+
+Clock = Callable[[], float]
+
+
+class SensorLoader:
+    """Loads captures of one sensor, one after the other, under its lease.
+
+    `load` answers for every file: a bad one is quarantined, never raised. Raises `StoreError` where the store is away or the
+    lease is lost (nothing of the capture counts then), `FileNotFoundError` where the file is gone.
+    """
+
+    def __init__(
+        self, store: StoreReader, lease: SensorLease, settings: LoaderSettings, clock: Clock, *, carries: bool = True
+    ) -> None:
+        """`carries`: whether names and open flows go from capture to capture (False: every file stands alone)."""
+        self._store, self._lease, self._settings, self._clock, self._carries = store, lease, settings, clock, carries
+        self._names = NameCache(settings.max_name_entries)
+        self._renew_at = 0.0
+
+    @property
+    def lease(self) -> SensorLease:
+        """The lease that captures are loaded under."""
+        return self._lease
+
+    def load(self, path: Path, sequence: int | None = None) -> FileOutcome:
+        """Load one file; `sequence`: its number in the sensor's own order, where its name has one."""
+        self._keep_lease()
+        try:
+            return self._load(path, sequence)
+        except CaptureError as error:
+            return self._quarantine(path, error)
+        except PermissionError as error:
+            return self._refused(path, f"{error.strerror}; give the loader read access and load it again")
+        except IsADirectoryError:
+            return self._refused(path, "is a directory; name the captures in it")
+        except LeaseLostError:
+            self._names.clear()
+            raise
+
+    def _load(self, path: Path, sequence: int | None) -> FileOutcome:
+        part = self._part_loaded_before(path)
+        state = CarriedState.decode(self._lease.carried() if self._carries else None)
+        first_ts_ns = first_packet_time(path)
+        in_order = self._carries and (first_ts_ns is None or state.is_before(first_ts_ns, sequence))
+        carried = state.open_flows if in_order else b""
+        reading = CaptureReading(path, self._options(), carried or None, identify=True, after=part)
+        with StagedRows(self._settings.staging_rows) as staged:
+            builder = self._decode(reading, staged)
+            after = CarriedState.after(reading.report.first_ts_ns, sequence, reading.carried) if in_order else None
+            prepared = self._prepare(path, reading, builder, staged.manifest(), after)
+            if reading.report.frames == 0:
+                return self._without_packets(path, part, prepared)
+            return self._commit(path, prepared, staged)
+
+    def _options(self) -> DecodeOptions:
+        settings = self._settings
+        return DecodeOptions(
+            idle_timeout_s=settings.idle_timeout_s,
+            active_timeout_s=settings.active_timeout_s,
+            max_carried_flows=settings.max_carried_flows,
+            packets=settings.packets,
+        )
+
+    def _decode(self, reading: CaptureReading, staged: StagedRows) -> RowBuilder:
+        context = RowContext(
+            sensor=self._lease.sensor,
+            seq=self._lease.head.position.seq + 1,
+            granularity=self._settings.bucket,
+            carries=self._carries,
+        )
+        learned = LearnedNames.empty(self._settings.max_name_entries)
+        known = (self._names, self._lease.names_told) if self._carries else (None, None)
+        builder = RowBuilder(context=context, names=CaptureNames(learned, *known), learned=learned)
+        for batch in reading.batches():
+            for rows in builder.build(batch):
+                staged.add(rows)
+            self._keep_lease()
+        for rows in builder.finish():
+            staged.add(rows)
+        return builder
+
+    def _prepare(
+        self, path: Path, reading: CaptureReading, builder: RowBuilder, manifest: Manifest, after: CarriedState | None
+    ) -> PreparedCapture:
+        """`after`: what the next capture goes on from; None for a capture out of order, which moves nothing."""
+        report, drops = reading.report, kernel_drops_beside(path)
+        rows_from = rows_from_ms(self._now_ms(), self._store.capture(reading.capture_id))
+        inputs = settings_inputs(self._settings) | ledger_inputs(self._lease.head, carried=after is not None)
+        inputs |= {"prefix": reading.prefix_id.hex(), "rows_from_ms": str(rows_from)}
+        late = self._carries and after is None
+        totals = named_totals(report, manifest, drops, late=late) | builder.named_totals()
+        return PreparedCapture(
+            facts=facts_of(path, reading, drops),
+            inputs=inputs,
+            manifest=manifest,
+            report=report,
+            deltas=CommitDeltas(endpoints=builder.endpoint_deltas(), totals=totals),
+            carried=None if after is None else after.encode(),
+            learned=builder.learned,
+        )
+
+    def _without_packets(self, path: Path, part: LoadedPart | None, prepared: PreparedCapture) -> FileOutcome:
+        """Nothing to load: the file is empty, or (being known already) has not grown by a whole packet."""
+        if part is not None:
+            return self._already_loaded(path, prepared, part.capture_id)
+        return prepared.outcome(path, FileState.EMPTY, self._lease.sensor, damage_text(prepared.report) or "no packets")
+
+    def _commit(self, path: Path, prepared: PreparedCapture, staged: StagedRows) -> FileOutcome:
+        capture_id = prepared.facts.capture_id
+        begun = self._lease.begin(prepared.claim(self._now_ms()))
+        if begun is ClaimRefusal.ALREADY_LOADED:
+            return self._already_loaded(path, prepared, capture_id)
+        if isinstance(begun, ClaimRefusal):
+            reason = "the same content is being loaded for another sensor; it is settled when that is done"
+            return prepared.outcome(path, FileState.WAITING, self._lease.sensor, reason)
+        with begun as attempt:
+            self._write(attempt, staged, capture_id)
+            loaded_at_ms = self._now_ms()
+            attempt.commit(prepared.commit(loaded_at_ms))
+        if self._carries:
+            self._names.commit(prepared.learned, capture_id)
+        return prepared.outcome(path, FileState.LOADED, self._lease.sensor, damage_text(prepared.report), loaded_at_ms)
+
+    def _write(self, attempt: Attempt, staged: StagedRows, capture_id: bytes) -> None:
+        for batch in staged.batches(capture_id):
+            attempt.write([batch])
+            self._keep_lease()
+
+    def _already_loaded(self, path: Path, prepared: PreparedCapture, capture_id: bytes) -> FileOutcome:
+        record = self._store.capture(capture_id)
+        if record is None:
+            return prepared.outcome(path, FileState.ALREADY_LOADED, self._lease.sensor)
+        reason = f"as {record.facts.file_name}"
+        return prepared.outcome(path, FileState.ALREADY_LOADED, record.sensor, reason, record.loaded_at_ms)
+
+    def _part_loaded_before(self, path: Path) -> LoadedPart | None:
+        """What of this file is in the store already: a file that grew after it was loaded goes on behind its first part."""
+        record = self._store.capture_of_file(file_id_of(path))
+        if record is None:
+            return None
+        part = LoadedPart(
+            capture_id=record.facts.capture_id,
+            prefix_id=prefix_of(record.inputs),
+            content_bytes=record.facts.content_bytes,
+            consumed_bytes=record.facts.consumed_bytes,
+        )
+        return part if first_part_matches(path, part) else None
+
+    def _quarantine(self, path: Path, error: CaptureError) -> FileOutcome:
+        """A content that cannot be loaded is remembered by its hash, so that it is told the same way wherever it turns up."""
+        facts = CaptureFacts(
+            capture_id=file_identity(path),
+            file_name=path.name,
+            file_id=file_id_of(path),
+            size_bytes=path.stat().st_size,
+        )
+        self._lease.quarantine(facts, error.reason, str(error), self._now_ms())
+        return FileOutcome(
+            file=str(path),
+            state=FileState.QUARANTINED,
+            reason=f"{error.reason}: {error}",
+            sensor=self._lease.sensor,
+            capture_id=facts.capture_id,
+        )
+
+    def _refused(self, path: Path, why: str) -> FileOutcome:
+        reason = f"unreadable: {why}"
+        return FileOutcome(file=str(path), state=FileState.QUARANTINED, reason=reason, sensor=self._lease.sensor)
+
+    def _now_ms(self) -> int:
+        return int(self._clock() * 1000)
+
+    def _keep_lease(self) -> None:
+        now = self._clock()
+        if now >= self._renew_at:
+            self._lease.renew(int((now + self._settings.lease_s) * 1000))
+            self._renew_at = now + self._settings.lease_s / 3

@@ -1,0 +1,109 @@
+"""A capture decoded under given inputs: identity, manifest, deltas. What claim and commit are told, and no row of it."""
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from loader.decode.columns import DecodeReport
+from loader.names import LearnedNames
+from loader.outcome import FileOutcome
+from loader.reading import CaptureReading
+from schema.records import CaptureFacts, CommitDeltas, FileState, Manifest
+from schema.store.port import Claim, Commit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedCapture:
+    """All that claim and commit need, the rows aside."""
+
+    facts: CaptureFacts
+    inputs: Mapping[str, str]
+    manifest: Manifest
+    report: DecodeReport
+    deltas: CommitDeltas
+    carried: bytes | None
+    learned: LearnedNames
+
+    def claim(self, started_at_ms: int) -> Claim:
+        """What is fixed before the first row."""
+        return Claim(facts=self.facts, inputs=self.inputs, manifest=self.manifest, started_at_ms=started_at_ms)
+
+    def commit(self, loaded_at_ms: int) -> Commit:
+        """What becomes visible together."""
+        endpoints = self.deltas.endpoints.values()
+        return Commit(
+            deltas=self.deltas,
+            flows=sum(totals.flows for totals in endpoints),
+            flow_packets=self.report.flow_packets,
+            flow_bytes=sum(totals.bytes + totals.bytes_rev for totals in endpoints),
+            non_flow=self.report.non_flow,
+            reason=damage_text(self.report),
+            carried=self.carried,
+            loaded_at_ms=loaded_at_ms,
+        )
+
+    def outcome(self, path: Path, state: FileState, sensor: str, reason: str = "", loaded_at_ms: int = 0) -> FileOutcome:
+        """What became of the file; rows are told of a loaded one only."""
+        return FileOutcome(
+            file=str(path),
+            state=state,
+            reason=reason,
+            sensor=sensor,
+            capture_id=self.facts.capture_id,
+            packets=self.report.frames,
+            flow_packets=self.report.flow_packets,
+            non_flow=self.report.non_flow,
+            damage=self.report.damage,
+            rows=self.manifest.own_rows() if state is FileState.LOADED else {},
+            loaded_at_ms=loaded_at_ms,
+        )
+
+
+def facts_of(path: Path, reading: CaptureReading, kernel_drops: int | None) -> CaptureFacts:
+    """What is known of a capture once its last byte has been read."""
+    report = reading.report
+    return CaptureFacts(
+        capture_id=reading.capture_id,
+        file_name=path.name,
+        file_id=file_id_of(path),
+        size_bytes=path.stat().st_size,
+        content_bytes=reading.content_bytes,
+        consumed_bytes=report.consumed_bytes,
+        link_types=report.link_types,
+        frames=report.frames,
+        kernel_drops=kernel_drops,
+        first_ts_ns=report.first_ts_ns,
+        last_ts_ns=report.last_ts_ns,
+    )
+
+
+def file_id_of(path: Path) -> str:
+    """A file's identity while it lives: `device:inode`."""
+    stat = path.stat()
+    return f"{stat.st_dev}:{stat.st_ino}"
+
+
+def kernel_drops_beside(path: Path) -> int | None:
+    """Packets that the kernel dropped while this file was captured, as its sensor wrote beside it (`NAME.json`)."""
+    with suppress(OSError, ValueError, TypeError, KeyError):
+        drops = json.loads(path.with_name(path.name + ".json").read_text())["kernel_drops"]
+        return int(drops) if drops is not None else None
+    return None
+
+
+def named_totals(report: DecodeReport, manifest: Manifest, kernel_drops: int | None, *, late: bool) -> dict[str, int]:
+    """What a commit adds to the ledger's flat totals; zeros are left out."""
+    totals = {"captures": 1, "frames": report.frames, "flow_packets": report.flow_packets, "out_of_order": int(late)}
+    totals["kernel_drops"] = kernel_drops or 0
+    totals |= {f"rows/{table}": rows for table, rows in manifest.own_rows().items()}
+    totals |= {f"non_flow/{reason}": packets for reason, packets in report.non_flow.items()}
+    totals |= {f"damage/{reason}": count for reason, count in report.damage.items()}
+    totals |= report.counters
+    return {name: count for name, count in totals.items() if count}
+
+
+def damage_text(report: DecodeReport) -> str:
+    """Damage of a capture as its verdict line tells it; empty for none."""
+    return ", ".join(f"{reason} {count}" if count > 1 else reason for reason, count in sorted(report.damage.items()))

@@ -1,0 +1,316 @@
+"""Decoded columns become rows of the tables, and the deltas of one commit. A pure function of columns, names and context.
+
+The capture's id is known only when its last byte has been read: rows are built with `None` in that column and `staging` puts
+the id in.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from hashlib import blake2b
+from ipaddress import ip_address
+from struct import Struct
+
+from loader.decode.columns import DecodedBatch, DnsColumns, FlowColumns, MinuteColumns, PacketColumns
+from loader.names import CaptureNames, LearnedNames, Name
+from schema.buckets import GRANULARITIES, bucket_text
+from schema.records import (
+    MAX_COMMIT_ENDPOINTS,
+    OTHER_ENDPOINT,
+    EndpointTotals,
+    FlowEndReason,
+    Initiator,
+    NameTold,
+)
+from schema.tables import (
+    DNS_ANSWERS,
+    FLOW_BUCKETS,
+    FLOWS,
+    IPS_BY_NAME,
+    NAMES_BY_CLIENT,
+    NAMES_BY_IP,
+    PACKETS,
+    TRAFFIC_BY_MINUTE,
+    RowBatch,
+    batches_of,
+)
+
+_MS = 1_000_000
+_MINUTES_A_DAY = 1440
+_END_REASONS = {int(reason): reason.text for reason in FlowEndReason}
+_INITIATORS = {int(initiator): initiator.text for initiator in Initiator}
+_FLOW_KEY = Struct("<HHBq")
+# A name from the wire that reads like our own word for the rest.
+_ESCAPED_OTHER = "\\095" + OTHER_ENDPOINT[1:]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowContext:
+    """What rows depend on besides the packets: all of it is among the attempt's inputs."""
+
+    sensor: str
+    seq: int  # the ledger version that the commit will make
+    granularity: str
+    carries: bool  # False: the file stands alone, and what its clients were told is of no use to another
+
+
+@lru_cache(maxsize=65_536)
+def address_text(address: bytes) -> str:
+    """An address as people write it."""
+    return str(ip_address(address))
+
+
+def endpoint_of(hostname: str | None, address: bytes) -> str:
+    """What a flow is counted for: its destination's name, else its address."""
+    if hostname is None:
+        return address_text(address)
+    return _ESCAPED_OTHER if hostname == OTHER_ENDPOINT else hostname
+
+
+def flow_ids(sensor: str, flows: FlowColumns) -> list[bytes]:
+    """One id a chain of rows: BLAKE2b-128 of sensor, 5-tuple and the time of the chain's first packet. The two ends are
+    put in order first, so that a chain keeps its id whichever end is called its source."""
+    start = blake2b(sensor.encode() + b"\0", digest_size=16)
+    pack = _FLOW_KEY.pack
+    ids = []
+    for source, destination, sport, dport, protocol, chain in zip(
+        flows.source_ip,
+        flows.destination_ip,
+        flows.source_port,
+        flows.destination_port,
+        flows.protocol,
+        flows.chain_ts_ns,
+        strict=True,
+    ):
+        digest = start.copy()
+        if (source, sport) <= (destination, dport):
+            digest.update(source + destination + pack(sport, dport, protocol, chain))
+        else:
+            digest.update(destination + source + pack(dport, sport, protocol, chain))
+        ids.append(digest.digest())
+    return ids
+
+
+@dataclass(slots=True)
+class RowBuilder:
+    """Takes one capture's batches in order, gives row batches; at the end the aggregates and the endpoints' deltas."""
+
+    context: RowContext
+    names: CaptureNames
+    learned: LearnedNames
+    _endpoints: dict[str, list[int]] = field(default_factory=dict)
+    _minutes: dict[tuple[bytes, int, str], list[int]] = field(default_factory=dict)
+    _buckets: set[tuple[bytes, int, str]] = field(default_factory=set)
+    _dictionary: dict[tuple[bytes, str], int] = field(default_factory=dict)
+
+    def build(self, batch: DecodedBatch) -> Iterator[RowBatch]:
+        """Rows of what became complete; answers first, so that flows of the same batch can be named by them."""
+        if len(batch.dns):
+            yield self._dns(batch.dns)
+            told = self.learned.learn(batch.dns)
+            self._remember(told)
+            if told and self.context.carries:
+                yield self._names_by_client(told)
+        if len(batch.flows):
+            yield self._flows(batch.flows, batch.minutes)
+        if len(batch.packets):
+            yield self._packets(batch.packets)
+
+    def finish(self) -> Iterator[RowBatch]:
+        """Rows that sum over the whole capture: minutes, then the shared dictionaries."""
+        sensor = self.context.sensor
+        yield from batches_of(
+            TRAFFIC_BY_MINUTE,
+            [
+                (address, minute // _MINUTES_A_DAY, minute * 60_000, sensor, endpoint, None, *counts)
+                for (address, minute, endpoint), counts in self._minutes.items()
+            ],
+        )
+        yield from batches_of(FLOW_BUCKETS, sorted(self._buckets))
+        seen = sorted(self._dictionary.items())
+        yield from batches_of(NAMES_BY_IP, [(ip, name, "dns", last, sensor) for (ip, name), last in seen])
+        yield from batches_of(IPS_BY_NAME, [(name, ip, "dns", last, sensor) for (ip, name), last in seen])
+
+    def endpoint_deltas(self) -> dict[str, EndpointTotals]:
+        """What each endpoint gains: the busiest by flows, then by name, up to the bound of a commit; the rest as `_other`."""
+        if len(self._endpoints) <= MAX_COMMIT_ENDPOINTS:
+            return {endpoint: EndpointTotals(*counts) for endpoint, counts in self._endpoints.items()}
+        ranked = sorted(self._endpoints.items(), key=lambda item: (-item[1][0], item[0]))
+        kept = {endpoint: EndpointTotals(*counts) for endpoint, counts in ranked[: MAX_COMMIT_ENDPOINTS - 1]}
+        rest = [counts for _, counts in ranked[MAX_COMMIT_ENDPOINTS - 1 :]]
+        kept[OTHER_ENDPOINT] = EndpointTotals(*map(sum, zip(*rest, strict=True)))
+        return kept
+
+    def named_totals(self) -> dict[str, int]:
+        """What was bounded while rows were made."""
+        folded = len(self._endpoints) - MAX_COMMIT_ENDPOINTS + 1 if len(self._endpoints) > MAX_COMMIT_ENDPOINTS else 0
+        totals = {"folded_endpoints": folded, "names_not_learned": self.learned.refused}
+        return {name: count for name, count in totals.items() if count}
+
+    def _flows(self, flows: FlowColumns, minutes: MinuteColumns) -> RowBatch:
+        names = self._names(flows)
+        hostnames = [name.hostname for name in names]
+        endpoints = list(map(endpoint_of, hostnames, flows.destination_ip))
+        self._count_endpoints(endpoints, flows)
+        self._count_minutes(endpoints, flows, minutes)
+        size = len(flows)
+        ms = [ts // _MS for ts in flows.first_ts_ns]
+        buckets = self._bucket_column(ms)
+        self._buckets.update(zip(flows.destination_ip, (t // 86_400_000 for t in ms), buckets, strict=True))
+        durations = [(last - first) // 1000 for first, last in zip(flows.first_ts_ns, flows.last_ts_ns, strict=True)]
+        return RowBatch(
+            FLOWS,
+            (
+                flows.destination_ip,
+                buckets,
+                ms,
+                [ts % _MS for ts in flows.first_ts_ns],
+                [None] * size,
+                flows.frame,
+                flows.source_ip,
+                flows.source_port,
+                flows.destination_port,
+                flows.protocol,
+                [self.context.sensor] * size,
+                endpoints,
+                flow_ids(self.context.sensor, flows),
+                [_INITIATORS[code] for code in flows.initiator],
+                durations,
+                flows.packets,
+                flows.bytes,
+                flows.packets_rev,
+                flows.bytes_rev,
+                flows.tcp_flags,
+                [_END_REASONS[code] for code in flows.end_reason],
+                hostnames,
+                [name.evidence for name in names],
+                [False] * size,
+            ),
+        )
+
+    def _names(self, flows: FlowColumns) -> list[Name]:
+        self.names.prepare(flows.source_ip)
+        starts = (chain // _MS for chain in flows.chain_ts_ns)
+        return list(map(self.names.name_of, flows.source_ip, flows.destination_ip, starts))
+
+    def _count_endpoints(self, endpoints: Sequence[str], flows: FlowColumns) -> None:
+        totals = self._endpoints
+        for endpoint, packets, size, packets_rev, size_rev in zip(
+            endpoints, flows.packets, flows.bytes, flows.packets_rev, flows.bytes_rev, strict=True
+        ):
+            counts = totals.get(endpoint)
+            if counts is None:
+                totals[endpoint] = [1, packets, size, packets_rev, size_rev]
+            else:
+                counts[0] += 1
+                counts[1] += packets
+                counts[2] += size
+                counts[3] += packets_rev
+                counts[4] += size_rev
+
+    def _count_minutes(self, endpoints: Sequence[str], flows: FlowColumns, minutes: MinuteColumns) -> None:
+        """Every packet in its own minute; a flow row counts in the minute of its first packet."""
+        rows, destinations = self._minutes, flows.destination_ip
+        for flow, minute, packets, size, packets_rev, size_rev in zip(
+            minutes.flow,
+            minutes.minute,
+            minutes.packets,
+            minutes.bytes,
+            minutes.packets_rev,
+            minutes.bytes_rev,
+            strict=True,
+        ):
+            key = (destinations[flow], minute, endpoints[flow])
+            counts = rows.get(key)
+            if counts is None:
+                rows[key] = [0, packets, size, packets_rev, size_rev]
+            else:
+                counts[1] += packets
+                counts[2] += size
+                counts[3] += packets_rev
+                counts[4] += size_rev
+        for destination, endpoint, first in zip(destinations, endpoints, flows.first_ts_ns, strict=True):
+            rows.setdefault((destination, first // 60_000_000_000, endpoint), [0, 0, 0, 0, 0])[0] += 1
+
+    def _bucket_column(self, times_ms: Sequence[int]) -> list[str]:
+        granularity = self.context.granularity
+        length_ms = GRANULARITIES[granularity] * 1000
+        return [bucket_text(ms // length_ms, granularity) for ms in times_ms]
+
+    def _dns(self, dns: DnsColumns) -> RowBatch:
+        size = len(dns)
+        ms = [ts // _MS for ts in dns.ts_ns]
+        return RowBatch(
+            DNS_ANSWERS,
+            (
+                dns.qname,
+                self._bucket_column(ms),
+                ms,
+                [ts % _MS for ts in dns.ts_ns],
+                [None] * size,
+                dns.frame,
+                dns.rr_index,
+                dns.client_ip,
+                dns.client_port,
+                dns.resolver_ip,
+                dns.transport,
+                dns.kind,
+                dns.txid,
+                dns.qtype,
+                [self.context.sensor] * size,
+                dns.section,
+                dns.rr_type,
+                dns.rr_name,
+                dns.address,
+                dns.rdata,
+                dns.rr_ttl,
+                dns.rcode,
+                [None] * size,
+            ),
+        )
+
+    def _names_by_client(self, told: Sequence[NameTold]) -> RowBatch:
+        size = len(told)
+        return RowBatch(
+            NAMES_BY_CLIENT,
+            (
+                [self.context.sensor] * size,
+                [answer.client_ip for answer in told],
+                [answer.address for answer in told],
+                [answer.valid_from_ms for answer in told],
+                [answer.hostname for answer in told],
+                [None] * size,
+                [answer.valid_to_ms for answer in told],
+                [answer.frame for answer in told],
+                [self.context.seq] * size,
+            ),
+        )
+
+    def _remember(self, told: Sequence[NameTold]) -> None:
+        for answer in told:
+            key = (answer.address, answer.hostname)
+            self._dictionary[key] = max(self._dictionary.get(key, answer.valid_from_ms), answer.valid_from_ms)
+
+    def _packets(self, packets: PacketColumns) -> RowBatch:
+        """Packets with an IP header; the others are counted by reason and have no destination to be found under."""
+        rows = [
+            (destination, ts // _MS, ts % _MS, frame, source, sport, dport, protocol, length, flags)
+            for destination, ts, frame, source, sport, dport, protocol, length, flags in zip(
+                packets.destination_ip,
+                packets.ts_ns,
+                packets.frame,
+                packets.source_ip,
+                packets.source_port,
+                packets.destination_port,
+                packets.protocol,
+                packets.length,
+                packets.tcp_flags,
+                strict=True,
+            )
+            if destination is not None
+        ]
+        if not rows:
+            return RowBatch(PACKETS, ((),) * len(PACKETS.columns))
+        destinations, ms, ns, frames, *rest = zip(*rows, strict=True)
+        columns = (destinations, self._bucket_column(ms), ms, ns, [None] * len(rows), frames, *rest)
+        return RowBatch(PACKETS, columns)
