@@ -6,12 +6,9 @@ the id in.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
-from hashlib import blake2b
-from ipaddress import ip_address
-from struct import Struct
 
 from loader.decode.columns import DecodedBatch, DnsColumns, FlowColumns, MinuteColumns, PacketColumns
+from loader.identity import endpoint_of, flow_ids
 from loader.names import CaptureNames, LearnedNames, Name
 from schema.buckets import GRANULARITIES, bucket_text
 from schema.records import (
@@ -39,9 +36,6 @@ _MS = 1_000_000
 _MINUTES_A_DAY = 1440
 _END_REASONS = {int(reason): reason.text for reason in FlowEndReason}
 _INITIATORS = {int(initiator): initiator.text for initiator in Initiator}
-_FLOW_KEY = Struct("<HHBq")
-# A name from the wire that reads like our own word for the rest.
-_ESCAPED_OTHER = "\\095" + OTHER_ENDPOINT[1:]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,43 +46,6 @@ class RowContext:
     seq: int  # the ledger version that the commit will make
     granularity: str
     carries: bool  # False: the file stands alone, and what its clients were told is of no use to another
-
-
-@lru_cache(maxsize=65_536)
-def address_text(address: bytes) -> str:
-    """An address as people write it."""
-    return str(ip_address(address))
-
-
-def endpoint_of(hostname: str | None, address: bytes) -> str:
-    """What a flow is counted for: its destination's name, else its address."""
-    if hostname is None:
-        return address_text(address)
-    return _ESCAPED_OTHER if hostname == OTHER_ENDPOINT else hostname
-
-
-def flow_ids(sensor: str, flows: FlowColumns) -> list[bytes]:
-    """One id a chain of rows: BLAKE2b-128 of sensor, 5-tuple and the time of the chain's first packet. The two ends are
-    put in order first, so that a chain keeps its id whichever end is called its source."""
-    start = blake2b(sensor.encode() + b"\0", digest_size=16)
-    pack = _FLOW_KEY.pack
-    ids = []
-    for source, destination, sport, dport, protocol, chain in zip(
-        flows.source_ip,
-        flows.destination_ip,
-        flows.source_port,
-        flows.destination_port,
-        flows.protocol,
-        flows.chain_ts_ns,
-        strict=True,
-    ):
-        digest = start.copy()
-        if (source, sport) <= (destination, dport):
-            digest.update(source + destination + pack(sport, dport, protocol, chain))
-        else:
-            digest.update(destination + source + pack(dport, sport, protocol, chain))
-        ids.append(digest.digest())
-    return ids
 
 
 @dataclass(slots=True)

@@ -1,0 +1,50 @@
+"""What a flow is counted for, and what joins its rows: the endpoint and the flow id. Pure functions of a flow."""
+
+from functools import lru_cache
+from hashlib import blake2b
+from ipaddress import ip_address
+from struct import Struct
+
+from loader.decode.columns import FlowColumns
+from schema.records import OTHER_ENDPOINT
+
+_FLOW_KEY = Struct("<HHBq")
+# A name from the wire that reads like our own word for the rest.
+_ESCAPED_OTHER = "\\095" + OTHER_ENDPOINT[1:]
+
+
+@lru_cache(maxsize=65_536)
+def address_text(address: bytes) -> str:
+    """An address as people write it."""
+    return str(ip_address(address))
+
+
+def endpoint_of(hostname: str | None, address: bytes) -> str:
+    """What a flow is counted for: its destination's name, else its address."""
+    if hostname is None:
+        return address_text(address)
+    return _ESCAPED_OTHER if hostname == OTHER_ENDPOINT else hostname
+
+
+def flow_ids(sensor: str, flows: FlowColumns) -> list[bytes]:
+    """One id a chain of rows: BLAKE2b-128 of sensor, 5-tuple and the time of the chain's first packet. The two ends are
+    put in order first, so that a chain keeps its id whichever end is called its source."""
+    start = blake2b(sensor.encode() + b"\0", digest_size=16)
+    pack = _FLOW_KEY.pack
+    ids = []
+    for source, destination, sport, dport, protocol, chain in zip(
+        flows.source_ip,
+        flows.destination_ip,
+        flows.source_port,
+        flows.destination_port,
+        flows.protocol,
+        flows.chain_ts_ns,
+        strict=True,
+    ):
+        digest = start.copy()
+        if (source, sport) <= (destination, dport):
+            digest.update(source + destination + pack(sport, dport, protocol, chain))
+        else:
+            digest.update(destination + source + pack(dport, sport, protocol, chain))
+        ids.append(digest.digest())
+    return ids

@@ -1,0 +1,114 @@
+"""Rows: whatever the flows, every packet is in its flow row, in its minute and in its endpoint's total, once."""
+
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loader.decode.columns import DecodedBatch, FlowColumns, MinuteColumns
+from loader.identity import endpoint_of, flow_ids
+from loader.names import CaptureNames, LearnedNames
+from loader.rows import RowBuilder, RowContext
+from schema.records import MAX_COMMIT_ENDPOINTS, OTHER_ENDPOINT
+from schema.tables import FLOWS, TRAFFIC_BY_MINUTE, RowBatch
+
+CLIENT = b"\x0a\x00\x00\x01"
+MINUTE_NS = 60_000_000_000
+CONTEXT = RowContext(sensor="edge-1", seq=1, granularity="hour", carries=True)
+
+
+def builder() -> RowBuilder:
+    learned = LearnedNames.empty(100)
+    return RowBuilder(context=CONTEXT, names=CaptureNames(learned, None, None), learned=learned)
+
+
+def flow_batch(flows: list[tuple[int, int, list[tuple[int, int, int, int, int]]]], first_frame: int = 1) -> DecodedBatch:
+    """Flows as (destination's last byte, first minute, [(minute offset, packets, bytes, packets_rev, bytes_rev)])."""
+    n = range(len(flows))
+    sums = [[sum(column) for column in zip(*[part[1:] for part in parts], strict=True)] for _, _, parts in flows]
+    starts = [(minute + min(part[0] for part in parts)) * MINUTE_NS for _, minute, parts in flows]
+    pieces = [(i, flows[i][1] + offset, *counts) for i in n for offset, *counts in flows[i][2]]
+    columns = list(zip(*pieces, strict=True)) or [()] * 6
+    return DecodedBatch(
+        flows=FlowColumns(
+            source_ip=[CLIENT for _ in n],
+            destination_ip=[bytes([192, 0, 2, flow[0]]) for flow in flows],
+            source_port=[40000 + i for i in n],
+            destination_port=[443 for _ in n],
+            protocol=[6 for _ in n],
+            frame=[first_frame + i for i in n],
+            first_ts_ns=starts,
+            last_ts_ns=[start + 5_000_000 for start in starts],
+            chain_ts_ns=starts,
+            packets=[s[0] for s in sums],
+            bytes=[s[1] for s in sums],
+            packets_rev=[s[2] for s in sums],
+            bytes_rev=[s[3] for s in sums],
+            tcp_flags=[0 for _ in n],
+            end_reason=[4 for _ in n],
+            initiator=[1 for _ in n],
+        ),
+        minutes=MinuteColumns(*columns),
+    )
+
+
+parts = st.lists(st.tuples(*[st.integers(0, 3)] * 5), min_size=1, max_size=4)
+flow_lists = st.lists(st.tuples(st.integers(1, 4), st.integers(29_000_000, 29_001_500), parts), max_size=6)
+
+
+def summed(batches: list[RowBatch], key: tuple[str, ...]) -> Counter[tuple[object, ...]]:
+    """packets + 1000 * bytes + ... would hide: the four counters apart, by key."""
+    totals: Counter[tuple[object, ...]] = Counter()
+    for batch in batches:
+        keys = list(zip(*[batch.column(name) for name in key], strict=True))
+        for counter in ("packets", "bytes", "packets_rev", "bytes_rev"):
+            for k, value in zip(keys, batch.column(counter), strict=True):
+                totals[(*k, counter)] += value  # type: ignore[operator]
+    return +totals
+
+
+@given(st.lists(flow_lists, max_size=3))
+def test_flows_minutes_and_endpoints_hold_the_same_packets(batches: list[list]) -> None:
+    rows, frame = builder(), 1
+    flows: list[RowBatch] = []
+    for batch in batches:
+        flows += rows.build(flow_batch(batch, frame))
+        frame += len(batch)
+    minutes = [batch for batch in rows.finish() if batch.table == TRAFFIC_BY_MINUTE]
+    assert {batch.table for batch in flows} <= {FLOWS}
+    assert summed(flows, ("destination_ip", "endpoint")) == summed(minutes, ("destination_ip", "endpoint"))
+    deltas = rows.endpoint_deltas()
+    assert sum(delta.flows for delta in deltas.values()) == sum(map(len, flows)) == frame - 1
+    assert sum(sum(batch.column("flows")) for batch in minutes) == frame - 1  # type: ignore[arg-type]
+    by_endpoint = summed(flows, ("endpoint",))
+    for endpoint, delta in deltas.items():
+        assert delta[1:] == tuple(by_endpoint[(endpoint, c)] for c in ("packets", "bytes", "packets_rev", "bytes_rev"))
+    keys = [key for batch in minutes for key in zip(*batch.columns[:5], strict=True)]
+    assert len(keys) == len(set(keys)), "one row a destination, minute and endpoint"
+
+
+def test_endpoints_beyond_a_commits_bound_are_folded_and_counted() -> None:
+    rows = builder()
+    many = MAX_COMMIT_ENDPOINTS + 3
+    flows = flow_batch([(1, 29_000_000, [(0, 1, 60, 0, 0)])]).flows
+    columns = {name: list(getattr(flows, name)) * many for name in FlowColumns.__slots__}
+    columns["destination_ip"] = [(0x0B000000 + i).to_bytes(4, "big") for i in range(many)]
+    list(rows.build(DecodedBatch(flows=FlowColumns(**columns))))
+    deltas = rows.endpoint_deltas()
+    assert len(deltas) == MAX_COMMIT_ENDPOINTS
+    assert sum(delta.flows for delta in deltas.values()) == many
+    assert deltas[OTHER_ENDPOINT].flows == 4 == rows.named_totals()["folded_endpoints"]
+
+
+def test_a_name_that_reads_like_the_rest_is_escaped() -> None:
+    assert endpoint_of("_other", b"\xc0\x00\x02\x01") == "\\095other"
+    assert endpoint_of(None, b"\xc0\x00\x02\x01") == "192.0.2.1"
+
+
+def test_a_chain_keeps_its_id_whichever_end_is_called_its_source() -> None:
+    flows = flow_batch([(1, 29_000_000, [(0, 1, 60, 0, 0)])]).flows
+    turned = FlowColumns(**{name: getattr(flows, name) for name in FlowColumns.__slots__})
+    turned.source_ip, turned.destination_ip = flows.destination_ip, flows.source_ip
+    turned.source_port, turned.destination_port = flows.destination_port, flows.source_port
+    assert flow_ids("edge-1", flows) == flow_ids("edge-1", turned)
+    assert flow_ids("edge-2", flows) != flow_ids("edge-1", flows)
