@@ -1,0 +1,38 @@
+# Every target makes this checkout ready first (scripts/setup); that takes no time when nothing changed.
+PYTHON ?= python3
+export PYTHON
+BIN := .venv/bin
+WORKERS ?= 2
+
+.PHONY: help setup demo test check format bench clean
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+
+setup: ## Debian packages where apt may be used, virtual environment, compiled kernels
+	@scripts/setup test
+
+demo: ## synthetic traffic into an embedded store, with metrics to look at; Ctrl-C ends it
+	@scripts/setup demo
+	@$(BIN)/pcapline demo $(ARGS)
+
+test: setup ## the whole suite, real servers included: make test ARGS="-k names"
+	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+check: setup ## format, lint, types, import rules, shell scripts
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@if command -v shellcheck >/dev/null; then shellcheck scripts/* .ci/run; else echo "shellcheck is not here: scripts not checked"; fi
+
+format: setup ## put the code into its format
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: setup ## speed as ratios to the tools a user would pick instead
+	@$(BIN)/python -m bench $(ARGS)
+
+clean: ## remove what was built; captures and stores stay
+	rm -rf build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .venv/.stamps
+	find loader \( -name '*.so' -o -name '*.c' \) -delete
