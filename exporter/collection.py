@@ -1,0 +1,118 @@
+"""Turns a store into snapshots: the next one at each refresh, the last good one while the store is away."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+
+from exporter.book import BookKeeper, NotYetError
+from exporter.follower import Follower
+from exporter.reconcile import reconcile
+from exporter.settings import ExporterSettings
+from exporter.snapshot import Snapshot
+from schema.errors import PcaplineError, SchemaMismatchError, StoreError
+from schema.store.port import StoreHealth, StoreReader
+
+
+class Collection:
+    """Owns the reader and everything followed through it. One thread at a time; snapshots may be read from any."""
+
+    def __init__(
+        self, open_reader: Callable[[], StoreReader], settings: ExporterSettings, store: str, clock: Callable[[], float]
+    ) -> None:
+        """`store` is the kind that metrics name (sqlite, cassandra); `clock` gives seconds since the epoch."""
+        self._open_reader, self._settings, self._clock = open_reader, settings, clock
+        self._reader: StoreReader | None = None
+        self._follower = Follower()
+        self._books: dict[str, BookKeeper] = {}
+        self._snapshot = Snapshot(store=store)
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """What is shown now."""
+        return self._snapshot
+
+    def refresh(self) -> Snapshot:
+        """Follow the store; where it is away, keep what was shown and say why."""
+        started = self._clock()
+        try:
+            taken = self._take(self._opened())
+        except PcaplineError as error:
+            taken = self._away(error)
+        self._snapshot = replace(taken, refresh_seconds=max(0.0, self._clock() - started))
+        return self._snapshot
+
+    def check(self, scrape: Callable[[], str] | None) -> Snapshot:
+        """Check the identities over the newest captures; an unanswered check leaves the last verdict with its time."""
+        try:
+            reader = self._opened()
+            verdict = reconcile(reader, int(self._clock() * 1000), scrape, newest=self._settings.reconcile_captures)
+            quarantined = _quarantined(reader)
+        except PcaplineError as error:
+            self._snapshot = self._away(error)
+        else:
+            self._snapshot = replace(self._snapshot, reconciliation=verdict, quarantined=quarantined)
+        return self._snapshot
+
+    def close(self) -> None:
+        """Let the store go."""
+        self._let_go()
+
+    def _opened(self) -> StoreReader:
+        if self._reader is None:
+            self._reader = self._open_reader()
+        return self._reader
+
+    def _away(self, error: PcaplineError) -> Snapshot:
+        """What was shown stays, with the reason in one line."""
+        self._let_go()
+        answered = isinstance(error, SchemaMismatchError)
+        return replace(self._snapshot, store_up=answered, not_ready=" ".join(str(error).split()))
+
+    def _let_go(self) -> None:
+        """What comes back may be another store's copy, and the last change of a book may or may not have arrived."""
+        reader, self._reader = self._reader, None
+        self._follower.forget()
+        for book in self._books.values():
+            book.forget()
+        if reader is not None:
+            with suppress(StoreError):
+                reader.close()
+
+    def _take(self, reader: StoreReader) -> Snapshot:
+        health = reader.health()
+        current = replace(
+            self._snapshot,
+            store_up=True,
+            schema_version=health.schema_version,
+            wanted_schema_version=health.wanted_schema_version,
+        )
+        if health.schema_version != health.wanted_schema_version:
+            return replace(current, not_ready=_mismatch(health))
+        sensors_of: defaultdict[str, list[str]] = defaultdict(list)
+        for record in reader.sensors():
+            sensors_of[record.network].append(record.sensor)
+        networks, waiting = dict(self._snapshot.networks), []
+        for network, sensors in sorted(sensors_of.items()):
+            try:
+                networks[network] = self._book(network).moment(reader, sensors)
+            except NotYetError as error:
+                waiting.append(str(error))
+            else:
+                waiting += [f"sensor {sensor} cannot be read" for sensor in networks[network].unread]
+        return replace(current, not_ready="; ".join(waiting) or None, networks=networks)
+
+    def _book(self, network: str) -> BookKeeper:
+        return self._books.setdefault(network, BookKeeper(network, self._settings.max_endpoints, self._follower))
+
+
+def _mismatch(health: StoreHealth) -> str:
+    return (
+        f"the store's schema is at version {health.schema_version}, this build works with "
+        f"{health.wanted_schema_version}: run `pcapline schema apply`"
+    )
+
+
+def _quarantined(reader: StoreReader) -> dict[tuple[str, str], int]:
+    network_of = {record.sensor: record.network for record in reader.sensors()}
+    return dict(Counter((network_of.get(record.sensor, ""), record.reason) for record in reader.captures(state="quarantined")))

@@ -1,0 +1,180 @@
+"""Presents a snapshot as Prometheus metrics: text 0.0.4 or OpenMetrics. The only door to prometheus_client."""
+
+import platform
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+
+from exporter.metric_names import ENDPOINT_COUNTERS, LEDGER_POSITION
+from exporter.reconciliation import Reconciliation
+from exporter.snapshot import NetworkMoment, Snapshot
+from schema.records import OTHER_ENDPOINT
+
+
+class _NamedTotal(NamedTuple):
+    """A counter that is one of a ledger's flat totals; with a label: all totals `NAME/KEY`, KEY being its value."""
+
+    name: str
+    total: str
+    label: str
+    help: str
+
+
+_NAMED_TOTALS = (
+    _NamedTotal("pcapline_captures_loaded", "captures", "", "Captures committed."),
+    _NamedTotal("pcapline_captures_out_of_order", "out_of_order", "", "Captures that came later than their successors."),
+    _NamedTotal("pcapline_packets", "frames", "", "Packets in the committed captures."),
+    _NamedTotal("pcapline_packets_undecoded", "non_flow", "reason", "Packets that are in no flow row, by reason."),
+    _NamedTotal("pcapline_kernel_drops", "kernel_drops", "", "Packets the sensors' kernels dropped before they were captured."),
+    _NamedTotal("pcapline_capture_damage", "damage", "reason", "Faults in captures that were loaded as far as they go."),
+    _NamedTotal("pcapline_rows", "rows", "table", "Rows of committed captures, by table."),
+    _NamedTotal("pcapline_dns_responses", "dns_responses", "rcode", "DNS responses seen, by response code."),
+    _NamedTotal(
+        "pcapline_endpoints_folded",
+        "folded_endpoints",
+        "",
+        "Endpoints that a capture had beyond the bound of a commit: totalled as _other.",
+    ),
+)
+
+
+class Exposition:
+    """The metrics page of one exporter: the snapshot of the moment, and the process itself."""
+
+    def __init__(self, current: Callable[[], Snapshot], version: str) -> None:
+        self._registry = CollectorRegistry()
+        self._registry.register(_SnapshotCollector(current, version))
+        ProcessCollector(registry=self._registry)
+        PlatformCollector(registry=self._registry)
+        GCCollector(registry=self._registry)
+
+    def page(self, accept: str = "") -> tuple[bytes, str]:
+        """The exposition and its content type, chosen by an `Accept` header."""
+        encode, content_type = choose_encoder(accept)
+        return encode(self._registry), content_type
+
+
+class _SnapshotCollector(Collector):
+    """Builds all metrics anew from one snapshot, so that what is gone from it is gone from the page."""
+
+    def __init__(self, current: Callable[[], Snapshot], version: str) -> None:
+        self._current = current
+        self._build = {"version": version, "revision": "", "python_version": platform.python_version()}
+
+    def collect(self) -> Iterator[Metric]:
+        snapshot = self._current()
+        networks = list(snapshot.networks.values())
+        yield InfoMetricFamily("pcapline_build", "Build information; always 1.", value=self._build)
+        yield from _of_store(snapshot)
+        yield from _of_endpoints(networks)
+        yield from (_of_named_total(spec, networks) for spec in _NAMED_TOTALS)
+        yield from _of_networks(networks)
+        yield _quarantined(snapshot)
+        if snapshot.reconciliation is not None:
+            yield from _of_reconciliation(snapshot.reconciliation)
+
+
+def _of_endpoints(networks: list[NetworkMoment]) -> Iterator[Metric]:
+    for spec in ENDPOINT_COUNTERS:
+        counter = CounterMetricFamily(spec.name, spec.help, labels=("network", "server_address"))
+        retired = GaugeMetricFamily(
+            spec.retired,
+            f"What evicted series of {spec.sample} last showed; with all series and {OTHER_ENDPOINT} the ledger's total.",
+            labels=("network",),
+        )
+        for network in networks:
+            for endpoint, totals in network.series.shown.items():
+                counter.add_metric((network.network, endpoint), getattr(totals, spec.field))
+            counter.add_metric((network.network, OTHER_ENDPOINT), getattr(network.series.other, spec.field))
+            retired.add_metric((network.network,), getattr(network.series.retired, spec.field))
+        yield counter
+        yield retired
+
+
+def _of_named_total(spec: _NamedTotal, networks: list[NetworkMoment]) -> Metric:
+    labels = ("network", spec.label) if spec.label else ("network",)
+    family = CounterMetricFamily(spec.name, spec.help, labels=labels)
+    for network in networks:
+        if spec.label:
+            for name, count in sorted(network.totals.items()):
+                kind, _, key = name.partition("/")
+                if kind == spec.total:
+                    family.add_metric((network.network, key), count)
+        else:
+            family.add_metric((network.network,), network.totals.get(spec.total, 0))
+    return family
+
+
+def _of_networks(networks: list[NetworkMoment]) -> Iterator[Metric]:
+    loaded = GaugeMetricFamily(
+        "pcapline_capture_last_loaded_timestamp_seconds",
+        "Unix time the last capture was committed, 0 when none was.",
+        labels=("network",),
+    )
+    folded = GaugeMetricFamily(
+        "pcapline_exporter_series_folded",
+        f"Endpoints without a series of their own, counted in {OTHER_ENDPOINT}.",
+        labels=("network",),
+    )
+    position = GaugeMetricFamily(LEDGER_POSITION, "Number of the newest commit that this page counts.", labels=("sensor",))
+    for network in networks:
+        loaded.add_metric((network.network,), network.last_loaded_at_ms / 1000)
+        folded.add_metric((network.network,), network.folded)
+        for sensor, seq in network.positions.items():
+            position.add_metric((sensor,), seq)
+    yield from (loaded, folded, position)
+
+
+def _quarantined(snapshot: Snapshot) -> Metric:
+    family = GaugeMetricFamily(
+        "pcapline_captures_quarantined",
+        "Captures that could not be loaded and wait for somebody to look at them (counted as often as the identities are).",
+        labels=("network", "reason"),
+    )
+    for (network, reason), captures in sorted(snapshot.quarantined.items()):
+        family.add_metric((network, reason), captures)
+    return family
+
+
+def _of_store(snapshot: Snapshot) -> Iterator[Metric]:
+    up = GaugeMetricFamily("pcapline_store_up", "1 when the store answered the last refresh.", labels=("store",))
+    up.add_metric((snapshot.store,), int(snapshot.store_up))
+    yield up
+    yield GaugeMetricFamily(
+        "pcapline_exporter_scrape_duration_seconds",
+        "Seconds the last refresh from the store took; scrapes are served from what it found.",
+        value=snapshot.refresh_seconds,
+    )
+    for name, version, help_text in (
+        ("pcapline_store_schema_version", snapshot.schema_version, "Schema version applied to the store."),
+        ("pcapline_store_schema_wanted_version", snapshot.wanted_schema_version, "Schema version this build works with."),
+    ):
+        if version is not None:
+            family = GaugeMetricFamily(name, help_text, labels=("store",))
+            family.add_metric((snapshot.store,), version)
+            yield family
+
+
+def _of_reconciliation(reconciliation: Reconciliation) -> Iterator[Metric]:
+    unreconciled = GaugeMetricFamily(
+        "pcapline_unreconciled", "Difference of the two sides of an identity at the last check.", labels=("identity",)
+    )
+    for identity in reconciliation.identities:
+        unreconciled.add_metric((identity.name,), identity.difference)
+    yield unreconciled
+    yield GaugeMetricFamily(
+        "pcapline_reconciliation_timestamp_seconds",
+        "Unix time of the last check of the identities.",
+        value=reconciliation.at_ms / 1000,
+    )
+    coverage = reconciliation.coverage
+    for name, captures, help_text in (
+        ("committed", coverage.captures, "Committed captures in the ledgers at the last check."),
+        ("checked", coverage.checked, "Captures that the last check recounted."),
+        ("expired", coverage.expired, "Captures checked by the ledger alone, because their rows have expired."),
+    ):
+        yield GaugeMetricFamily(f"pcapline_reconciliation_captures_{name}", help_text, value=captures)

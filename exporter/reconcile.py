@@ -1,0 +1,192 @@
+"""The four identities: what was counted, counted again from where it came. Reads a store, changes nothing, knows no clock.
+
+packets   packets in the file            = flow packets both ways + non-flow packets by reason
+rows      own rows in the manifest       = rows counted back in the store, until they expire
+totals    the ledger's totals            = the segment's opening totals + the sum of its commits
+metrics   what a scrape returned, summed = the ledger's totals at the scrape's position
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from exporter.admissions import sum_of
+from exporter.follower import add_counts, add_totals, read_all
+from exporter.metric_names import ENDPOINT_COUNTERS, LEDGER_POSITION
+from exporter.reconciliation import Coverage, Difference, Reconciliation, Tally, sides
+from exporter.scrape import Sample, samples
+from schema.errors import StoreUnavailableError
+from schema.records import CommitRecord, EndpointTotals, LedgerPosition, LedgerTotals
+from schema.store.port import Recount, StoreReader
+from schema.tables import BY_NAME
+
+# A ledger whose segment is sealed between two reads is read again, so often at most.
+ATTEMPTS = 3
+
+
+def reconcile(
+    reader: StoreReader,
+    now_ms: int,
+    scrape: Callable[[], str] | None = None,
+    sensors: Collection[str] | None = None,
+    *,
+    newest: int | None = None,
+) -> Reconciliation:
+    """Check the identities of all sensors, or of some; `packets` and `rows` of the `newest` captures of each (None: all).
+
+    `scrape` gives the text of an exposition; `metrics` is not checked without it, nor when only some sensors are.
+    """
+    tally, coverage = Tally(), Coverage()
+    for identity in ("packets", "rows", "totals"):
+        tally.begin(identity)
+    for sensor in sorted(record.sensor for record in reader.sensors()):
+        if sensors is None or sensor in sensors:
+            ledger = _check_totals(tally, reader, sensor)
+            coverage = _check_captures(tally, coverage, reader, _newest(reader, ledger, newest), now_ms)
+            coverage = replace(coverage, captures=coverage.captures + ledger.totals.get("captures", 0))
+    if scrape is not None and sensors is None:
+        _check_metrics(tally, reader, list(samples(scrape())))
+    return Reconciliation(
+        at_ms=now_ms,
+        identities=tally.identities(),
+        coverage=coverage,
+        differing=tuple(tally.differing),
+        differing_count=tally.differing_count,
+    )
+
+
+def _newest(reader: StoreReader, ledger: LedgerTotals, newest: int | None) -> Iterator[CommitRecord]:
+    """The ledger's newest commits up to its position, oldest first."""
+    last = ledger.position.seq
+    after = 0 if newest is None else max(0, last - newest)
+    return (commit for commit in reader.commits(ledger.sensor, after) if commit.position.seq <= last)
+
+
+def _check_captures(
+    tally: Tally, coverage: Coverage, reader: StoreReader, commits: Iterable[CommitRecord], now_ms: int
+) -> Coverage:
+    """`packets` and `rows`, capture by capture; what one costs is bounded by its own rows."""
+    for commit in commits:
+        recount = reader.recount(commit.capture_id)
+        pairs = [_packets(commit, recount), *_rows(reader, commit, recount, now_ms)]
+        if any(pair.left != pair.right for pair in pairs):
+            record = reader.capture(commit.capture_id)
+            pairs = [replace(pair, file_name=record.facts.file_name if record else "") for pair in pairs]
+        for pair in pairs:
+            tally.compare(pair)
+        gone = any(commit.rows.values()) and len(pairs) == 1
+        coverage = replace(coverage, checked=coverage.checked + 1, expired=coverage.expired + gone)
+    return coverage
+
+
+def _packets(commit: CommitRecord, recount: Recount) -> Difference:
+    flow_packets = commit.flow_packets if recount.flow_packets is None else recount.flow_packets
+    found = flow_packets + sum(commit.non_flow.values())
+    return _of_capture(commit, "packets", "packets", (commit.frames, found))
+
+
+def _rows(reader: StoreReader, commit: CommitRecord, recount: Recount, now_ms: int) -> Iterator[Difference]:
+    for table, expected, found in sides(recount.expected, recount.found):
+        yield _of_capture(commit, "rows", table, (expected, found))
+    # A recount leaves out tables whose rows have expired. One that is missing for another reason must not look so.
+    for table in commit.rows.keys() - recount.expected.keys():
+        if commit.rows[table] and not _is_expired(reader, commit, table, now_ms):
+            yield _of_capture(commit, "rows", table, (commit.rows[table], 0))
+
+
+def _is_expired(reader: StoreReader, commit: CommitRecord, table: str, now_ms: int) -> bool:
+    lifetime_ms = BY_NAME[table].ttl_seconds * 1000
+    if commit.loaded_at_ms + lifetime_ms <= now_ms:
+        return True
+    record = reader.capture(commit.capture_id)
+    return record is not None and record.rows_expire_from_ms + lifetime_ms <= now_ms
+
+
+def _of_capture(commit: CommitRecord, identity: str, subject: str, numbers: tuple[int, int]) -> Difference:
+    return Difference(
+        identity=identity,
+        sensor=commit.sensor,
+        subject=subject,
+        left=numbers[0],
+        right=numbers[1],
+        capture_id=commit.capture_id,
+    )
+
+
+def _check_totals(tally: Tally, reader: StoreReader, sensor: str) -> LedgerTotals:
+    """`totals` of one sensor, over its current segment; gives the ledger as it was read."""
+    for _ in range(ATTEMPTS):
+        ledger = reader.ledger(sensor)
+        opening = reader.opening(sensor, ledger.position.segment)
+        replayed = _replay(opening, reader.commits(sensor, opening.position.seq, deltas=True), ledger.position)
+        if reader.ledger(sensor).position.segment == ledger.position.segment:
+            written = {**_flat(ledger), "commits": ledger.position.seq - opening.position.seq}
+            for subject, left, right in sides(written, replayed):
+                tally.compare(Difference(identity="totals", sensor=sensor, subject=subject, left=left, right=right))
+            return ledger
+    raise StoreUnavailableError(f"the ledger of sensor {sensor} is sealed faster than it can be read")
+
+
+def _replay(opening: LedgerTotals, commits: Iterable[CommitRecord], until: LedgerPosition) -> dict[str, int]:
+    """Opening totals plus commits, flat; `commits` counts those that follow the one before them by its nonce."""
+    endpoints, totals = dict(opening.endpoints), dict(opening.totals)
+    nonce, chained = opening.position.nonce, 0
+    for commit in commits:
+        if commit.position.seq > until.seq:
+            break
+        if commit.deltas is not None:
+            add_totals(endpoints, commit.deltas.endpoints)
+            add_counts(totals, commit.deltas.totals)
+        chained += commit.previous == nonce
+        nonce = commit.position.nonce
+    return {**_flat(replace(opening, endpoints=endpoints, totals=totals)), "commits": chained}
+
+
+def _flat(ledger: LedgerTotals) -> dict[str, int]:
+    """All totals by one name each: `flows of www.example.com`, `total rows/flows`."""
+    flat = {f"total {name}": count for name, count in ledger.totals.items()}
+    for endpoint, totals in ledger.endpoints.items():
+        flat.update({f"{field} of {endpoint}": count for field, count in totals._asdict().items()})
+    return flat
+
+
+def _check_metrics(tally: Tally, reader: StoreReader, exposed: list[Sample]) -> None:
+    """`metrics`, at the positions the scrape itself names; not checked where these cannot be read back."""
+    positions = {sample.labels["sensor"]: int(sample.value) for sample in exposed if sample.name == LEDGER_POSITION}
+    counted = _counted(reader, positions)
+    if counted is None or (not positions and reader.sensors()):
+        return
+    tally.begin("metrics")
+    expected = {
+        f"{counter.sample} of network {network}": getattr(totals, counter.field)
+        for network, totals in counted.items()
+        for counter in ENDPOINT_COUNTERS
+    }
+    for subject, left, right in sides(_shown(exposed), expected):
+        tally.compare(Difference(identity="metrics", subject=subject, left=left, right=right))
+
+
+def _shown(exposed: Iterable[Sample]) -> dict[str, int]:
+    """What the scrape returned by counter and network, over all endpoints, with what was retired."""
+    counter_of = {counter.sample: counter.sample for counter in ENDPOINT_COUNTERS}
+    counter_of |= {counter.retired: counter.sample for counter in ENDPOINT_COUNTERS}
+    shown: dict[str, int] = {}
+    for sample in exposed:
+        if sample.name in counter_of:
+            subject = f"{counter_of[sample.name]} of network {sample.labels['network']}"
+            shown[subject] = shown.get(subject, 0) + int(sample.value)
+    return shown
+
+
+def _counted(reader: StoreReader, positions: Mapping[str, int]) -> dict[str, EndpointTotals] | None:
+    """The ledgers' totals by network at these positions; None where one lies before what the ledger still tells."""
+    networks: dict[str, EndpointTotals] = {}
+    for sensor, seq in positions.items():
+        followed = read_all(reader, sensor, seq)
+        growth: Mapping[str, EndpointTotals] = {}
+        if followed.totals.position.seq > seq:  # else nothing has grown; or commits were lost, and the sums will differ
+            if followed.growth is None:
+                return None
+            growth = followed.growth.endpoints
+        total = sum_of(followed.totals.endpoints.values()).minus(sum_of(growth.values()))
+        add_totals(networks, {followed.totals.network: total})
+    return networks

@@ -1,0 +1,109 @@
+"""The exporter as a service: refreshes and checks on a schedule. The exporter's only door to apscheduler."""
+
+import logging
+import time
+import urllib.request
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from exporter.collection import Collection
+from exporter.metrics import Exposition
+from exporter.settings import ExporterSettings
+from schema.errors import StoreUnavailableError
+from schema.store.port import StoreReader
+
+_LOG = logging.getLogger(__name__)
+# A page of the hard limit's 100,000 series takes about a second.
+_SCRAPE_TIMEOUT_S = 30
+
+
+class ExporterService:
+    """Metrics of a store, kept current in the background. Inert until `start`."""
+
+    def __init__(
+        self,
+        open_reader: Callable[[], StoreReader],
+        settings: ExporterSettings,
+        *,
+        store: str,
+        version: str,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`open_reader` is called again after the store was away; `store` is its kind as metrics name it."""
+        self._settings = settings
+        self._collection = Collection(open_reader, settings, store, clock)
+        self._exposition = Exposition(lambda: self._collection.snapshot, version)
+        self._scrape: Callable[[], str] | None = None
+        # One worker: the store's reader is used by one thread at a time, and a long check delays a refresh, no more.
+        self._scheduler = BackgroundScheduler(timezone=UTC, executors={"default": ThreadPoolExecutor(1)})
+
+    def start(self) -> None:
+        """Refresh at once, then on schedule; check the identities after the first refresh, then on schedule."""
+        self._every(self._settings.refresh_s, self._refresh)
+        self._every(self._settings.reconcile_s, self._check)
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        """Finish what is running, then let the store go."""
+        self._scheduler.shutdown(wait=True)
+        self._collection.close()
+
+    def scrape_at(self, url: str) -> None:
+        """Check the identity `metrics` through this address of the service's own metrics page."""
+        self._scrape = lambda: fetch(url)
+
+    def metrics(self, accept: str = "") -> tuple[bytes, str]:
+        """The metrics page and its content type, for an `Accept` header."""
+        return self._exposition.page(accept)
+
+    def ready(self) -> str | None:
+        """None when all that is shown is current, else why not, in one line."""
+        return self._collection.snapshot.not_ready
+
+    def _every(self, seconds: float, job: Callable[[], None]) -> None:
+        self._scheduler.add_job(
+            job,
+            "interval",
+            seconds=seconds,
+            next_run_time=datetime.now(UTC),
+            max_instances=1,
+            coalesce=True,
+            misfire_grace_time=None,
+        )
+
+    def _refresh(self) -> None:
+        before = self.ready()
+        after = self._collection.refresh().not_ready
+        if after != before:
+            _LOG.log(logging.WARNING if after else logging.INFO, "exporter: %s", after or "all sensors are followed")
+
+    def _check(self) -> None:
+        verdict = self._collection.check(self._scrape if self.ready() is None else None).reconciliation
+        for difference in verdict.differing if verdict else ():
+            _LOG.warning("exporter: unreconciled: %s", difference)
+
+
+def fetch(url: str) -> str:
+    """The text of a metrics page. Raises `StoreUnavailableError` where nothing answers."""
+    try:
+        with urllib.request.urlopen(url, timeout=_SCRAPE_TIMEOUT_S) as answer:
+            return str(answer.read().decode())
+    except OSError as error:
+        raise StoreUnavailableError(f"{url} does not answer: {error}") from error
+
+
+def expose_once(reader: StoreReader, settings: ExporterSettings, *, store: str, version: str) -> str:
+    """One exposition of a store as it is now, its identities checked over the newest captures of each sensor.
+
+    Raises `StoreUnavailableError` where there is nothing to show.
+    """
+    collection = Collection(lambda: reader, settings, store, time.time)
+    exposition = Exposition(lambda: collection.snapshot, version)
+    snapshot = collection.refresh()
+    if snapshot.not_ready is not None:
+        raise StoreUnavailableError(snapshot.not_ready)
+    collection.check(lambda: exposition.page()[0].decode())
+    return exposition.page()[0].decode()

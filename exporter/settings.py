@@ -1,0 +1,30 @@
+"""Settings of the exporter; the grammar that reads them is `schema.settings`."""
+
+from dataclasses import dataclass
+
+from schema.errors import SettingsError
+
+# Beyond it one scrape takes seconds and Prometheus pays for series nobody looks at; the rest is in `_other`.
+HARD_ENDPOINT_LIMIT = 20_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExporterSettings:
+    """Every field with its default; durations in seconds."""
+
+    listen: str = "127.0.0.1:10110"
+    telemetry_path: str = "/metrics"
+    max_endpoints: int = 2_000  # endpoints of a network with series of their own; exporters of one store agree on it
+    refresh_s: float = 5.0  # how often the ledgers are followed
+    reconcile_s: float = 300.0  # how often the identities are checked
+    reconcile_captures: int = 200  # newest captures of each sensor that a periodic check recounts
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work, by name and with the range."""
+        if not 1 <= self.max_endpoints <= HARD_ENDPOINT_LIMIT:
+            raise SettingsError(f"exporter.max_endpoints is {self.max_endpoints}: give 1 to {HARD_ENDPOINT_LIMIT}")
+        if not self.telemetry_path.startswith("/") or self.telemetry_path == "/":
+            raise SettingsError(f"exporter.telemetry_path is {self.telemetry_path!r}: give a path such as /metrics")
+        for name in ("refresh_s", "reconcile_s", "reconcile_captures"):
+            if getattr(self, name) <= 0:
+                raise SettingsError(f"exporter.{name} is {getattr(self, name)}: give a number above 0")
