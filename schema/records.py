@@ -176,6 +176,7 @@ class CaptureRecord:
     inputs: Mapping[str, str]
     position: LedgerPosition | None  # where it was committed
     loaded_at_ms: int  # 0: not loaded
+    detail: str = ""  # of a quarantine: a sentence for people
 
     @property
     def rows_expire_from_ms(self) -> int:

@@ -1,0 +1,120 @@
+"""Rows of `captures` and `manifests`: the claim, and what became of each content."""
+
+import json
+from collections.abc import Iterator
+
+from schema.records import CaptureFacts, CaptureRecord, LedgerPosition, Manifest
+from schema.store.codec import decode_manifest, encode_manifest
+from schema.store.port import Claim
+from schema.store.sqlite.database import Database, Row, Session, Transaction
+
+_FACTS = (
+    "capture_id, file_name, file_id, size_bytes, content_bytes, consumed_bytes, link_types, frames, kernel_drops,"
+    " first_ts_ns, last_ts_ns"
+)
+_RECORD = f"SELECT {_FACTS}, sensor, state, reason, detail, inputs, segment, seq, nonce, finished_at FROM captures"
+_PUT = f"""
+    INSERT OR REPLACE INTO captures ({_FACTS}, sensor, epoch, inputs, state, reason, detail, started_at, finished_at)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+
+
+def put_claim(transaction: Transaction, sensor: str, epoch: int, claim: Claim) -> None:
+    """The claim, its inputs and its manifest."""
+    inputs = json.dumps(dict(claim.inputs))
+    claimed = (sensor, epoch, inputs, "claimed", "", "", claim.started_at_ms, 0)
+    transaction.execute(_PUT, (*_facts(claim.facts), *claimed))
+    capture_id = claim.facts.capture_id
+    transaction.execute("DELETE FROM manifests WHERE capture_id = ?", (capture_id,))
+    chunks = enumerate(encode_manifest(claim.manifest))
+    transaction.for_each(
+        "INSERT INTO manifests (capture_id, part, data) VALUES (?, ?, ?)",
+        ((capture_id, part, chunk) for part, chunk in chunks),
+    )
+
+
+def put_quarantine(
+    transaction: Transaction, lease: tuple[str, int], facts: CaptureFacts, why: tuple[str, str], at_ms: int
+) -> None:
+    """A content that cannot be loaded; `lease` is sensor and epoch, `why` reason and detail."""
+    transaction.execute(_PUT, (*_facts(facts), *lease, "{}", "quarantined", *why, at_ms, at_ms))
+
+
+def set_loaded(transaction: Transaction, capture_id: bytes, at: LedgerPosition, reason: str, at_ms: int) -> None:
+    """The claim has become a commit."""
+    transaction.execute(
+        "UPDATE captures SET state = 'loaded', reason = ?, segment = ?, seq = ?, nonce = ?, finished_at = ?"
+        " WHERE capture_id = ?",
+        (reason, at.segment, at.seq, at.nonce, at_ms, capture_id),
+    )
+
+
+def is_loaded(source: Session | Transaction, capture_id: bytes) -> bool:
+    """Whether this content is committed, whatever its sensor."""
+    found = source.execute("SELECT 1 FROM captures WHERE capture_id = ? AND state = 'loaded'", (capture_id,))
+    return bool(found)
+
+
+def read_capture(session: Session, capture_id: bytes) -> CaptureRecord | None:
+    """What is known of one content."""
+    for row in session.execute(f"{_RECORD} WHERE capture_id = ?", (capture_id,)):
+        return _record(row)
+    return None
+
+
+def read_capture_of_file(session: Session, file_id: str) -> CaptureRecord | None:
+    """The newest committed capture that came from this inode."""
+    statement = (
+        f"{_RECORD} WHERE file_id = ? AND file_id <> '' AND state = 'loaded' ORDER BY finished_at DESC, seq DESC LIMIT 1"
+    )
+    for row in session.execute(statement, (file_id,)):
+        return _record(row)
+    return None
+
+
+def read_captures(database: Database, sensor: str | None, state: str | None) -> Iterator[CaptureRecord]:
+    """All captures, or one sensor's, or those of one state."""
+    asked = {"sensor": sensor, "state": state}
+    wanted = {name: value for name, value in asked.items() if value is not None}
+    condition = " AND ".join(["TRUE", *(f"{name} = ?" for name in wanted)])
+    return map(_record, database.stream(f"{_RECORD} WHERE {condition}", tuple(wanted.values())))
+
+
+def read_manifest(source: Session | Transaction, capture_id: bytes) -> Manifest:
+    """What the attempt stated; an empty manifest where it is unknown or all its rows have expired."""
+    chunks = source.execute("SELECT data FROM manifests WHERE capture_id = ? ORDER BY part", (capture_id,))
+    return decode_manifest(data for (data,) in chunks) if chunks else Manifest()
+
+
+def _facts(facts: CaptureFacts) -> Row:
+    sizes = (facts.size_bytes, facts.content_bytes, facts.consumed_bytes)
+    seen = (facts.frames, facts.kernel_drops, facts.first_ts_ns, facts.last_ts_ns)
+    return (facts.capture_id, facts.file_name, facts.file_id, *sizes, json.dumps(facts.link_types), *seen)
+
+
+def _record(row: Row) -> CaptureRecord:
+    capture_id, file_name, file_id, size, content, consumed, link_types, frames, drops, first, last = row[:11]
+    sensor, state, reason, detail, inputs, segment, seq, nonce, finished_at = row[11:]
+    facts = CaptureFacts(
+        capture_id=capture_id,
+        file_name=file_name,
+        file_id=file_id,
+        size_bytes=size,
+        content_bytes=content,
+        consumed_bytes=consumed,
+        link_types=tuple(json.loads(link_types)),
+        frames=frames,
+        kernel_drops=drops,
+        first_ts_ns=first,
+        last_ts_ns=last,
+    )
+    return CaptureRecord(
+        facts=facts,
+        sensor=sensor,
+        state=state,
+        reason=reason,
+        detail=detail,
+        inputs=json.loads(inputs),
+        position=None if seq is None else LedgerPosition(segment=segment, seq=seq, nonce=nonce),
+        loaded_at_ms=finished_at if state == "loaded" else 0,
+    )

@@ -1,0 +1,222 @@
+"""The right to load one sensor's captures, and one attempt at a capture: a single transaction from claim to commit."""
+
+import secrets
+from collections.abc import Collection, Iterable
+from contextlib import AbstractContextManager, ExitStack
+from itertools import repeat
+from types import TracebackType
+from typing import Self
+
+from schema.errors import LeaseHeldError, LeaseLostError
+from schema.records import CaptureFacts, CommitRecord, LedgerPosition, NameTold
+from schema.store.owners import known_dead
+from schema.store.port import Attempt, Claim, ClaimRefusal, Commit, LedgerHead
+from schema.store.sqlite import captures, ledger
+from schema.store.sqlite.database import Database, Transaction
+from schema.store.sqlite.retention import plan_expiry
+from schema.store.sqlite.statements import insert_of
+from schema.store.sqlite.values import address_bytes, address_text, sql_rows
+from schema.tables import Ownership, RowBatch
+
+_NAMES_TOLD = """
+    SELECT client_ip, address, valid_from, hostname, capture_id, valid_to, frame FROM names_by_client
+    WHERE sensor = ? AND client_ip = ? AND seq <= ?
+"""
+_MOVE_HEAD = """
+    UPDATE ledger SET version = ?, nonce = ?, state_version = ?, state_nonce = ?, loaded_at = ?
+    WHERE sensor = ? AND segment = ? AND version = ? AND epoch = ?
+"""
+_EMPTY_LEDGER = """
+    INSERT OR IGNORE INTO ledger (sensor, segment, version, nonce, epoch, owner, lease_until, state_version,
+      state_nonce, loaded_at)
+    VALUES (?, 0, 0, X'', 0, '', 0, 0, X'', 0)
+"""
+
+
+def take(database: Database, sensor: str, network: str, owner: str, times_ms: tuple[int, int]) -> "SqliteLease":
+    """Take a sensor's lease; `times_ms` are now and until when. Raises LeaseHeldError."""
+    now_ms, until_ms = times_ms
+    with database.transaction() as transaction:
+        transaction.execute(
+            "INSERT OR IGNORE INTO sensors (sensor, network, segment, first_seen) VALUES (?, ?, 0, ?)",
+            (sensor, network, now_ms),
+        )
+        transaction.execute(_EMPTY_LEDGER, (sensor,))
+        row = ledger.read_row(transaction, sensor)
+        assert row is not None
+        held = row.owner not in ("", owner) and row.lease_until_ms > now_ms
+        if held and not known_dead(row.owner, owner):
+            raise LeaseHeldError(sensor, row.owner, row.lease_until_ms)
+        transaction.execute(
+            "UPDATE ledger SET epoch = ?, owner = ?, lease_until = ? WHERE sensor = ? AND segment = ?",
+            (row.epoch + 1, owner, until_ms, sensor, row.head.position.segment),
+        )
+        transaction.commit()
+    return SqliteLease(database, sensor, row.epoch + 1, row.head)
+
+
+class SqliteLease:
+    """A sensor's lease (`schema.store.port.SensorLease`)."""
+
+    def __init__(self, database: Database, sensor: str, epoch: int, head: LedgerHead) -> None:
+        self._database, self._sensor, self._epoch, self._head = database, sensor, epoch, head
+
+    @property
+    def sensor(self) -> str:
+        """Whose captures it loads."""
+        return self._sensor
+
+    @property
+    def head(self) -> LedgerHead:
+        """The ledger as of the newest commit through this lease, or of taking it."""
+        return self._head
+
+    def carried(self) -> bytes | None:
+        """The open flows that `head` names."""
+        with self._database.snapshot() as session:
+            rows = session.execute(
+                "SELECT data FROM carried_state WHERE sensor = ? AND version = ? AND nonce = ?",
+                (self._sensor, self._head.state_version, self._head.state_nonce),
+            )
+        return rows[0][0] if rows else None
+
+    def names_told(self, clients: Collection[bytes]) -> list[NameTold]:
+        """What these clients were told, as of `head`."""
+        asked = ((self._sensor, address_text(client), self._head.position.seq) for client in clients)
+        with self._database.snapshot() as session:
+            rows = session.for_each(_NAMES_TOLD, asked)
+        return [
+            NameTold(
+                client_ip=address_bytes(client) or b"",
+                address=address_bytes(address) or b"",
+                valid_from_ms=valid_from,
+                hostname=hostname,
+                capture_id=capture_id,
+                valid_to_ms=valid_to,
+                frame=frame,
+            )
+            for client, address, valid_from, hostname, capture_id, valid_to, frame in rows
+        ]
+
+    def begin(self, claim: Claim) -> AbstractContextManager[Attempt] | ClaimRefusal:
+        """Claim a capture: the transaction is open from here to the end of the attempt's context."""
+        with ExitStack() as stack:
+            transaction = stack.enter_context(self._database.transaction())
+            self._check_held(transaction)
+            if captures.is_loaded(transaction, claim.facts.capture_id):
+                return ClaimRefusal.ALREADY_LOADED
+            captures.put_claim(transaction, self._sensor, self._epoch, claim)
+            return SqliteAttempt(self, claim, transaction, stack.pop_all())
+
+    def quarantine(self, facts: CaptureFacts, reason: str, detail: str, at_ms: int) -> None:
+        """Record that a content cannot be loaded; one that is loaded stays so."""
+        with self._database.transaction() as transaction:
+            self._check_held(transaction)
+            if not captures.is_loaded(transaction, facts.capture_id):
+                captures.put_quarantine(transaction, (self._sensor, self._epoch), facts, (reason, detail), at_ms)
+                transaction.commit()
+
+    def renew(self, until_ms: int) -> None:
+        """Keep the lease; while an attempt is open this rides in its transaction."""
+        changed = self._database.writer.change(
+            "UPDATE ledger SET lease_until = ? WHERE sensor = ? AND segment = ? AND epoch = ?", (until_ms, *self._guard())
+        )
+        if not changed:
+            raise self._lost()
+
+    def release(self) -> None:
+        """Let another loader have the sensor at once."""
+        self._database.writer.change(
+            "UPDATE ledger SET owner = '', lease_until = 0 WHERE sensor = ? AND segment = ? AND epoch = ?", self._guard()
+        )
+
+    def move_head(self, transaction: Transaction, after: LedgerHead, loaded_at_ms: int) -> None:
+        """Make the ledger stand at `after`, on condition that it stands where this lease knows it."""
+        at = after.position
+        moved = (at.seq, at.nonce, after.state_version, after.state_nonce, loaded_at_ms)
+        known = self._head.position
+        if not transaction.change(_MOVE_HEAD, (*moved, self._sensor, known.segment, known.seq, self._epoch)):
+            raise self._lost()
+
+    def stand_at(self, head: LedgerHead) -> None:
+        """The commit that made `head` is durable."""
+        self._head = head
+
+    def _guard(self) -> tuple[str, int, int]:
+        return self._sensor, self._head.position.segment, self._epoch
+
+    def _check_held(self, transaction: Transaction) -> None:
+        row = ledger.read_row(transaction, self._sensor)
+        if row is None or row.epoch != self._epoch:
+            raise self._lost()
+
+    def _lost(self) -> LeaseLostError:
+        return LeaseLostError(f"another loader took sensor {self._sensor} over: its captures are loaded there")
+
+
+class SqliteAttempt:
+    """One claimed capture on its way in (`schema.store.port.Attempt`)."""
+
+    def __init__(self, lease: SqliteLease, claim: Claim, transaction: Transaction, ending: ExitStack) -> None:
+        self._lease, self._claim, self._transaction, self._ending = lease, claim, transaction, ending
+        self._rows_from_ms = int(claim.inputs.get("rows_from_ms", claim.started_at_ms))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._ending.close()
+
+    def write(self, batches: Iterable[RowBatch]) -> None:
+        """Write rows, in the batch's order."""
+        for batch in batches:
+            shared = batch.table.ownership is Ownership.SHARED
+            further = [repeat(self._rows_from_ms)] if shared else []
+            self._transaction.for_each(insert_of(batch.table), sql_rows(batch, *further))
+
+    def commit(self, commit: Commit) -> LedgerHead:
+        """Ledger, totals, carried state and capture, and then all of it durable at once."""
+        sensor, transaction = self._lease.sensor, self._transaction
+        after = _after(self._lease.head, moves_state=commit.carried is not None)
+        self._lease.move_head(transaction, after, commit.loaded_at_ms)
+        ledger.add_commit(transaction, self._record(commit, after.position), after)
+        ledger.add_totals(transaction, sensor, commit.deltas, after.position)
+        capture_id = self._claim.facts.capture_id
+        captures.set_loaded(transaction, capture_id, after.position, commit.reason, commit.loaded_at_ms)
+        plan_expiry(transaction, capture_id, self._claim.manifest, self._rows_from_ms)
+        if commit.carried is not None:
+            _carry(transaction, sensor, after, commit.carried)
+        transaction.commit()
+        self._lease.stand_at(after)
+        return after
+
+    def _record(self, commit: Commit, at: LedgerPosition) -> CommitRecord:
+        return CommitRecord(
+            sensor=self._lease.sensor,
+            position=at,
+            previous=self._lease.head.position.nonce,
+            capture_id=self._claim.facts.capture_id,
+            frames=self._claim.facts.frames,
+            flows=commit.flows,
+            flow_packets=commit.flow_packets,
+            flow_bytes=commit.flow_bytes,
+            rows=self._claim.manifest.own_rows(),
+            non_flow=commit.non_flow,
+            loaded_at_ms=commit.loaded_at_ms,
+            deltas=commit.deltas,
+        )
+
+
+def _after(before: LedgerHead, *, moves_state: bool) -> LedgerHead:
+    position = LedgerPosition(segment=before.position.segment, seq=before.position.seq + 1, nonce=secrets.token_bytes(16))
+    if moves_state:
+        return LedgerHead(position=position, state_version=position.seq, state_nonce=position.nonce)
+    return LedgerHead(position=position, state_version=before.state_version, state_nonce=before.state_nonce)
+
+
+def _carry(transaction: Transaction, sensor: str, head: LedgerHead, carried: bytes) -> None:
+    transaction.execute("DELETE FROM carried_state WHERE sensor = ?", (sensor,))
+    transaction.execute(
+        "INSERT INTO carried_state (sensor, version, nonce, data) VALUES (?, ?, ?, ?)",
+        (sensor, head.state_version, head.state_nonce, carried),
+    )

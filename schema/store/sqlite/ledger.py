@@ -1,0 +1,150 @@
+"""The ledger in SQLite: running totals, commits, the lease's row. Statements only; who may run them is the lease's matter."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from schema.records import (
+    DEFAULT_NETWORK,
+    CommitDeltas,
+    CommitRecord,
+    EndpointTotals,
+    LedgerPosition,
+    LedgerTotals,
+)
+from schema.store.codec import decode_deltas, encode_deltas
+from schema.store.port import LedgerHead, SensorRecord
+from schema.store.sqlite.database import Database, Row, Session, Transaction
+
+_ADD_ENDPOINT = """
+    INSERT INTO ledger_endpoints (sensor, segment, endpoint, flows, packets, bytes, packets_rev, bytes_rev, at_seq)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT DO UPDATE SET flows = flows + excluded.flows, packets = packets + excluded.packets,
+      bytes = bytes + excluded.bytes, packets_rev = packets_rev + excluded.packets_rev,
+      bytes_rev = bytes_rev + excluded.bytes_rev, at_seq = excluded.at_seq
+"""
+_ADD_TOTAL = """
+    INSERT INTO ledger_totals (sensor, segment, name, value, at_seq) VALUES (?, ?, ?, ?, ?)
+    ON CONFLICT DO UPDATE SET value = value + excluded.value, at_seq = excluded.at_seq
+"""
+_ADD_COMMIT = """
+    INSERT INTO ledger_commits (sensor, segment, seq, nonce, previous, capture_id, frames, flows, packets, bytes,
+      rows, non_flow, state_version, state_nonce, loaded_at)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_COMMITS = """
+    SELECT c.segment, c.seq, c.nonce, c.previous, c.capture_id, c.frames, c.flows, c.packets, c.bytes,
+      c.rows, c.non_flow, c.loaded_at, {deltas}
+    FROM sensors JOIN ledger_commits AS c USING (sensor, segment) {join}
+    WHERE sensor = ? AND c.seq > ? ORDER BY c.seq
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerRow:
+    """The row that guards a sensor's ledger."""
+
+    head: LedgerHead
+    epoch: int
+    owner: str
+    lease_until_ms: int
+
+
+def read_row(source: Session | Transaction, sensor: str) -> LedgerRow | None:
+    """The guarding row of the sensor's current segment; None for a sensor that was never seen."""
+    rows = source.execute(
+        "SELECT segment, version, nonce, state_version, state_nonce, epoch, owner, lease_until"
+        " FROM sensors JOIN ledger USING (sensor, segment) WHERE sensor = ?",
+        (sensor,),
+    )
+    for segment, version, nonce, state_version, state_nonce, epoch, owner, lease_until in rows:
+        position = LedgerPosition(segment=segment, seq=version, nonce=nonce)
+        head = LedgerHead(position=position, state_version=state_version, state_nonce=state_nonce)
+        return LedgerRow(head=head, epoch=epoch, owner=owner, lease_until_ms=lease_until)
+    return None
+
+
+def add_commit(transaction: Transaction, record: CommitRecord, head: LedgerHead) -> None:
+    """The commit's row and its deltas; `head` is the ledger after it."""
+    at, state = record.position, (head.state_version, head.state_nonce)
+    identity = (record.sensor, at.segment, at.seq, at.nonce, record.previous, record.capture_id)
+    counts = (record.frames, record.flows, record.flow_packets, record.flow_bytes)
+    maps = (json.dumps(dict(record.rows)), json.dumps(dict(record.non_flow)))
+    transaction.execute(_ADD_COMMIT, (*identity, *counts, *maps, *state, record.loaded_at_ms))
+    if record.deltas is not None:
+        transaction.execute(
+            "INSERT INTO commit_deltas (sensor, segment, seq, deltas) VALUES (?, ?, ?, ?)",
+            (record.sensor, at.segment, at.seq, encode_deltas(record.deltas)),
+        )
+
+
+def add_totals(transaction: Transaction, sensor: str, deltas: CommitDeltas, at: LedgerPosition) -> None:
+    """Raise the running totals."""
+    place = (sensor, at.segment)
+    transaction.for_each(_ADD_ENDPOINT, ((*place, name, *gained, at.seq) for name, gained in deltas.endpoints.items()))
+    transaction.for_each(_ADD_TOTAL, ((*place, name, gained, at.seq) for name, gained in deltas.totals.items()))
+
+
+def read_totals(session: Session, sensor: str) -> LedgerTotals:
+    """The totals at the newest commit; call it within one snapshot."""
+    found = session.execute(
+        "SELECT network, segment, version, nonce, loaded_at FROM sensors JOIN ledger USING (sensor, segment) WHERE sensor = ?",
+        (sensor,),
+    )
+    if not found:
+        return no_totals(sensor, DEFAULT_NETWORK, 0)
+    network, segment, version, nonce, loaded_at = found[0]
+    endpoints = session.execute(
+        "SELECT endpoint, flows, packets, bytes, packets_rev, bytes_rev FROM ledger_endpoints WHERE sensor = ? AND segment = ?",
+        (sensor, segment),
+    )
+    totals = session.execute("SELECT name, value FROM ledger_totals WHERE sensor = ? AND segment = ?", (sensor, segment))
+    return LedgerTotals(
+        sensor=sensor,
+        network=network,
+        position=LedgerPosition(segment=segment, seq=version, nonce=nonce),
+        endpoints={name: EndpointTotals._make(counts) for name, *counts in endpoints},
+        totals=dict(totals),
+        last_loaded_at_ms=loaded_at,
+    )
+
+
+def no_totals(sensor: str, network: str, segment: int) -> LedgerTotals:
+    """What a ledger without a commit holds."""
+    position = LedgerPosition(segment=segment)
+    return LedgerTotals(sensor=sensor, network=network, position=position, endpoints={}, totals={}, last_loaded_at_ms=0)
+
+
+def read_commits(database: Database, sensor: str, after_seq: int, deltas: bool) -> Iterator[CommitRecord]:
+    """Commits of the current segment behind a seq, oldest first."""
+    join = "JOIN commit_deltas AS d USING (sensor, segment, seq)" if deltas else ""
+    statement = _COMMITS.format(deltas="d.deltas" if deltas else "NULL", join=join)
+    return (_commit(sensor, row) for row in database.stream(statement, (sensor, after_seq)))
+
+
+def _commit(sensor: str, row: Row) -> CommitRecord:
+    segment, seq, nonce, previous, capture_id, frames, flows, packets, size, rows, non_flow, loaded_at, deltas = row
+    return CommitRecord(
+        sensor=sensor,
+        position=LedgerPosition(segment=segment, seq=seq, nonce=nonce),
+        previous=previous,
+        capture_id=capture_id,
+        frames=frames,
+        flows=flows,
+        flow_packets=packets,
+        flow_bytes=size,
+        rows=json.loads(rows),
+        non_flow=json.loads(non_flow),
+        loaded_at_ms=loaded_at,
+        deltas=None if deltas is None else decode_deltas(deltas),
+    )
+
+
+def read_sensors(session: Session) -> list[SensorRecord]:
+    """Every sensor with its lease."""
+    rows = session.execute(
+        "SELECT sensor, network, segment, first_seen, owner, lease_until FROM sensors JOIN ledger USING (sensor, segment)"
+        " ORDER BY sensor"
+    )
+    names = ("sensor", "network", "segment", "first_seen_ms", "owner", "lease_until_ms")
+    return [SensorRecord(**dict(zip(names, row, strict=True))) for row in rows]

@@ -1,0 +1,155 @@
+"""The store port on one SQLite file. Reads see one committed state, also while an attempt is open."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+
+import apsw
+
+from schema.records import Admission, AdmissionBook, CaptureRecord, CommitRecord, LedgerTotals
+from schema.store.port import FlowQuery, QueryResult, Recount, SensorLease, SensorRecord, StoreHealth
+from schema.store.sqlite import admissions, captures, history, lease, ledger, queries
+from schema.store.sqlite.database import Database, Session
+from schema.store.sqlite.recount import recount_capture
+from schema.store.sqlite.retention import expire_rows
+from schema.tables import Table
+
+
+class SqliteStore:
+    """A store in one SQLite file (`schema.store.port.Store`)."""
+
+    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
+        self._database, self._clock = database, clock
+        self._schema_checked = False
+
+    def health(self) -> StoreHealth:
+        """What `doctor` and `/-/ready` say."""
+        with self._database.snapshot() as session:
+            applied = history.applied_version(session)
+        path = self._database.path
+        return StoreHealth(
+            kind="sqlite",
+            version=apsw.sqlite_lib_version(),
+            schema_version=applied,
+            wanted_schema_version=history.wanted_version(),
+            durable=True,
+            detail=f"{path}, {path.stat().st_size:,} bytes",
+        )
+
+    def apply_schema(self) -> list[str]:
+        """Apply the migrations that are missing; returns their names."""
+        return history.apply_missing(self._database, self._now_ms())
+
+    # what is loaded
+
+    def take_sensor(self, sensor: str, network: str, owner: str, until_ms: int) -> SensorLease:
+        """Take the sensor's lease; raises LeaseHeldError while another loader has it."""
+        self._check_schema()
+        return lease.take(self._database, sensor, network, owner, (self._now_ms(), until_ms))
+
+    def expire(self, now_ms: int, limit: int) -> int:
+        """Delete up to `limit` rows whose lifetime is over; returns how many."""
+        self._check_schema()
+        with self._database.transaction() as transaction:
+            deleted = expire_rows(transaction, now_ms, limit)
+            transaction.commit()
+        return deleted
+
+    # the ledger
+
+    def sensors(self) -> list[SensorRecord]:
+        """Every sensor that was ever loaded, by name."""
+        with self._reading() as session:
+            return ledger.read_sensors(session)
+
+    def ledger(self, sensor: str) -> LedgerTotals:
+        """Running totals at the newest commit."""
+        with self._reading() as session:
+            return ledger.read_totals(session, sensor)
+
+    def opening(self, sensor: str, segment: int) -> LedgerTotals:
+        """Nothing: a sensor's ledger is one segment here, however long it grows."""
+        with self._reading() as session:
+            return ledger.no_totals(sensor, ledger.read_totals(session, sensor).network, segment)
+
+    def commits(self, sensor: str, after_seq: int, *, deltas: bool = False) -> Iterator[CommitRecord]:
+        """Commits with a larger seq, oldest first."""
+        self._check_schema()
+        return ledger.read_commits(self._database, sensor, after_seq, deltas)
+
+    # captures
+
+    def capture(self, capture_id: bytes) -> CaptureRecord | None:
+        """What is known of one content."""
+        with self._reading() as session:
+            return captures.read_capture(session, capture_id)
+
+    def capture_of_file(self, file_id: str) -> CaptureRecord | None:
+        """The newest committed capture that came from this inode."""
+        with self._reading() as session:
+            return captures.read_capture_of_file(session, file_id)
+
+    def captures(self, sensor: str | None = None, state: str | None = None) -> Iterator[CaptureRecord]:
+        """All captures, or one sensor's, or those in one state."""
+        self._check_schema()
+        return captures.read_captures(self._database, sensor, state)
+
+    def recount(self, capture_id: bytes) -> Recount:
+        """One capture's own rows, counted back by its manifest."""
+        with self._reading() as session:
+            return recount_capture(session, capture_id, self._now_ms())
+
+    # rows
+
+    def flows(self, query: FlowQuery) -> QueryResult:
+        """Flow rows, newest first."""
+        with self._reading() as session:
+            return queries.find_flows(session, query)
+
+    def names_of(self, address: bytes) -> QueryResult:
+        """Rows of `names_by_ip`."""
+        with self._reading() as session:
+            return queries.find_names(session, address)
+
+    def addresses_of(self, hostname: str) -> QueryResult:
+        """Rows of `ips_by_name`."""
+        with self._reading() as session:
+            return queries.find_addresses(session, hostname)
+
+    def scan(self, table: Table) -> Iterator[tuple[object, ...]]:
+        """Every row of a table."""
+        self._check_schema()
+        return queries.scan_table(self._database, table)
+
+    # the exporter's books
+
+    def admissions(self, network: str) -> AdmissionBook:
+        """A network's book."""
+        with self._reading() as session:
+            return admissions.read_book(session, network)
+
+    def admit(
+        self, network: str, expected_version: int, positions: Mapping[str, int], changed: Mapping[str, Admission]
+    ) -> bool:
+        """Raise the book by one version; False where somebody else was faster."""
+        self._check_schema()
+        with self._database.transaction() as transaction:
+            raised = admissions.raise_book(transaction, network, expected_version, positions, changed)
+            transaction.commit()
+        return raised
+
+    def close(self) -> None:
+        """Let the file go."""
+        self._database.close()
+
+    def _reading(self) -> AbstractContextManager[Session]:
+        self._check_schema()
+        return self._database.snapshot()
+
+    def _check_schema(self) -> None:
+        if not self._schema_checked:
+            with self._database.snapshot() as session:
+                history.check_schema(session, self._database.path)
+            self._schema_checked = True
+
+    def _now_ms(self) -> int:
+        return int(self._clock() * 1000)
