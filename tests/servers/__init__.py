@@ -1,0 +1,13 @@
+"""Real servers for the tests. Where one is missing a test is skipped, but in CI it fails."""
+
+import os
+
+import pytest
+
+
+def require(condition: bool, reason: str) -> None:
+    """Go on only where `condition` holds: otherwise skip, or fail where CI is true."""
+    if not condition:
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
