@@ -17,7 +17,7 @@ demo: ## synthetic traffic into an embedded store, with metrics to look at; Ctrl
 	@$(BIN)/pcapline demo $(ARGS)
 
 test: setup ## the whole suite, real servers included: make test ARGS="-k names"
-	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
 check: setup ## format, lint, types, import rules, shell scripts
 	@$(BIN)/ruff format --check .

@@ -1,0 +1,1 @@
+"""What each command does, one file a command. Rooms are imported inside the functions, so that a command loads only its own."""

@@ -1,0 +1,109 @@
+"""The JSON contract: decoded columns, table rows and outcomes as objects with the columns' names of the tables."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from loader.decode.columns import DecodeReport, DnsColumns, PacketColumns
+from loader.outcome import FileOutcome
+from pcapline.text import address_text, json_value, uuid_text
+from schema.tables import RowBatch, Table
+
+Object = dict[str, Any]
+_MS = 1_000_000
+_PACKET_COLUMNS = (
+    "source_port",
+    "destination_port",
+    "protocol",
+    "length",
+    "captured_length",
+    "fragment",
+)
+_DNS_COLUMNS = (
+    "client_port",
+    "transport",
+    "kind",
+    "txid",
+    "rcode",
+    "qname",
+    "qtype",
+    "section",
+    "rr_index",
+    "rr_name",
+    "rr_type",
+    "rr_ttl",
+    "rdata",
+)
+
+
+def row_objects(table: Table, rows: Sequence[Sequence[object]]) -> Iterator[Object]:
+    """Rows of a table. `ts` and `ns` become one integer `ts_ns`; further times are Unix milliseconds."""
+    columns = [(column.name, column.kind) for column in table.columns]
+    split_time = {"ts", "ns"} <= {name for name, _ in columns}
+    for row in rows:
+        item: Object = {name: json_value(value, kind) for (name, kind), value in zip(columns, row, strict=True)}
+        if split_time:
+            item = {"ts_ns": item.pop("ts") * _MS + item.pop("ns"), **item}
+        yield item
+
+
+def flow_objects(batch: RowBatch) -> Iterator[Object]:
+    """Flow rows as `read` tells them (`capture_id` is null: a file that is only read is not hashed)."""
+    return ({"record": "flow", **item} for item in row_objects(batch.table, list(batch.rows())))
+
+
+def dns_objects(dns: DnsColumns) -> Iterator[Object]:
+    """One object a resource record."""
+    shared = [getattr(dns, name) for name in _DNS_COLUMNS]
+    for frame, ts_ns, client, resolver, address, *values in zip(
+        dns.frame, dns.ts_ns, dns.client_ip, dns.resolver_ip, dns.address, *shared, strict=True
+    ):
+        item = {"record": "dns", "frame": frame, "ts_ns": ts_ns, "client_ip": address_text(client)}
+        item["resolver_ip"] = address_text(resolver)
+        item.update(zip(_DNS_COLUMNS, values, strict=True))
+        item["address"] = None if address is None else address_text(address)
+        yield item
+
+
+def packet_objects(packets: PacketColumns) -> Iterator[Object]:
+    """One object a frame, as its innermost IP header says."""
+    shared = [getattr(packets, name) for name in _PACKET_COLUMNS]
+    for frame, ts_ns, source, destination, vlan, *values in zip(
+        packets.frame, packets.ts_ns, packets.source_ip, packets.destination_ip, packets.vlan, *shared, strict=True
+    ):
+        item: Object = {"record": "packet", "frame": frame, "ts_ns": ts_ns}
+        item["source_ip"] = None if source is None else address_text(source)
+        item["destination_ip"] = None if destination is None else address_text(destination)
+        item.update(zip(_PACKET_COLUMNS, values, strict=True))
+        yield item | {"vlan": list(vlan), "outer": []}
+
+
+def summary_object(file: Path, state: str, reason: str, report: DecodeReport | None, rows: Mapping[str, int]) -> Object:
+    """The balance of one file that was read."""
+    return {
+        "record": "summary",
+        "file": str(file),
+        "state": state,
+        "reason": reason,
+        "packets": report.frames if report else 0,
+        "flow_packets": report.flow_packets if report else 0,
+        "non_flow": dict(report.non_flow) if report else {},
+        "damage": dict(report.damage) if report else {},
+        "rows": dict(rows),
+    }
+
+
+def outcome_object(outcome: FileOutcome) -> Object:
+    """What became of one file, as `load --json` tells it."""
+    return {
+        "file": outcome.file,
+        "state": outcome.state.value,
+        "reason": outcome.reason,
+        "sensor": outcome.sensor,
+        "capture_id": uuid_text(outcome.capture_id) if outcome.capture_id else None,
+        "packets": outcome.packets,
+        "flow_packets": outcome.flow_packets,
+        "non_flow": dict(outcome.non_flow),
+        "damage": dict(outcome.damage),
+        "rows": dict(outcome.rows),
+    }

@@ -1,0 +1,45 @@
+"""Options that several commands share, and the settings they lead to."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from schema.settings import Settings, StoreSettings, find_settings_file, read_settings
+
+STORE_HELP = "sqlite:PATH or cassandra://HOST[,HOST...][:PORT]/KEYSPACE; default sqlite:pcapline.db"
+StoreOption = Annotated[str | None, typer.Option("--store", metavar="URL", help=STORE_HELP)]
+ConfigOption = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="settings file instead of pcapline.toml")]
+JsonOption = Annotated[bool, typer.Option("--json", help="one JSON object a line")]
+NetworkOption = Annotated[
+    str | None, typer.Option("--network", metavar="NAME", help="where the sensor sits; fixed when it is first seen")
+]
+CheckOption = Annotated[bool, typer.Option("--check", help="check the settings and end")]
+DumpOption = Annotated[bool, typer.Option("--dump", help="print the settings, each with where it came from, and end")]
+
+
+def settings_of(config: Path | None, flags: Mapping[str, object] | None = None) -> Settings:
+    """Every section, from flags ("section.key" -> value, None where not given), environment, file and defaults."""
+    from capture.settings import CaptureSettings
+    from exporter.settings import ExporterSettings
+    from loader.settings import LoaderSettings
+
+    kinds = {
+        "store": StoreSettings,
+        "capture": CaptureSettings,
+        "loader": LoaderSettings,
+        "exporter": ExporterSettings,
+    }
+    file = find_settings_file(os.environ, str(config) if config else None)
+    return read_settings(kinds, environ=os.environ, file=file, flags=flags)
+
+
+def shown(settings: Settings, *, check: bool, dump: bool) -> bool:
+    """Answer `--check` and `--dump`; True when the command has thereby done its work."""
+    if dump:
+        typer.echo(settings.dump())
+    elif check:
+        typer.echo("settings are valid", err=True)
+    return check or dump
