@@ -159,7 +159,7 @@ class SqliteAttempt:
 
     def __init__(self, lease: SqliteLease, claim: Claim, transaction: Transaction, ending: ExitStack) -> None:
         self._lease, self._claim, self._transaction, self._ending = lease, claim, transaction, ending
-        self._rows_from_ms = int(claim.inputs.get("rows_from_ms", claim.started_at_ms))
+        self._rows_from_ms = int(claim.inputs.get("rows_from_ms", "0"))
 
     def __enter__(self) -> Self:
         return self
@@ -168,7 +168,7 @@ class SqliteAttempt:
         self._ending.close()
 
     def write(self, batches: Iterable[RowBatch]) -> None:
-        """Write rows, in the batch's order."""
+        """Write rows; the last of equal keys wins."""
         for batch in batches:
             shared = batch.table.ownership is Ownership.SHARED
             further = [repeat(self._rows_from_ms)] if shared else []

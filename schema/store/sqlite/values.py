@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 from functools import lru_cache
 from itertools import islice
+from operator import itemgetter
 from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 from typing import Any
 
@@ -55,11 +56,14 @@ _TO_SQL: dict[Kind, Callable[[Any], Any]] = {Kind.INET: address_text, Kind.DATE:
 _TO_PORT: dict[Kind, Callable[[Any], Any]] = {Kind.INET: address_bytes, Kind.DATE: day_number, Kind.BOOLEAN: _flag}
 
 
-def sql_rows(batch: RowBatch, *further: Iterable[object]) -> Iterator[tuple[Any, ...]]:
-    """A batch as the file holds it, row by row, with `further` columns at the end."""
-    kinds = (column.kind for column in batch.table.columns)
+def sql_rows(batch: RowBatch, *further: Iterable[object]) -> list[tuple[Any, ...]]:
+    """A batch as the file holds it, row by row, with `further` columns at the end; in the order of the table's key."""
+    table = batch.table
+    kinds = (column.kind for column in table.columns)
     columns = [_turned(_TO_SQL, kind, values) for kind, values in zip(kinds, batch.columns, strict=True)]
-    return zip(*columns, *further)  # noqa: B905  `further` may repeat for ever
+    rows = zip(*columns, *further)  # noqa: B905  `further` may repeat for ever
+    # neighbours in the tree are written together: half the time; stable, so that the last row of a key still wins
+    return sorted(rows, key=itemgetter(*range(len(table.key))))
 
 
 def sql_keys(table: Table, partitions: Sequence[tuple[object, ...]]) -> list[tuple[Any, ...]]:
