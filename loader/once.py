@@ -10,7 +10,7 @@ from loader.pipeline import Clock, SensorLoader
 from loader.reading import first_packet_time
 from loader.settings import LoaderSettings
 from schema.capture_names import parse_capture_name
-from schema.errors import CaptureError, LeaseHeldError, LeaseLostError, StoreError
+from schema.errors import CaptureError, LeaseHeldError, LeaseLostError, SchemaMismatchError, StoreError
 from schema.records import STANDALONE_SENSOR, FileState
 from schema.store.port import SensorLease, Store
 
@@ -108,6 +108,8 @@ class OnceLoader:
             if self._grows(path):
                 return self._waiting(path, "still growing; load it again when it is complete"), None
             return self._under_lease(path), None
+        except SchemaMismatchError:
+            raise
         except StoreError as error:
             self._loader = None
             return self._waiting(path, str(error)), str(error)

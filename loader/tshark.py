@@ -49,6 +49,6 @@ def _packet(path: Path, frame: int) -> Any:
         try:
             return next(iter(capture))
         except StopIteration:
-            raise CaptureError("no_such_frame", f"{path} has no packet {frame}") from None
+            raise CaptureError("no_such_frame", f"{path}: no packet {frame}; the capture is shorter, or it is none") from None
         except TSharkCrashException as error:
             raise CaptureError("unreadable", f"{path}: tshark cannot read it ({error})") from error

@@ -25,6 +25,8 @@ def main() -> None:
         _fail(str(error), error.exit_code)
     except PermissionError as error:
         _fail(f"{error.filename or 'permission denied'}: {error.strerror}; give this user access to it", 4)
+    except FileNotFoundError as error:
+        _fail(f"{error.filename}: {error.strerror}", 1)
 
 
 def _end(number: int, _frame: FrameType | None) -> NoReturn:

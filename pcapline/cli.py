@@ -6,7 +6,14 @@ import typer
 
 from pcapline import __version__
 from pcapline.commands import (
+    doctor,
+    exporter,
+    load,
+    query,
     read,
+    schema,
+    status,
+    verify,
 )
 
 app = typer.Typer(
@@ -16,7 +23,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("read")(read.read)
+app.command()(load.load)
+app.command()(read.read)
+app.command()(exporter.exporter)
+app.command()(query.query)
+app.command()(status.status)
+app.command()(verify.verify)
+app.add_typer(schema.app, name="schema")
+app.command()(doctor.doctor)
 
 
 def _print_version(wanted: bool) -> None:

@@ -58,7 +58,7 @@ class Settings:
             lines.append(f"[{name}]")
             for setting in fields(section):  # type: ignore[arg-type]  # every section is a dataclass
                 value = getattr(section, setting.name)
-                lines.append(f"{setting.name} = {json.dumps(value)}  # {self.origins[f'{name}.{setting.name}']}")
+                lines.append(f"{setting.name} = {_toml(value)}  # {self.origins[f'{name}.{setting.name}']}")
             lines.append("")
         return "\n".join(lines)
 
@@ -160,6 +160,11 @@ def _typed(key: str, setting: Field[Any], kind: Any, given: _Given) -> object:
     if isinstance(typed, int | float) and typed < 0:
         raise SettingsError(f"{key} ({given.origin}): {typed} is negative")
     return typed
+
+
+def _toml(value: object) -> str:
+    """JSON is TOML for texts, numbers and lists of texts, one control character aside."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _plain(error: msgspec.ValidationError) -> str:

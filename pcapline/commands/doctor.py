@@ -1,0 +1,165 @@
+"""`pcapline doctor`: what is missing here, and the one line that fixes it."""
+
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
+
+import typer
+
+from pcapline import __version__
+from pcapline.names_guard import ROOMS
+from pcapline.options import ConfigOption, JsonOption, StoreOption, settings_of
+from schema.errors import PcaplineError
+from schema.settings import Settings, StoreSettings
+
+_CAP_NET_RAW = 13
+_LOW_DISK_BYTES = 1 << 30
+# Every SQLite before it can corrupt a file in WAL mode when a write races a checkpoint.
+_SAFE_SQLITE = (3, 51, 3)
+# Distribution -> what needs it, and the extra that brings it.
+_LIBRARIES = {
+    "apsw": ("the embedded store", "sqlite"),
+    "cassandra-driver": ("the Cassandra store", "cassandra"),
+    "watchdog": ("watch", "loader"),
+    "prometheus-client": ("exporter, watch", "exporter"),
+    "pyshark": ("the deep decoder", "deep"),
+}
+
+
+class Finding(NamedTuple):
+    """One line: `ok`, `warn` or `FAIL`, what was found, and what fixes it."""
+
+    level: str
+    text: str
+    fix: str = ""
+
+
+def doctor(store: StoreOption = None, as_json: JsonOption = False, config: ConfigOption = None) -> None:
+    """Look at everything pcapline needs; exit code 1 when something it cannot do without is missing.
+
+    pcapline doctor
+
+    pcapline doctor --store cassandra://127.0.0.1/pcapline
+    """
+    failed = False
+    for finding in _findings(config, store):
+        failed = failed or finding.level == "FAIL"
+        _tell(finding, as_json=as_json)
+    raise typer.Exit(1 if failed else 0)
+
+
+def _tell(finding: Finding, *, as_json: bool) -> None:
+    from pcapline.output import json_line
+    from pcapline.text import printable
+
+    if as_json:
+        sys.stdout.write(json_line(finding._asdict()) + "\n")
+    else:
+        fix = f". Fix: {finding.fix}" if finding.fix else ""
+        sys.stdout.write(f"{finding.level:<4}  {printable(finding.text + fix)}\n")
+
+
+def _findings(config: Path | None, store: str | None) -> Iterator[Finding]:
+    yield Finding("ok", f"python {platform.python_version()}, pcapline {__version__}")
+    yield _room_names()
+    yield _kernels()
+    yield from _libraries()
+    yield _tool("tcpdump", "captures live traffic")
+    yield _tool("tshark", "explains single packets in full")
+    yield _capture_right()
+    yield _disk()
+    try:
+        settings = settings_of(config, {"store.url": store})
+    except PcaplineError as error:
+        yield Finding("FAIL", f"settings: {error}", "correct the setting")
+        return
+    yield Finding("ok", "settings are valid")
+    yield _guarded("store", lambda: _store(settings))
+
+
+def _guarded(what: str, look: Callable[[], Finding]) -> Finding:
+    try:
+        return look()
+    except PcaplineError as error:
+        return Finding("FAIL", f"{what}: {error}")
+
+
+def _room_names() -> Finding:
+    """By what is installed; where a room is really imported from was checked before this command began."""
+    providers = packages_distributions()
+    others = {room: set(providers.get(room, [])) - {"pcapline"} for room in ROOMS}
+    taken = [f"{room} ({', '.join(sorted(names))})" for room, names in others.items() if names]
+    if taken:
+        return Finding("FAIL", f"package names taken: {', '.join(taken)}", "install pcapline into an environment of its own")
+    return Finding("ok", "the package names capture, loader, exporter and schema are pcapline's own")
+
+
+def _kernels() -> Finding:
+    spec = find_spec("loader.decode.native")
+    if spec is not None and spec.origin and not spec.origin.endswith(".py"):
+        return Finding("ok", "the decoder is compiled")
+    return Finding(
+        "warn", "the decoder runs uncompiled, many times slower", "install gcc and python3-dev, then install pcapline again"
+    )
+
+
+def _libraries() -> Iterator[Finding]:
+    for name, (purpose, extra) in _LIBRARIES.items():
+        try:
+            yield Finding("ok", f"{name} {version(name)}")
+        except PackageNotFoundError:
+            yield Finding("warn", f"{name} is missing: {purpose} will not run", f"pip install 'pcapline[{extra}]'")
+
+
+def _tool(name: str, purpose: str) -> Finding:
+    if place := shutil.which(name):
+        return Finding("ok", f"{name}: {place}")
+    return Finding("warn", f"{name} is missing: it {purpose}", f"sudo apt-get install --no-install-recommends {name}")
+
+
+def _capture_right() -> Finding:
+    place = shutil.which("tcpdump")
+    if os.geteuid() == 0 or _has_capability(_CAP_NET_RAW) or (place and "security.capability" in os.listxattr(place)):
+        return Finding("ok", "tcpdump may capture for this user")
+    fix = f"sudo setcap cap_net_raw,cap_net_admin=ep {place or '/usr/bin/tcpdump'}"
+    return Finding("warn", "no right to capture live traffic (reading files needs none)", fix)
+
+
+def _has_capability(number: int) -> bool:
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:  # not Linux
+        return False
+    effective = next((line.split()[1] for line in lines if line.startswith("CapEff:")), "0")
+    return bool(int(effective, 16) >> number & 1)
+
+
+def _disk() -> Finding:
+    free = shutil.disk_usage(".").free
+    text = f"{free / (1 << 30):,.1f} GiB free in the working directory"
+    return Finding("ok", text) if free >= _LOW_DISK_BYTES else Finding("warn", text, "make room: a full disk stops loading")
+
+
+def _store(settings: Settings) -> Finding:
+    from pcapline.wiring import opened_store, store_kind
+
+    wanted = settings.of(StoreSettings)
+    if store_kind(wanted) == "sqlite" and not Path(wanted.url.partition(":")[2]).expanduser().exists():
+        return Finding("ok", f"store {wanted.url}: not there yet; the first load makes it")
+    with opened_store(wanted, reads_only=True) as reader:
+        health = reader.health()
+    text = f"store {wanted.url}: {health.kind} {health.version}, schema {health.schema_version}, {health.detail}"
+    if health.schema_version != health.wanted_schema_version:
+        return Finding("FAIL", f"{text}; schema {health.wanted_schema_version} is needed", "pcapline schema apply")
+    if health.kind == "sqlite" and tuple(map(int, health.version.split("."))) < _SAFE_SQLITE:
+        return Finding("FAIL", f"{text}: this SQLite can corrupt the file", "pip install --upgrade apsw")
+    if not health.durable:
+        text += "; an acknowledged commit may be lost in a crash, so that no input is deleted"
+        return Finding("warn", text, "see docs/how-to/durable-cassandra.md")
+    return Finding("ok", text)

@@ -1,0 +1,125 @@
+"""`pcapline load`: files and directories into the store, now."""
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pcapline.options import ConfigOption, JsonOption, NetworkOption, StoreOption, settings_of
+from schema.errors import SettingsError, StoreUnavailableError
+from schema.records import DEFAULT_NETWORK, STANDALONE_SENSOR, FileState
+from schema.settings import Settings, StoreSettings
+
+if TYPE_CHECKING:
+    from loader.once import Request
+    from loader.outcome import FileOutcome
+    from pcapline.signals import Stop
+
+# What a script does next: nothing; look at what was refused; come again when the store or the file is ready.
+_REFUSED, _COME_AGAIN = 1, 5
+
+
+def load(
+    paths: Annotated[list[Path], typer.Argument(metavar="FILE|DIR...", help="captures; directories with all below them")],
+    store: StoreOption = None,
+    sensor: Annotated[
+        str | None,
+        typer.Option("--sensor", metavar="NAME", help="who captured: the files share names and open flows, in their order"),
+    ] = None,
+    network: NetworkOption = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Load captures now: one verdict a file. Files are never moved or deleted.
+
+    pcapline load holiday.pcap
+
+    pcapline load captures/ --sensor gateway --store cassandra://127.0.0.1/pcapline
+    """
+    from loader.once import files_under
+    from pcapline.signals import stop_on_signals
+
+    settings = settings_of(config, {"store.url": store})
+    request = _request(files_under(paths), sensor, network)
+    counts: Counter[FileState] = Counter()
+    with stop_on_signals() as stop:
+        for outcome in _outcomes(settings, request, stop):
+            counts[outcome.state] += 1
+            _tell(outcome, as_json=as_json)
+        if stop.asked:
+            raise typer.Exit(stop.exit_code)
+    if not as_json:
+        _sum_up(counts)
+    raise typer.Exit(_COME_AGAIN if counts[FileState.WAITING] else _REFUSED if counts[FileState.QUARANTINED] else 0)
+
+
+def _request(paths: list[Path], sensor: str | None, network: str | None) -> "Request":
+    from loader.once import Request
+    from pcapline.wiring import lease_owner
+    from schema.capture_names import SENSOR_NAME_RULE, is_sensor_name
+
+    if sensor is not None and not is_sensor_name(sensor):
+        raise SettingsError(f"--sensor {sensor!r}: a sensor's name is {SENSOR_NAME_RULE}")
+    return Request(
+        paths=tuple(paths),
+        sensor=sensor or STANDALONE_SENSOR,
+        network=network or DEFAULT_NETWORK,
+        owner=lease_owner(),
+    )
+
+
+def _outcomes(settings: Settings, request: "Request", stop: "Stop") -> Iterator["FileOutcome"]:
+    """Every file's outcome, with a progress bar; a store that cannot be opened leaves all of them waiting."""
+    from loader.once import OnceLoader, Surroundings
+    from loader.outcome import FileOutcome
+    from loader.settings import LoaderSettings
+    from pcapline.progress import progress
+    from pcapline.wiring import open_store
+
+    try:
+        opened = open_store(settings.of(StoreSettings), loads=True)
+    except StoreUnavailableError as error:
+        for path in request.paths:
+            yield FileOutcome(file=str(path), state=FileState.WAITING, reason=str(error), sensor=request.sensor)
+        return
+    world = Surroundings(clock=time.time, wait=stop.event.wait, tell=_say)
+    sizes = {str(path): path.stat().st_size if path.is_file() else 0 for path in request.paths}
+    with closing(opened), progress(sum(sizes.values()), len(sizes)) as advance:
+        for outcome in OnceLoader(opened, settings.of(LoaderSettings), request, world).outcomes():
+            yield outcome
+            advance(sizes[outcome.file])
+
+
+def _tell(outcome: "FileOutcome", *, as_json: bool) -> None:
+    from pcapline.objects import outcome_object
+    from pcapline.output import json_line
+    from pcapline.text import count_text, counts_text, printable
+
+    if as_json:
+        sys.stdout.write(json_line(outcome_object(outcome)) + "\n")
+        return
+    parts = [f"{outcome.state.value:<14}  {printable(outcome.file)}"]
+    if outcome.state is FileState.LOADED:
+        parts += [count_text(outcome.packets, "packet"), count_text(outcome.rows.get("flows", 0), "flow")]
+        parts.append(count_text(outcome.rows.get("dns_answers", 0), "DNS record"))
+    if outcome.non_flow and outcome.state is FileState.LOADED:
+        parts.append(f"in no flow: {counts_text(outcome.non_flow)}")
+    if outcome.reason:
+        parts.append(printable(outcome.reason))
+    sys.stdout.write("  ".join(parts) + "\n")
+
+
+def _sum_up(counts: Counter[FileState]) -> None:
+    from pcapline.text import count_text
+
+    words = [f"{counts[state]:,} {state.value.replace('_', ' ')}" for state in FileState if counts[state]]
+    _say(f"{count_text(sum(counts.values()), 'file')}: {', '.join(words) or 'none found'}")
+
+
+def _say(message: str) -> None:
+    sys.stderr.write(f"pcapline: {message}\n")

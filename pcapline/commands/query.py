@@ -1,0 +1,104 @@
+"""`pcapline query`: what the store holds of an address or a name, newest first."""
+
+import re
+import sys
+import time
+from collections.abc import Iterator
+from ipaddress import IPv6Address, ip_address
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pcapline.options import ConfigOption, JsonOption, StoreOption, settings_of
+from schema.settings import StoreSettings
+
+if TYPE_CHECKING:
+    from schema.store.port import QueryResult, StoreReader
+
+_DURATION = re.compile(r"(\d+)(ms|s|m|h|d|w)")
+_UNIT_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
+_NOTHING = 6  # exit code: nothing matched
+
+
+def query(
+    what: Annotated[str, typer.Argument(metavar="IP|NAME", help="who was called: an address, or a name DNS gave for one")],
+    source: Annotated[str | None, typer.Option("--source", metavar="IP", help="only flows that this client opened")] = None,
+    last: Annotated[
+        str | None, typer.Option("--last", metavar="TIME", help="only flows that began so recently: 90s, 15m, 1h, 7d")
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="at most so many rows")] = 100,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+    show_statements: Annotated[
+        bool, typer.Option("--cql", help="print the statements that find the rows (CQL, or SQL with SQLite) to stderr")
+    ] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Flow rows of a destination, newest first; exit code 6 when there are none.
+
+    pcapline query 93.184.216.34 --last 1h
+
+    pcapline query www.example.com --json --source 10.0.0.7
+    """
+    from pcapline.wiring import opened_store
+
+    since_ms = None if last is None else int(time.time() * 1000) - _duration_ms(last)
+    client = None if source is None else _address(source)
+    if source is not None and client is None:
+        raise typer.BadParameter(f"{source!r} is not an address", param_hint="--source")
+    settings = settings_of(config, {"store.url": store})
+    with opened_store(settings.of(StoreSettings), reads_only=True) as reader:
+        results = list(_results(reader, what, (client, since_ms, limit)))
+    if show_statements:
+        for statement in dict.fromkeys(s for result in results for s in result.statements):
+            sys.stderr.write(statement + "\n")
+    if _write(results, limit, as_json=as_json) == 0:
+        sys.stderr.write(f"pcapline: nothing found for {what}{f' in the last {last}' if last else ''}\n")
+        raise typer.Exit(_NOTHING)
+
+
+def _results(reader: "StoreReader", what: str, bounds: tuple[bytes | None, int | None, int]) -> Iterator["QueryResult"]:
+    """The addresses behind a name, then each one's flows."""
+    from schema.store.port import FlowQuery
+
+    client, since_ms, limit = bounds
+    address = _address(what)
+    if address is None:
+        found = reader.addresses_of(what.lower().rstrip("."))
+        yield found
+        addresses = [row[found.table.index("ip")] for row in found.rows]
+    else:
+        addresses = [address]
+    for destination in addresses:
+        if isinstance(destination, bytes):
+            yield reader.flows(FlowQuery(destination=destination, source=client, since_ms=since_ms, limit=limit))
+
+
+def _write(results: list["QueryResult"], limit: int, *, as_json: bool) -> int:
+    from pcapline.objects import row_objects
+    from pcapline.output import FLOW_FIELDS, Format, write
+    from schema.tables import FLOWS
+
+    flows: list[dict[str, Any]] = []
+    for result in results:
+        if result.table is FLOWS:
+            flows += row_objects(result.table, result.rows)
+    flows.sort(key=lambda item: item["ts_ns"], reverse=True)
+    return write(flows[:limit], Format.of(as_json=as_json), FLOW_FIELDS)
+
+
+def _address(text: str) -> bytes | None:
+    """Canonical bytes of an address (an IPv4-mapped IPv6 address is the IPv4 address); None for a name."""
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return (mapped or address).packed
+
+
+def _duration_ms(text: str) -> int:
+    found = _DURATION.fullmatch(text)
+    if found is None:
+        raise typer.BadParameter(f"{text!r} is not a length of time: 90s, 15m, 1h, 7d", param_hint="--last")
+    return int(found[1]) * _UNIT_MS[found[2]]

@@ -1,0 +1,109 @@
+"""`pcapline status`: what is loaded, what waits, and whether the store answers."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pcapline.options import ConfigOption, JsonOption, StoreOption, settings_of
+from schema.settings import StoreSettings
+
+if TYPE_CHECKING:
+    from schema.store.port import StoreReader
+
+Object = dict[str, Any]
+
+
+def status(
+    directory: Annotated[
+        Path | None, typer.Argument(metavar="[DIR]", help="a watched directory: its waiting and quarantined files too")
+    ] = None,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Store, sensors, newest packets, files that wait or were refused.
+
+    pcapline status
+
+    pcapline status captures/ --json
+    """
+    from pcapline.wiring import opened_store
+
+    settings = settings_of(config, {"store.url": store})
+    with opened_store(settings.of(StoreSettings), reads_only=True) as reader:
+        items = [_store_object(reader), *_sensor_objects(reader), *_quarantine_objects(reader)]
+    if directory is not None:
+        items += _directory_objects(directory)
+    if as_json:
+        from pcapline.output import json_line
+
+        sys.stdout.writelines(json_line(item) + "\n" for item in items)
+    else:
+        sys.stdout.writelines(_line(item) + "\n" for item in items)
+
+
+def _store_object(reader: "StoreReader") -> Object:
+    health = reader.health()
+    return {
+        "record": "store",
+        "kind": health.kind,
+        "version": health.version,
+        "schema_version": health.schema_version,
+        "durable": health.durable,
+        "detail": health.detail,
+    }
+
+
+def _sensor_objects(reader: "StoreReader") -> list[Object]:
+    return [_sensor_object(reader, record.sensor) for record in sorted(reader.sensors(), key=lambda record: record.sensor)]
+
+
+def _sensor_object(reader: "StoreReader", sensor: str) -> Object:
+    ledger = reader.ledger(sensor)
+    loaded = reader.captures(sensor, "loaded")
+    return {
+        "record": "sensor",
+        "sensor": sensor,
+        "network": ledger.network,
+        "captures": ledger.totals.get("captures", 0),
+        "packets": ledger.totals.get("frames", 0),
+        "flows": ledger.totals.get("rows/flows", 0),
+        "kernel_drops": ledger.totals.get("kernel_drops", 0),
+        "newest_packet_ts_ns": max((record.facts.last_ts_ns for record in loaded), default=None),
+        "last_loaded_at_ms": ledger.last_loaded_at_ms or None,
+    }
+
+
+def _quarantine_objects(reader: "StoreReader") -> list[Object]:
+    return [
+        {"record": "quarantined", "file": record.facts.file_name, "sensor": record.sensor, "reason": record.reason}
+        for record in reader.captures(None, "quarantined")
+    ]
+
+
+def _directory_objects(directory: Path) -> list[Object]:
+    raise NotImplementedError
+
+
+def _line(item: Object) -> str:
+    from pcapline.text import count_text, printable, time_text
+
+    if item["record"] == "store":
+        safe = "" if item["durable"] else "; an acknowledged commit may be lost in a crash, so that input is not deleted"
+        return (
+            f"store        {item['kind']} {item['version']}, schema {item['schema_version']}, {printable(item['detail'])}{safe}"
+        )
+    if item["record"] == "sensor":
+        newest = item["newest_packet_ts_ns"]
+        counts = [
+            count_text(item["captures"], "capture"),
+            count_text(item["packets"], "packet"),
+            count_text(item["flows"], "flow"),
+            f"newest packet {time_text(newest) if newest else 'none'}",
+        ]
+        if item["kernel_drops"]:
+            counts.append(f"{item['kernel_drops']:,} dropped by the kernel")
+        return f"sensor       {item['sensor']} ({item['network']}): {', '.join(counts)}"
+    return f"{item['record']:<11}  {printable(item['file'])}: {printable(item['reason'])}"
