@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from ipaddress import ip_address
 from itertools import count
+from typing import cast
 
 from schema.buckets import bucket_of, day_of
 from schema.records import CaptureFacts, CommitDeltas, EndpointTotals, Manifest, PartitionCounts
@@ -147,7 +148,7 @@ class Sample:
 
 
 def _sum(flows: Sequence[tuple[object, ...]], *names: str) -> int:
-    return sum(int(str(row[FLOWS.index(name)])) for row in flows for name in names)
+    return sum(cast(int, row[FLOWS.index(name)] or 0) for row in flows for name in names)
 
 
 def sample(name: str, flows: int = 3, *, carried: bytes | None = None, file_id: str = "", **values: object) -> Sample:

@@ -1,0 +1,59 @@
+"""Anyone can count one capture back: a row that is missing shows."""
+
+import pytest
+
+from schema.store.port import Store
+from schema.tables import BY_NAME
+from tests.schema.store.factory import SteppedClock, StoreFactory
+from tests.schema.store.samples import id_of, load, sample, take
+
+DAY_S = 86_400
+OWN = {"flows": 3, "traffic_by_minute": 1, "dns_answers": 2}
+
+
+def test_everything_is_there(store: Store) -> None:
+    lease = take(store)
+    load(lease, sample("a"))
+    load(lease, sample("b", flows=2))
+    recount = store.recount(id_of("a"))
+    assert recount.capture_id == id_of("a")
+    assert (recount.expected, recount.found, recount.flow_packets) == (OWN, OWN, 15)
+
+
+@pytest.mark.parametrize("table_name", OWN)
+def test_deleted_row_is_found_missing(store_factory: StoreFactory, table_name: str) -> None:
+    store, capture = store_factory(), sample("a")
+    load(take(store), capture)
+    table = BY_NAME[table_name]
+    store_factory.delete_row(table, capture.rows[table][0])
+    recount = store.recount(capture.capture_id)
+    assert recount.expected == OWN
+    assert recount.found == {**OWN, table_name: OWN[table_name] - 1}
+    assert recount.flow_packets == (10 if table_name == "flows" else 15)
+
+
+def test_dictionary_rows_are_not_counted(store_factory: StoreFactory) -> None:
+    store, capture = store_factory(), sample("a")
+    load(take(store), capture)
+    table = BY_NAME["names_by_ip"]
+    store_factory.delete_row(table, capture.rows[table][0])
+    recount = store.recount(capture.capture_id)
+    assert recount.found == recount.expected == OWN
+
+
+def test_expired_tables_are_left_out(store_factory: StoreFactory) -> None:
+    clock = SteppedClock()
+    store = store_factory("loader", clock)
+    load(take(store), sample("a"))
+    clock.advance(8 * DAY_S)
+    recount = store.recount(id_of("a"))
+    assert set(recount.expected) == set(recount.found) == {"traffic_by_minute", "dns_answers"}
+    assert recount.flow_packets is None
+
+
+def test_capture_without_rows(store: Store) -> None:
+    capture = sample("a", flows=0)
+    load(take(store), capture)
+    assert store.recount(capture.capture_id).flow_packets is None
+    unknown = store.recount(id_of("never seen"))
+    assert (unknown.expected, unknown.found, unknown.flow_packets) == ({}, {}, None)
