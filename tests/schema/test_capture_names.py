@@ -17,9 +17,7 @@ def test_a_name_gives_back_what_it_was_made_of(sensor: str, started_ns: int, seq
     assert parse_capture_name(name + ".gz") == expected
 
 
-@given(
-    SENSORS, st.lists(st.tuples(YEARS_1970_TO_2200_NS, st.integers(0, 10**10 - 1)), min_size=2, max_size=2, unique=True)
-)
+@given(SENSORS, st.lists(st.tuples(YEARS_1970_TO_2200_NS, st.integers(0, 10**10 - 1)), min_size=2, max_size=2, unique=True))
 def test_names_sort_as_their_time_and_sequence(sensor: str, moments: list[tuple[int, int]]) -> None:
     names = [capture_name(sensor, *moment) for moment in moments]
     assert (names[0] < names[1]) == (moments[0] < moments[1])

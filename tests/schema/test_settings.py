@@ -1,7 +1,9 @@
 """Settings: where a value comes from, and what a wrong one is told."""
 
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 import pytest
 from hypothesis import given
@@ -23,27 +25,27 @@ class RoomSettings:
 KINDS = {"store": StoreSettings, "room": RoomSettings}
 
 
-def read(environ: dict[str, str] | None = None, text: str | None = None, flags: dict[str, object] | None = None) -> Settings:
-    file = None
-    if text is not None:
-        file = Path(read.folder) / "pcapline.toml"  # type: ignore[attr-defined]
-        file.write_text(text)
-    return read_settings(KINDS, environ=environ or {}, file=file, flags=flags)
+class Read(Protocol):
+    def __call__(
+        self, environ: dict[str, str] | None = None, text: str | None = None, flags: dict[str, object] | None = None
+    ) -> Settings: ...
 
 
-@pytest.fixture(autouse=True)
-def _folder(tmp_path: Path) -> None:
-    read.folder = tmp_path  # type: ignore[attr-defined]
+@pytest.fixture
+def read(tmp_path: Path) -> Read:
+    def read(
+        environ: dict[str, str] | None = None, text: str | None = None, flags: dict[str, object] | None = None
+    ) -> Settings:
+        file = None
+        if text is not None:
+            file = tmp_path / "pcapline.toml"
+            file.write_text(text)
+        return read_settings(KINDS, environ=environ or {}, file=file, flags=flags)
+
+    return read
 
 
-def refusal(**given_values: object) -> str:
-    with pytest.raises(SettingsError) as refused:
-        read(**given_values)  # type: ignore[arg-type]
-    assert refused.value.exit_code == 3
-    return str(refused.value)
-
-
-def test_flag_beats_environment_beats_file_beats_default() -> None:
+def test_flag_beats_environment_beats_file_beats_default(read: Read) -> None:
     text, environ, flags = "[room]\nrows = 1\nname = 'file'\nsettle_s = 5", {"PCAPLINE_ROOM__ROWS": "2"}, {"room.rows": 3}
     assert read().of(RoomSettings).rows == 10
     assert read(text=text).of(RoomSettings).rows == 1
@@ -54,16 +56,16 @@ def test_flag_beats_environment_beats_file_beats_default() -> None:
     assert settings.origins["room.keep"] == "default"
 
 
-def test_flags_that_were_not_given_say_nothing() -> None:
+def test_flags_that_were_not_given_say_nothing(read: Read) -> None:
     assert read(flags={"room.rows": None}).of(RoomSettings).rows == 10
 
 
-def test_the_environment_speaks_text() -> None:
+def test_the_environment_speaks_text(read: Read) -> None:
     environ = {"PCAPLINE_ROOM__KEEP": "true", "PCAPLINE_ROOM__SETTLE_S": "0.5", "PCAPLINE_ROOM__PARTS": "a, b"}
     assert read(environ).of(RoomSettings) == RoomSettings(keep=True, settle_s=0.5, parts=("a", "b"))
 
 
-def test_the_store_has_a_short_variable() -> None:
+def test_the_store_has_a_short_variable(read: Read) -> None:
     assert read({"PCAPLINE_STORE": "sqlite:x.db"}).of(StoreSettings).url == "sqlite:x.db"
 
 
@@ -85,8 +87,10 @@ def test_the_store_has_a_short_variable() -> None:
         ({"flags": {"store.url": "cassandra://h/Key"}}, ["flag", "keyspace"]),
     ],
 )
-def test_what_is_wrong_is_refused_by_name(given_values: dict[str, object], words: list[str]) -> None:
-    message = refusal(**given_values)
+def test_what_is_wrong_is_refused_by_name(read: Read, given_values: dict[str, Any], words: list[str]) -> None:
+    with pytest.raises(SettingsError) as refused:
+        read(**given_values)
+    message = str(refused.value)
     assert [word for word in words if word not in message] == []
     assert "\n" not in message
 
@@ -96,7 +100,7 @@ def test_a_settings_file_that_is_not_there_is_told() -> None:
         read_settings(KINDS, environ={}, file=Path("nowhere.toml"))
 
 
-def test_a_dump_reads_back_as_the_same_settings() -> None:
+def test_a_dump_reads_back_as_the_same_settings(read: Read) -> None:
     settings = read({"PCAPLINE_ROOM__PARTS": "a,b"}, "[room]\nname = 'a \"quoted\" one'\nkeep = true")
     again = read(text=settings.dump())
     assert again.of(RoomSettings) == settings.of(RoomSettings)
@@ -105,8 +109,6 @@ def test_a_dump_reads_back_as_the_same_settings() -> None:
 
 @given(st.text(max_size=30), st.integers(0, 2**31), st.floats(0, 1e9, allow_nan=False), st.booleans())
 def test_any_settings_survive_their_dump(name: str, rows: int, settle: float, keep: bool) -> None:
-    import tempfile
-
     flags = {"room.name": name, "room.rows": rows, "room.settle_s": settle, "room.keep": keep}
     settings = read_settings(KINDS, environ={}, flags=flags)
     with tempfile.NamedTemporaryFile("w", suffix=".toml", encoding="utf-8") as file:
