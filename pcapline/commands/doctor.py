@@ -1,13 +1,11 @@
 """`pcapline doctor`: what is missing here, and the one line that fixes it."""
 
 import os
-import platform
-import shutil
 import sys
 from collections.abc import Callable, Iterator
-from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from importlib.util import find_spec
 from pathlib import Path
+from shutil import disk_usage, which
 from typing import NamedTuple
 
 import typer
@@ -66,7 +64,7 @@ def _tell(finding: Finding, *, as_json: bool) -> None:
 
 
 def _findings(config: Path | None, store: str | None) -> Iterator[Finding]:
-    yield Finding("ok", f"python {platform.python_version()}, pcapline {__version__}")
+    yield Finding("ok", f"python {sys.version.split()[0]}, pcapline {__version__}")
     yield _room_names()
     yield _kernels()
     yield from _libraries()
@@ -92,6 +90,8 @@ def _guarded(what: str, look: Callable[[], Finding]) -> Finding:
 
 def _room_names() -> Finding:
     """By what is installed; where a room is really imported from was checked before this command began."""
+    from importlib.metadata import packages_distributions
+
     providers = packages_distributions()
     others = {room: set(providers.get(room, [])) - {"pcapline"} for room in ROOMS}
     taken = [f"{room} ({', '.join(sorted(names))})" for room, names in others.items() if names]
@@ -110,6 +110,8 @@ def _kernels() -> Finding:
 
 
 def _libraries() -> Iterator[Finding]:
+    from importlib.metadata import PackageNotFoundError, version
+
     for name, (purpose, extra) in _LIBRARIES.items():
         try:
             yield Finding("ok", f"{name} {version(name)}")
@@ -118,13 +120,13 @@ def _libraries() -> Iterator[Finding]:
 
 
 def _tool(name: str, purpose: str) -> Finding:
-    if place := shutil.which(name):
+    if place := which(name):
         return Finding("ok", f"{name}: {place}")
     return Finding("warn", f"{name} is missing: it {purpose}", f"sudo apt-get install --no-install-recommends {name}")
 
 
 def _capture_right() -> Finding:
-    place = shutil.which("tcpdump")
+    place = which("tcpdump")
     if os.geteuid() == 0 or _has_capability(_CAP_NET_RAW) or (place and "security.capability" in os.listxattr(place)):
         return Finding("ok", "tcpdump may capture for this user")
     fix = f"sudo setcap cap_net_raw,cap_net_admin=ep {place or '/usr/bin/tcpdump'}"
@@ -141,7 +143,7 @@ def _has_capability(number: int) -> bool:
 
 
 def _disk() -> Finding:
-    free = shutil.disk_usage(".").free
+    free = disk_usage(".").free
     text = f"{free / (1 << 30):,.1f} GiB free in the working directory"
     return Finding("ok", text) if free >= _LOW_DISK_BYTES else Finding("warn", text, "make room: a full disk stops loading")
 
