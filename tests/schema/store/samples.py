@@ -184,10 +184,10 @@ def facts(name: str, file_id: str = "") -> CaptureFacts:
 
 def _other_rows(capture_id: bytes) -> Rows:
     day, minute = day_of(T0_MS), T0_MS // 60_000 * 60_000
-    answer = (*("www.example.com", bucket_of(T0_MS), T0_MS, 1, capture_id, 2, 0), CLIENT, 40_000, SERVER, "udp", "dns")
-    answer += (4_711, 1, "edge-1", "answer", "A", "www.example.com", SERVER, None, 4_294_967_295, 0, None)
-    silence = (*("gone.example", bucket_of(T0_MS), T0_MS, 1, capture_id, 3, -1), CLIENT, 40_001, SERVER, "udp", "dns")
-    silence += (4_712, 28, "edge-1", *[None] * 8)
+    when, to_client = (bucket_of(T0_MS), T0_MS, 1, capture_id), (CLIENT, 40_000, SERVER, "udp", "dns", 4_711, 1, "edge-1")
+    record = ("answer", "A", "www.example.com", SERVER, None, 4_294_967_295, 0, None)
+    answer = ("www.example.com", *when, 2, 0, *to_client, *record)
+    silence = ("gone.example", *when, 3, -1, *to_client, *[None] * len(record))
     return {
         TRAFFIC_BY_MINUTE: [(SERVER, day, minute, "edge-1", "www.example.com", capture_id, 3, 9, 3_600, 6, 2_400)],
         DNS_ANSWERS: [answer, silence],
