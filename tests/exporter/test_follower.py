@@ -1,0 +1,89 @@
+"""A follower knows the ledger's totals whatever it missed, and says when it cannot know what came in between."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import apsw
+import pytest
+
+from exporter.book import BookKeeper
+from exporter.follower import Followed, Follower
+from schema.errors import StoreUnavailableError
+from schema.records import EndpointTotals
+from schema.store.port import SensorLease, Store
+from tests.exporter.captures import Capture, lease_of, load, store_at
+
+ONE = EndpointTotals(1, 1, 60, 0, 0)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with store_at(tmp_path / "store.db") as store:
+        yield store
+
+
+def commit(lease: SensorLease, *endpoints: str) -> None:
+    for endpoint in endpoints:
+        load(lease, Capture(name=f"{endpoint} {lease.head.position.seq}", flows=[(endpoint, (1, 60, 0, 0))]))
+
+
+def lose(tmp_path: Path, seq: int) -> None:
+    connection = apsw.Connection(str(tmp_path / "store.db"))
+    connection.execute("DELETE FROM ledger_commits WHERE seq = ?", (seq,))
+    connection.close()
+
+
+def grown(followed: Followed) -> set[str] | None:
+    return None if followed.growth is None else set(followed.growth.endpoints)
+
+
+def test_growth_is_told_from_any_position(store: Store) -> None:
+    lease, follower = lease_of(store, "edge-1"), Follower()
+    commit(lease, "a", "b", "c")
+    told = [grown(follower.follow(store, "edge-1", since)) for since in (0, 2, 1, 3)]
+    assert told == [{"a", "b", "c"}, {"c"}, {"b", "c"}, set()]
+    commit(lease, "d")
+    followed = follower.follow(store, "edge-1", 3)
+    assert grown(followed) == {"d"}
+    assert followed.totals == store.ledger("edge-1")
+
+
+def test_a_broken_chain_is_read_anew(store: Store, tmp_path: Path) -> None:
+    lease, follower = lease_of(store, "edge-1"), Follower()
+    commit(lease, "a")
+    follower.follow(store, "edge-1", 0)
+    commit(lease, "b", "c")
+    lose(tmp_path, 2)
+    followed = follower.follow(store, "edge-1", 1)
+    assert dict(followed.totals.endpoints) == {"a": ONE, "b": ONE, "c": ONE}
+    assert followed.growth is None
+
+
+def test_without_the_commits_in_between_nobody_is_admitted_until_the_next(store: Store, tmp_path: Path) -> None:
+    lease = lease_of(store, "edge-1")
+    commit(lease, "a")
+    BookKeeper("lan", 9, Follower()).moment(store, ["edge-1"])
+    commit(lease, "b", "b")
+    lose(tmp_path, 2)
+    restarted = BookKeeper("lan", 9, Follower())
+    moment = restarted.moment(store, ["edge-1"])
+    assert dict(moment.series.shown) == {"a": ONE}
+    assert moment.series.other == ONE.plus(ONE)
+    commit(lease, "b")
+    moment = restarted.moment(store, ["edge-1"])
+    assert dict(moment.series.shown) == {"a": ONE, "b": ONE}
+    assert moment.series.other == ONE.plus(ONE)
+
+
+def test_what_is_known_outlives_a_store_that_is_away(store: Store, tmp_path: Path) -> None:
+    follower = Follower()
+    commit(lease_of(store, "edge-1"), "a")
+    known = follower.follow(store, "edge-1", 0).totals
+    (tmp_path / "store.db").rename(tmp_path / "away.db")
+    with pytest.raises(StoreUnavailableError):
+        follower.follow(store, "edge-1", 1)
+    last = follower.last_good("edge-1", 1)
+    assert last is not None
+    assert last.totals == known
+    assert follower.last_good("edge-2", 0) is None
+    (tmp_path / "away.db").rename(tmp_path / "store.db")

@@ -1,0 +1,122 @@
+"""The HTTP face, over a real socket."""
+
+import gzip
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+import pytest
+
+from pcapline.http import HttpFace, serve
+from schema.errors import SettingsError
+
+
+class Process:
+    """A process whose readiness the test decides, and its face."""
+
+    def __init__(self) -> None:
+        self.reason: str | None = None
+        self.accepted: list[str] = []
+
+    def face(self) -> HttpFace:
+        return HttpFace(
+            name="pcapline <exporter>",
+            version='1"2',
+            metrics=self.metrics,
+            ready=lambda: self.reason,
+            telemetry_path="/telemetry",
+            links={"/map?a=1&b=2": "Live <map>"},
+        )
+
+    def metrics(self, accept: str) -> tuple[bytes, str]:
+        self.accepted.append(accept)
+        return b"x_total 1\n" * 200, "text/plain; version=0.0.4; charset=utf-8"
+
+
+@contextmanager
+def served(process: Process, listen: str = "127.0.0.1:0") -> Iterator[httpx.Client]:
+    stop, is_bound, bound = threading.Event(), threading.Event(), list[str]()
+
+    def note(host: str, port: int) -> None:
+        bound.append(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+        is_bound.set()
+
+    thread = threading.Thread(target=serve, args=(listen, process.face(), stop, note))
+    thread.start()
+    try:
+        assert is_bound.wait(10)
+        with httpx.Client(base_url=bound[0]) as client:
+            yield client
+    finally:
+        stop.set()
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+def test_landing_page_is_escaped_and_leads_everywhere() -> None:
+    with served(Process()) as client:
+        answer = client.get("/")
+        assert answer.status_code == 200
+        assert answer.headers["content-type"] == "text/html; charset=utf-8"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert '<html lang="en">' in answer.text
+        assert "<h1>pcapline &lt;exporter&gt;</h1>" in answer.text
+        assert "Version 1&quot;2" in answer.text
+        assert '<a href="/map?a=1&amp;b=2">Live &lt;map&gt;</a>' in answer.text
+        for path in ("/telemetry", "/-/healthy", "/-/ready"):
+            assert f'href="{path}"' in answer.text
+            assert client.get(path).status_code == 200
+
+
+def test_metrics_pass_the_accept_header_on_and_are_gzipped() -> None:
+    process = Process()
+    with served(process) as client:
+        answer = client.get("/telemetry", headers={"Accept": "application/openmetrics-text", "Accept-Encoding": "identity"})
+        assert answer.content == b"x_total 1\n" * 200
+        assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+        with client.stream("GET", "/telemetry", headers={"Accept-Encoding": "gzip"}) as packed:
+            assert packed.headers["content-encoding"] == "gzip"
+            assert gzip.decompress(b"".join(packed.iter_raw())) == b"x_total 1\n" * 200
+    assert process.accepted[0] == "application/openmetrics-text"
+
+
+def test_ready_says_why_not_in_one_line() -> None:
+    process = Process()
+    with served(process) as client:
+        assert client.get("/-/ready").status_code == 200
+        process.reason = "the store\ndoes not answer"
+        answer = client.get("/-/ready")
+        assert (answer.status_code, answer.text) == (503, "the store does not answer\n")
+        assert client.get("/-/healthy").status_code == 200
+
+
+def test_what_is_not_there() -> None:
+    with served(Process()) as client:
+        assert client.get("/metrics").status_code == 404
+        assert client.post("/telemetry").status_code == 405
+
+
+def test_ipv6() -> None:
+    with served(Process(), "[::1]:0") as client:
+        assert client.get("/-/healthy").status_code == 200
+
+
+def test_a_port_in_use_is_the_operators_matter() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(SettingsError, match=rf"cannot listen on 127\.0\.0\.1:{port}: .*in use"):
+            serve(f"127.0.0.1:{port}", Process().face(), threading.Event())
+
+
+@pytest.mark.parametrize("listen", ["", "10110", "127.0.0.1:", "127.0.0.1:http", "127.0.0.1:65536", "no such host:1"])
+def test_an_address_that_is_none(listen: str) -> None:
+    with pytest.raises(SettingsError, match="cannot listen on"):
+        serve(listen, Process().face(), threading.Event())
+
+
+def test_a_kept_connection_does_not_hold_up_the_end() -> None:
+    with served(Process()) as client:
+        assert client.get("/-/healthy").status_code == 200
+        # the client keeps its connection open: `served` asserts that the server ends nevertheless
