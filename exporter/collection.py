@@ -42,8 +42,12 @@ class Collection:
         self._snapshot = replace(taken, refresh_seconds=max(0.0, self._clock() - started))
         return self._snapshot
 
-    def check(self, scrape: Callable[[], str] | None) -> Snapshot:
-        """Check the identities over the newest captures; an unanswered check leaves the last verdict with its time."""
+    def check(self, page: str | None) -> Snapshot:
+        """Check the identities over the newest captures, `metrics` against a scraped page where there is one.
+
+        A check that the store does not answer leaves the last verdict, with its time.
+        """
+        scrape = None if page is None else lambda: page
         try:
             reader = self._opened()
             verdict = reconcile(reader, int(self._clock() * 1000), scrape, newest=self._settings.reconcile_captures)

@@ -4,7 +4,7 @@ import logging
 import time
 import urllib.request
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -41,9 +41,9 @@ class ExporterService:
         self._scheduler = BackgroundScheduler(timezone=UTC, executors={"default": ThreadPoolExecutor(1)})
 
     def start(self) -> None:
-        """Refresh at once, then on schedule; check the identities after the first refresh, then on schedule."""
-        self._every(self._settings.refresh_s, self._refresh)
-        self._every(self._settings.reconcile_s, self._check)
+        """Refresh at once, then on schedule; check the identities when all is current for the first time, then on schedule."""
+        self._every(self._settings.refresh_s, self._refresh, first_s=0)
+        self._every(self._settings.reconcile_s, self._check, first_s=self._settings.reconcile_s)
         self._scheduler.start()
 
     def stop(self) -> None:
@@ -63,12 +63,12 @@ class ExporterService:
         """None when all that is shown is current, else why not, in one line."""
         return self._collection.snapshot.not_ready
 
-    def _every(self, seconds: float, job: Callable[[], None]) -> None:
+    def _every(self, seconds: float, job: Callable[[], None], first_s: float) -> None:
         self._scheduler.add_job(
             job,
             "interval",
             seconds=seconds,
-            next_run_time=datetime.now(UTC),
+            next_run_time=datetime.now(UTC) + timedelta(seconds=first_s),
             max_instances=1,
             coalesce=True,
             misfire_grace_time=None,
@@ -80,10 +80,22 @@ class ExporterService:
         if after != before:
             _LOG.log(logging.WARNING if after else logging.INFO, "exporter: %s", after or "all sensors are followed")
 
+        if after is None and self._collection.snapshot.reconciliation is None:
+            self._check()
+
     def _check(self) -> None:
-        verdict = self._collection.check(self._scrape if self.ready() is None else None).reconciliation
+        if self.ready() is not None:
+            return  # what is not current cannot be held against the ledgers
+        verdict = self._collection.check(self._own_page()).reconciliation
         for difference in verdict.differing if verdict else ():
             _LOG.warning("exporter: unreconciled: %s", difference)
+
+    def _own_page(self) -> str | None:
+        try:
+            return self._scrape() if self._scrape else None
+        except StoreUnavailableError as error:
+            _LOG.warning("exporter: its own metrics page cannot be checked: %s", error)
+            return None
 
 
 def fetch(url: str) -> str:
@@ -105,5 +117,5 @@ def expose_once(reader: StoreReader, settings: ExporterSettings, *, store: str, 
     snapshot = collection.refresh()
     if snapshot.not_ready is not None:
         raise StoreUnavailableError(snapshot.not_ready)
-    collection.check(lambda: exposition.page()[0].decode())
+    collection.check(exposition.page()[0].decode())
     return exposition.page()[0].decode()

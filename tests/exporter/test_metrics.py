@@ -27,7 +27,7 @@ def exposition_of(store: Store, limit: int = 2_000) -> Exposition:
     collection = Collection(lambda: store, ExporterSettings(max_endpoints=limit), "sqlite", clock)
     exposition = Exposition(lambda: collection.snapshot, "1.2.3")
     collection.refresh()
-    collection.check(lambda: exposition.page()[0].decode())
+    collection.check(exposition.page()[0].decode())
     return exposition
 
 
