@@ -247,13 +247,17 @@ CREATE TABLE manifests (              -- partitions that an attempt touches and 
   PRIMARY KEY (capture_id, part)
 ) STRICT;
 
-CREATE TABLE row_lifetimes (          -- own rows that are still to be deleted, by capture and table
-  expires_at INTEGER NOT NULL,
+CREATE TABLE own_rows (               -- where a capture's rows are in each table, until they have expired
   capture_id BLOB NOT NULL,
   table_name TEXT NOT NULL,
-  partitions INTEGER NOT NULL,        -- of the manifest, already deleted
-  PRIMARY KEY (expires_at, capture_id, table_name)
+  expires_at INTEGER NOT NULL,
+  first_time INTEGER NOT NULL,        -- of its rows, by the time that the table is ordered by: partitions hold many captures
+  last_time  INTEGER NOT NULL,
+  expired    INTEGER NOT NULL,        -- partitions of the manifest whose rows are deleted
+  PRIMARY KEY (capture_id, table_name)
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX own_rows_by_expiry ON own_rows (expires_at);
 
 -- 4. what is carried to the next capture, and the exporter's own tables ----------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import apsw
@@ -40,14 +40,15 @@ def _meaning(error: apsw.Error, path: Path) -> PcaplineError:
 
 
 def _cannot_open(path: Path) -> PcaplineError:
-    if not path.parent.is_dir():
-        return StoreUnavailableError(f"there is no directory {path.parent} for the store: mkdir -p {path.parent}")
-    if path.is_dir():
-        return StoreUnavailableError(f"{path} is a directory: name a file in it with --store sqlite:PATH")
-    if not path.exists() and os.access(path.parent, os.W_OK):
-        return StoreUnavailableError(f"there is no store at {path} yet: load something first (pcapline load FILE)")
+    with suppress(PermissionError):  # even looking may be denied
+        if not path.parent.is_dir():
+            return StoreUnavailableError(f"there is no directory {path.parent} for the store: mkdir -p {path.parent}")
+        if path.is_dir():
+            return StoreUnavailableError(f"{path} is a directory: name a file in it with --store sqlite:PATH")
+        if not path.exists() and os.access(path.parent, os.W_OK, effective_ids=True):
+            return StoreUnavailableError(f"there is no store at {path} yet: load something first (pcapline load FILE)")
     return PermissionDeniedError(f"{path} cannot be opened: {_how_to_write(path)}")
 
 
 def _how_to_write(path: Path) -> str:
-    return f"give this user write access to it and to its directory {path.parent}, or open it to read only"
+    return f"give this user write access to it and to its directory {path.parent} (SQLite needs both, also to read)"

@@ -1,11 +1,11 @@
 """The right to load one sensor's captures, and one attempt at a capture: a single transaction from claim to commit."""
 
 import secrets
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from itertools import repeat
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 from schema.errors import LeaseHeldError, LeaseLostError
 from schema.records import CaptureFacts, CommitRecord, LedgerPosition, NameTold
@@ -13,10 +13,10 @@ from schema.store.owners import known_dead
 from schema.store.port import Attempt, Claim, ClaimRefusal, Commit, LedgerHead
 from schema.store.sqlite import captures, ledger
 from schema.store.sqlite.database import Database, Transaction
-from schema.store.sqlite.retention import plan_expiry
-from schema.store.sqlite.statements import insert_of
+from schema.store.sqlite.retention import Span, empty_span, plan_expiry
+from schema.store.sqlite.statements import insert_of, time_column
 from schema.store.sqlite.values import address_bytes, address_text, sql_rows
-from schema.tables import Ownership, RowBatch
+from schema.tables import BY_NAME, Ownership, RowBatch
 
 _NAMES_TOLD = """
     SELECT client_ip, address, valid_from, hostname, capture_id, valid_to, frame FROM names_by_client
@@ -159,6 +159,7 @@ class SqliteAttempt:
 
     def __init__(self, lease: SqliteLease, claim: Claim, transaction: Transaction, ending: ExitStack) -> None:
         self._lease, self._claim, self._transaction, self._ending = lease, claim, transaction, ending
+        self._spans: dict[str, Span] = {counts.table: empty_span(BY_NAME[counts.table]) for counts in claim.manifest.own}
         self._rows_from_ms = int(claim.inputs.get("rows_from_ms", "0"))
 
     def __enter__(self) -> Self:
@@ -172,6 +173,8 @@ class SqliteAttempt:
         for batch in batches:
             shared = batch.table.ownership is Ownership.SHARED
             further = [repeat(self._rows_from_ms)] if shared else []
+            if not shared:
+                self._widen_span(batch)
             self._transaction.for_each(insert_of(batch.table), sql_rows(batch, *further))
 
     def commit(self, commit: Commit) -> LedgerHead:
@@ -183,12 +186,18 @@ class SqliteAttempt:
         ledger.add_totals(transaction, sensor, commit.deltas, after.position)
         capture_id = self._claim.facts.capture_id
         captures.set_loaded(transaction, capture_id, after.position, commit.reason, commit.loaded_at_ms)
-        plan_expiry(transaction, capture_id, self._claim.manifest, self._rows_from_ms)
+        plan_expiry(transaction, capture_id, self._rows_from_ms, self._spans)
         if commit.carried is not None:
             _carry(transaction, sensor, after, commit.carried)
         transaction.commit()
         self._lease.stand_at(after)
         return after
+
+    def _widen_span(self, batch: RowBatch) -> None:
+        if time := time_column(batch.table):
+            times = cast(Sequence[int], batch.column(time))
+            first, last = self._spans.get(batch.table.name, empty_span(batch.table))
+            self._spans[batch.table.name] = min(first, min(times, default=first)), max(last, max(times, default=last))
 
     def _record(self, commit: Commit, at: LedgerPosition) -> CommitRecord:
         return CommitRecord(

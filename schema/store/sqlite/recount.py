@@ -4,10 +4,12 @@ from schema.records import PartitionCounts
 from schema.store.port import Recount
 from schema.store.sqlite.captures import read_capture, read_manifest
 from schema.store.sqlite.database import Session
-from schema.store.sqlite.retention import lifetime_ms
+from schema.store.sqlite.retention import Span, lifetime_ms, read_spans
 from schema.store.sqlite.statements import own_rows_of
 from schema.store.sqlite.values import sql_keys
 from schema.tables import BY_NAME, FLOWS
+
+_NOWHERE: Span = (1, 0)  # nothing is known of the capture's rows there
 
 
 def recount_capture(session: Session, capture_id: bytes, now_ms: int) -> Recount:
@@ -17,9 +19,10 @@ def recount_capture(session: Session, capture_id: bytes, now_ms: int) -> Recount
     expected: dict[str, int] = {}
     found: dict[str, int] = {}
     flow_packets = None
+    spans = read_spans(session, capture_id)
     for counts in read_manifest(session, capture_id).own:
         if loaded_ms + lifetime_ms(counts.table) > now_ms:
-            rows, packets = _count(session, counts, capture_id)
+            rows, packets = _count(session, counts, (*spans.get(counts.table, _NOWHERE), capture_id))
             expected[counts.table] = expected.get(counts.table, 0) + counts.total
             found[counts.table] = found.get(counts.table, 0) + rows
             if counts.table == FLOWS.name:
@@ -27,11 +30,11 @@ def recount_capture(session: Session, capture_id: bytes, now_ms: int) -> Recount
     return Recount(capture_id=capture_id, expected=expected, found=found, flow_packets=flow_packets)
 
 
-def _count(session: Session, counts: PartitionCounts, capture_id: bytes) -> tuple[int, int]:
+def _count(session: Session, counts: PartitionCounts, of_capture: tuple[int, int, bytes]) -> tuple[int, int]:
     """Rows there, and for `flows` their packets in both directions."""
     table = BY_NAME[counts.table]
     packets = "coalesce(sum(packets + packets_rev), 0)" if table is FLOWS else "0"
     statement = f"SELECT count(*), {packets} FROM {table.name} WHERE {own_rows_of(table)}"
-    keys = ((*key, capture_id) for key in sql_keys(table, counts.partitions))
+    keys = ((*key, *of_capture) for key in sql_keys(table, counts.partitions))
     rows = session.for_each(statement, keys)
     return sum(row[0] for row in rows), sum(row[1] for row in rows)

@@ -3,12 +3,17 @@
 A capture's own rows are found through its manifest, so no table is scanned; dictionary rows say when they were loaded.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 from schema.records import Manifest, PartitionCounts
 from schema.store.sqlite.captures import read_manifest
-from schema.store.sqlite.database import Transaction
-from schema.store.sqlite.statements import delete_loaded_before, delete_own
+from schema.store.sqlite.database import Session, Transaction
+from schema.store.sqlite.statements import delete_loaded_before, delete_own, time_column
 from schema.store.sqlite.values import sql_keys
-from schema.tables import BY_NAME, TABLES, Ownership
+from schema.tables import BY_NAME, TABLES, Ownership, Table
+
+Span = tuple[int, int]  # first and last time, Unix ms
 
 
 def lifetime_ms(table_name: str) -> int:
@@ -16,12 +21,24 @@ def lifetime_ms(table_name: str) -> int:
     return BY_NAME[table_name].ttl_seconds * 1000
 
 
-def plan_expiry(transaction: Transaction, capture_id: bytes, manifest: Manifest, rows_from_ms: int) -> None:
-    """Note when each table's rows of a capture are to be deleted."""
+def empty_span(table: Table) -> Span:
+    """The span of no row; a table that no time orders has all its rows in one."""
+    return (2**63 - 1, -(2**63)) if time_column(table) else (0, 0)
+
+
+def plan_expiry(transaction: Transaction, capture_id: bytes, rows_from_ms: int, spans: Mapping[str, Span]) -> None:
+    """Note where each table's rows of a capture are, and when they are to be deleted."""
     transaction.for_each(
-        "INSERT OR IGNORE INTO row_lifetimes (expires_at, capture_id, table_name, partitions) VALUES (?, ?, ?, 0)",
-        ((rows_from_ms + lifetime_ms(counts.table), capture_id, counts.table) for counts in manifest.own),
+        "INSERT OR REPLACE INTO own_rows (capture_id, table_name, expires_at, first_time, last_time, expired)"
+        " VALUES (?, ?, ?, ?, ?, 0)",
+        ((capture_id, name, rows_from_ms + lifetime_ms(name), *span) for name, span in spans.items()),
     )
+
+
+def read_spans(session: Session, capture_id: bytes) -> dict[str, Span]:
+    """First and last time of a capture's rows, by table; a table whose rows are deleted is left out."""
+    rows = session.execute("SELECT table_name, first_time, last_time FROM own_rows WHERE capture_id = ?", (capture_id,))
+    return {name: (first, last) for name, first, last in rows}
 
 
 def expire_rows(transaction: Transaction, now_ms: int, limit: int) -> int:
@@ -36,32 +53,39 @@ def expire_rows(transaction: Transaction, now_ms: int, limit: int) -> int:
     return deleted
 
 
-def _next_due(transaction: Transaction, now_ms: int) -> tuple[int, bytes, str, int] | None:
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """One capture's rows in one table, to be deleted."""
+
+    capture_id: bytes
+    table_name: str
+    first_time: int
+    last_time: int
+    expired: int
+
+
+def _next_due(transaction: Transaction, now_ms: int) -> _Due | None:
     rows = transaction.execute(
-        "SELECT expires_at, capture_id, table_name, partitions FROM row_lifetimes WHERE expires_at <= ?"
-        " ORDER BY expires_at, capture_id, table_name LIMIT 1",
+        "SELECT capture_id, table_name, first_time, last_time, expired FROM own_rows WHERE expires_at <= ?"
+        " ORDER BY expires_at LIMIT 1",
         (now_ms,),
     )
-    for expires_at, capture_id, table_name, partitions in rows:
-        return expires_at, capture_id, table_name, partitions
-    return None
+    return _Due(*rows[0]) if rows else None
 
 
-def _expire_own(transaction: Transaction, due: tuple[int, bytes, str, int], limit: int) -> int:
-    expires_at, capture_id, table_name, done = due
-    keys = _partitions(read_manifest(transaction, capture_id), table_name)
-    deleted = 0
-    statement = delete_own(BY_NAME[table_name])
-    while done < len(keys) and deleted < limit:
+def _expire_own(transaction: Transaction, due: _Due, limit: int) -> int:
+    keys = _partitions(read_manifest(transaction, due.capture_id), due.table_name)
+    statement = delete_own(BY_NAME[due.table_name])
+    deleted, expired = 0, due.expired
+    while expired < len(keys) and deleted < limit:
         room = limit - deleted
-        found = transaction.change(statement, (*keys[done], capture_id, room))
+        found = transaction.change(statement, (*keys[expired], due.first_time, due.last_time, due.capture_id, room))
         deleted += found
-        done += found < room
-    identity = (expires_at, capture_id, table_name)
-    if done < len(keys):
-        _note_progress(transaction, identity, done)
+        expired += found < room
+    if expired < len(keys):
+        _note_progress(transaction, due, expired)
     else:
-        _finish(transaction, identity)
+        _finish(transaction, due)
     return deleted
 
 
@@ -70,16 +94,15 @@ def _partitions(manifest: Manifest, table_name: str) -> list[tuple[object, ...]]
     return [key for part in counts for key in sql_keys(BY_NAME[table_name], part.partitions)]
 
 
-def _note_progress(transaction: Transaction, identity: tuple[int, bytes, str], done: int) -> None:
+def _note_progress(transaction: Transaction, due: _Due, expired: int) -> None:
     transaction.execute(
-        "UPDATE row_lifetimes SET partitions = ? WHERE expires_at = ? AND capture_id = ? AND table_name = ?",
-        (done, *identity),
+        "UPDATE own_rows SET expired = ? WHERE capture_id = ? AND table_name = ?",
+        (expired, due.capture_id, due.table_name),
     )
 
 
-def _finish(transaction: Transaction, identity: tuple[int, bytes, str]) -> None:
+def _finish(transaction: Transaction, due: _Due) -> None:
     """A table's rows are gone; with the last one goes the manifest."""
-    transaction.execute("DELETE FROM row_lifetimes WHERE expires_at = ? AND capture_id = ? AND table_name = ?", identity)
-    capture_id = identity[1]
-    if not transaction.execute("SELECT 1 FROM row_lifetimes WHERE capture_id = ? LIMIT 1", (capture_id,)):
-        transaction.execute("DELETE FROM manifests WHERE capture_id = ?", (capture_id,))
+    transaction.execute("DELETE FROM own_rows WHERE capture_id = ? AND table_name = ?", (due.capture_id, due.table_name))
+    if not transaction.execute("SELECT 1 FROM own_rows WHERE capture_id = ? LIMIT 1", (due.capture_id,)):
+        transaction.execute("DELETE FROM manifests WHERE capture_id = ?", (due.capture_id,))

@@ -2,7 +2,7 @@
 
 from functools import cache
 
-from schema.tables import Ownership, Table
+from schema.tables import Kind, Ownership, Table
 
 
 @cache
@@ -13,10 +13,18 @@ def insert_of(table: Table) -> str:
     return f"INSERT OR REPLACE INTO {table.name} ({', '.join(names)}) VALUES ({marks})"
 
 
+def time_column(table: Table) -> str | None:
+    """The time that a table's partitions are ordered by, where they are."""
+    first = table.clustering[0]
+    return first if table.columns[table.index(first)].kind is Kind.TIMESTAMP else None
+
+
 @cache
 def own_rows_of(table: Table) -> str:
-    """Condition that finds one capture's rows in one partition: the partition's key, then the capture."""
-    return " AND ".join(f"{name} = ?" for name in (*table.partition, "capture_id"))
+    """Condition that finds one capture's rows in one partition: the partition's key, first and last time, the capture."""
+    time = time_column(table)
+    bounds = f"{time} BETWEEN ? AND ?" if time else "? <= ?"  # without a time to bound: the same bindings, always true
+    return " AND ".join([*(f"{name} = ?" for name in table.partition), bounds, "capture_id = ?"])
 
 
 @cache

@@ -3,8 +3,9 @@
 import os
 import subprocess
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import apsw
 import pytest
@@ -119,6 +120,40 @@ def test_file_removed_during_an_attempt_is_not_committed_to(tmp_path: Path) -> N
             path.unlink()
             attempt.commit(capture.commit())
         assert lease.head.position.seq == 0
+
+
+@pytest.fixture
+def shelf() -> Iterator[Path]:
+    """A directory that every user may read."""
+    require(os.geteuid() == 0, "only root may become another user")
+    with TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@contextmanager
+def nobody() -> Iterator[None]:
+    """The same process without root's rights."""
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.mark.parametrize("directory_mode", [0o755, 0o700])
+@pytest.mark.parametrize("read_only", [False, True])
+def test_store_of_another_user(shelf: Path, directory_mode: int, read_only: bool) -> None:
+    with closing(open_sqlite(shelf / "store.db")) as store:
+        store.apply_schema()
+    shelf.chmod(directory_mode)
+    with nobody(), pytest.raises(PermissionDeniedError, match="give this user write access"):
+        open_sqlite(shelf / "store.db", read_only=read_only).sensors()
+
+
+def test_directory_of_another_user(shelf: Path) -> None:
+    with nobody(), pytest.raises(PermissionDeniedError, match=f"directory {shelf}"):
+        open_sqlite(shelf / "store.db")
 
 
 @pytest.fixture

@@ -99,5 +99,5 @@ def test_manifest_goes_with_the_last_row(tmp_path: Path) -> None:
         store.expire(LOADED_MS + 90 * DAY_MS, 1_000)
         assert store.expire(LOADED_MS + 90 * DAY_MS, 1_000) == 0
     with closing(apsw.Connection(str(tmp_path / "store.db"))) as connection:
-        for table in ("manifests", "row_lifetimes"):
+        for table in ("manifests", "own_rows"):
             assert connection.execute(f"SELECT count(*) FROM {table}").get == 0
