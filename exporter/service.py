@@ -47,8 +47,9 @@ class ExporterService:
         self._scheduler.start()
 
     def stop(self) -> None:
-        """Finish what is running, then let the store go."""
-        self._scheduler.shutdown(wait=True)
+        """Finish what is running, then let the store go. Harmless before `start`."""
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=True)
         self._collection.close()
 
     def scrape_at(self, url: str) -> None:

@@ -179,6 +179,12 @@ def test_once(tmp_path: Path) -> None:
         assert 'pcapline_unreconciled{identity="metrics"} 0.0' in page
 
 
+def test_it_may_be_stopped_before_it_was_started(tmp_path: Path) -> None:
+    service = ExporterService(lambda: open_sqlite(tmp_path / "store.db"), ExporterSettings(), store="sqlite", version="1")
+    service.stop()
+    assert service.ready() == "the store has not been read yet"
+
+
 @pytest.mark.parametrize(
     "wrong", [{"max_endpoints": 0}, {"max_endpoints": 20_001}, {"telemetry_path": "metrics"}, {"refresh_s": 0.0}]
 )
