@@ -15,6 +15,8 @@ from loader.decode.columns import DnsColumns
 from schema.records import NameTold
 
 TellNames = Callable[[Collection[bytes]], list[NameTold]]
+# Client, address, valid from (ms), hostname, valid to (ms), frame: what one record told one client.
+Answer = tuple[bytes, bytes, int, str, int, int]
 
 
 class Told(NamedTuple):
@@ -51,34 +53,25 @@ class LearnedNames:
         """Nothing learned yet."""
         return cls(limit=limit, told={}, keys=set())
 
-    def learn(self, dns: DnsColumns) -> list[NameTold]:
-        """Take a batch of records; returns the answers that are new to this capture (one a client, address, ms and name)."""
-        fresh = []
+    def learn(self, dns: DnsColumns) -> list[Answer]:
+        """Take a batch of records; returns the answers new to this capture: one a client, address, millisecond and name."""
+        fresh: list[Answer] = []
+        keys, told = self.keys, self.told
         columns = zip(dns.names, dns.client_ip, dns.address, dns.ts_ns, dns.rr_ttl, dns.frame, strict=True)
         for name, client, address, ts_ns, ttl, frame in columns:
             if name is None or address is None:
                 continue
             valid_from = ts_ns // 1_000_000
             key = (client, address, valid_from, name)
-            if key in self.keys:
+            if key in keys:
                 continue
-            if len(self.keys) >= self.limit:
+            if len(keys) >= self.limit:
                 self.refused += 1
                 continue
-            self.keys.add(key)
+            keys.add(key)
             valid_to = valid_from + (ttl or 0) * 1000
-            self.told.setdefault((client, address), []).append(Told(valid_from, frame, name, valid_to, b""))
-            fresh.append(
-                NameTold(
-                    client_ip=client,
-                    address=address,
-                    valid_from_ms=valid_from,
-                    hostname=name,
-                    capture_id=b"",
-                    valid_to_ms=valid_to,
-                    frame=frame,
-                )
-            )
+            told.setdefault((client, address), []).append(Told(valid_from, frame, name, valid_to, b""))
+            fresh.append((client, address, valid_from, name, valid_to, frame))
         return fresh
 
 

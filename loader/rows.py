@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from loader.decode.columns import DecodedBatch, DnsColumns, FlowColumns, MinuteColumns, PacketColumns
 from loader.identity import endpoint_of, flow_ids
-from loader.names import CaptureNames, LearnedNames, Name
+from loader.names import Answer, CaptureNames, LearnedNames, Name
 from schema.buckets import GRANULARITIES, bucket_text
 from schema.records import (
     MAX_COMMIT_ENDPOINTS,
@@ -17,7 +17,6 @@ from schema.records import (
     EndpointTotals,
     FlowEndReason,
     Initiator,
-    NameTold,
 )
 from schema.tables import (
     DNS_ANSWERS,
@@ -226,27 +225,20 @@ class RowBuilder:
             ),
         )
 
-    def _names_by_client(self, told: Sequence[NameTold]) -> RowBatch:
+    def _names_by_client(self, told: Sequence[Answer]) -> RowBatch:
         size = len(told)
+        clients, addresses, valid_from, hostnames, valid_to, frames = zip(*told, strict=True)
+        sensors, seqs = [self.context.sensor] * size, [self.context.seq] * size
         return RowBatch(
-            NAMES_BY_CLIENT,
-            (
-                [self.context.sensor] * size,
-                [answer.client_ip for answer in told],
-                [answer.address for answer in told],
-                [answer.valid_from_ms for answer in told],
-                [answer.hostname for answer in told],
-                [None] * size,
-                [answer.valid_to_ms for answer in told],
-                [answer.frame for answer in told],
-                [self.context.seq] * size,
-            ),
+            NAMES_BY_CLIENT, (sensors, clients, addresses, valid_from, hostnames, [None] * size, valid_to, frames, seqs)
         )
 
-    def _remember(self, told: Sequence[NameTold]) -> None:
-        for answer in told:
-            key = (answer.address, answer.hostname)
-            self._dictionary[key] = max(self._dictionary.get(key, answer.valid_from_ms), answer.valid_from_ms)
+    def _remember(self, told: Sequence[Answer]) -> None:
+        last_seen = self._dictionary
+        for _, address, seen, hostname, _, _ in told:
+            key = (address, hostname)
+            if seen > last_seen.get(key, -1):
+                last_seen[key] = seen
 
     def _packets(self, packets: PacketColumns) -> RowBatch:
         """Packets with an IP header; the others are counted by reason and have no destination to be found under."""

@@ -75,7 +75,7 @@ def test_an_answer_whose_ttl_runs_beats_a_newer_one_that_ran_out() -> None:
 def test_the_same_answer_twice_in_one_millisecond_is_one_row() -> None:
     learned = LearnedNames.empty(1000)
     told = learned.learn(answers((ALICE, WEB, 5, 60, "x.example"), (ALICE, WEB, 5, 60, "x.example")))
-    assert [answer.frame for answer in told] == [1]
+    assert [answer[-1] for answer in told] == [1]
 
 
 def test_answers_beyond_the_bound_are_counted() -> None:
@@ -137,14 +137,14 @@ def test_a_restart_between_any_captures_changes_no_name(captures: list, limit: i
         capture_id = bytes([number]) * 16
         stored.rows += [
             NameTold(
-                client_ip=row.client_ip,
-                address=row.address,
-                valid_from_ms=row.valid_from_ms,
-                hostname=row.hostname,
+                client_ip=client,
+                address=address,
+                valid_from_ms=valid_from,
+                hostname=hostname,
                 capture_id=capture_id,
-                valid_to_ms=row.valid_to_ms,
-                frame=row.frame,
+                valid_to_ms=valid_to,
+                frame=frame,
             )
-            for row in fresh
+            for client, address, valid_from, hostname, valid_to, frame in fresh
         ]
         kept.commit(learned, capture_id)
