@@ -2,6 +2,11 @@
 
 from dataclasses import dataclass
 
+from schema.buckets import GRANULARITIES
+from schema.errors import SettingsError
+
+AFTER = ("archive", "delete", "keep")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoaderSettings:
@@ -23,3 +28,10 @@ class LoaderSettings:
     retention_s: int = 60  # how often expired rows are deleted, where the store does not do so itself
     retention_rows: int = 20_000  # at most so many in one step
     listen: str = "127.0.0.1:10111"  # the loader's own /metrics
+
+    def __post_init__(self) -> None:
+        """Refuse words that stand for nothing."""
+        if self.bucket not in GRANULARITIES:
+            raise SettingsError(f"loader.bucket is {self.bucket!r}: give one of {', '.join(GRANULARITIES)}")
+        if self.after not in AFTER:
+            raise SettingsError(f"loader.after is {self.after!r}: give one of {', '.join(AFTER)}")

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -20,20 +20,24 @@ CheckOption = Annotated[bool, typer.Option("--check", help="check the settings a
 DumpOption = Annotated[bool, typer.Option("--dump", help="print the settings, each with where it came from, and end")]
 
 
-def settings_of(config: Path | None, flags: Mapping[str, object] | None = None) -> Settings:
-    """Every section, from flags ("section.key" -> value, None where not given), environment, file and defaults."""
+def sections() -> dict[str, type[Any]]:
+    """Every section of the settings, and the class that describes it."""
     from capture.settings import CaptureSettings
     from exporter.settings import ExporterSettings
     from loader.settings import LoaderSettings
 
-    kinds = {
+    return {
         "store": StoreSettings,
         "capture": CaptureSettings,
         "loader": LoaderSettings,
         "exporter": ExporterSettings,
     }
+
+
+def settings_of(config: Path | None, flags: Mapping[str, object] | None = None) -> Settings:
+    """Every section, from flags ("section.key" -> value, None where not given), environment, file and defaults."""
     file = find_settings_file(os.environ, str(config) if config else None)
-    return read_settings(kinds, environ=os.environ, file=file, flags=flags)
+    return read_settings(sections(), environ=os.environ, file=file, flags=flags)
 
 
 def shown(settings: Settings, *, check: bool, dump: bool) -> bool:

@@ -1,0 +1,83 @@
+"""The command itself: errors as one line and an exit code, settings, help, completion."""
+
+import runpy
+from pathlib import Path
+
+import pytest
+
+from tests.pcapline.command import pcapline
+
+COMMANDS = ("demo", "load", "read", "watch", "capture", "exporter", "query", "status", "verify", "schema", "doctor")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_examples(tmp_path: Path, command: str) -> None:
+    done = pcapline(command, "--help", cwd=tmp_path)
+    assert done.returncode == 0
+    assert f"pcapline {command}" in done.stdout
+
+
+def test_help_lists_exactly_the_commands_that_work(tmp_path: Path) -> None:
+    from pcapline.cli import app
+
+    named = {info.name or getattr(info.callback, "__name__", "") for info in app.registered_commands}
+    assert named | {group.name for group in app.registered_groups} == set(COMMANDS)
+
+
+def test_wrong_usage_is_2(tmp_path: Path) -> None:
+    assert pcapline("load", "--no-such-option", cwd=tmp_path).returncode == 2
+    assert pcapline("no-such-command", cwd=tmp_path).returncode == 2
+
+
+def test_the_shell_can_complete(tmp_path: Path) -> None:
+    environ = {"_PCAPLINE_COMPLETE": "complete_bash", "COMP_WORDS": "pcapline ver", "COMP_CWORD": "1"}
+    assert "verify" in pcapline(cwd=tmp_path, environ=environ).stdout
+
+
+@pytest.mark.parametrize(
+    ("environ", "text", "words"),
+    [
+        ({"PCAPLINE_LOADER__SETLE_S": "1"}, None, "did you mean PCAPLINE_LOADER__SETTLE_S?"),
+        ({}, "[loader]\nsetle_s = 1\n", "did you mean loader.settle_s?"),
+        ({}, "[loader]\nsettle_s = 'soon'\n", "expected a number"),
+        ({}, "[store]\nurl = 'oracle:x'\n", "sqlite:PATH"),
+    ],
+)
+def test_a_wrong_setting_starts_nothing(tmp_path: Path, environ: dict[str, str], text: str | None, words: str) -> None:
+    if text is not None:
+        (tmp_path / "pcapline.toml").write_text(text)
+    done = pcapline("status", cwd=tmp_path, environ=environ)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert words in done.stderr
+    assert (done.stderr.startswith("pcapline: "), done.stderr.count("\n")) == (True, 1)
+
+
+def test_settings_are_shown_with_their_origin(tmp_path: Path) -> None:
+    (tmp_path / "pcapline.toml").write_text("[exporter]\nmax_endpoints = 7\n")
+    environ = {"PCAPLINE_STORE": "sqlite:there.db"}
+    done = pcapline("exporter", "--dump", "--web.listen-address", "127.0.0.1:1", cwd=tmp_path, environ=environ)
+    assert done.returncode == 0
+    for line in (
+        'url = "sqlite:there.db"  # PCAPLINE_STORE',
+        'listen = "127.0.0.1:1"  # flag',
+        "max_endpoints = 7  # pcapline.toml",
+        'telemetry_path = "/metrics"  # default',
+    ):
+        assert line in done.stdout
+    (tmp_path / "pcapline.toml").write_text(done.stdout)
+    assert pcapline("exporter", "--check", cwd=tmp_path).returncode == 0
+
+
+def test_every_setting_is_documented() -> None:
+    root = Path(__file__).resolve().parents[2]
+    script = runpy.run_path(str(root / "scripts" / "settings_page.py"))
+    assert (root / "docs" / "reference" / "settings.md").read_text() == script["page"](), "run scripts/settings_page.py"
+
+
+def test_another_package_under_a_rooms_name_is_told(tmp_path: Path) -> None:
+    (tmp_path / "schema").mkdir()
+    (tmp_path / "schema" / "__init__.py").write_text("")
+    done = pcapline("status", cwd=tmp_path)
+    assert done.returncode == 3
+    assert "schema" in done.stderr
+    assert "environment of its own" in done.stderr
