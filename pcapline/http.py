@@ -4,6 +4,7 @@ The only door to starlette and uvicorn.
 """
 
 import html
+import os
 import socket
 import threading
 from collections.abc import Callable, Mapping
@@ -59,15 +60,23 @@ def serve(listen: str, face: HttpFace, stop: threading.Event, bound: Callable[[s
         host, port = listener.getsockname()[:2]
         if bound is not None:
             bound(host, port)
-        config = uvicorn.Config(
-            _application(face), log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=_GRACE_S
-        )
-        server = uvicorn.Server(config)
+        server = uvicorn.Server(_configuration(face))
         thread = threading.Thread(target=_run, args=(server, listener, stop), name=f"http {port}", daemon=True)
         thread.start()
         stop.wait()
         server.should_exit = True
         thread.join()
+
+
+def _configuration(face: HttpFace) -> uvicorn.Config:
+    return uvicorn.Config(
+        _application(face),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="off",
+        timeout_graceful_shutdown=_GRACE_S,
+    )
 
 
 def _run(server: uvicorn.Server, listener: socket.socket, stop: threading.Event) -> None:
@@ -86,9 +95,8 @@ def _listening(listen: str) -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, int(port)), family=family)
     except OSError as error:
-        raise SettingsError(
-            f"cannot listen on {listen}: {error.strerror or error}; choose another address, or end what holds it"
-        ) from error
+        why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        raise SettingsError(f"cannot listen on {listen}: {why}; choose another address, or end what holds it") from error
 
 
 def _application(face: HttpFace) -> Starlette:
