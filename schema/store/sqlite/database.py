@@ -19,9 +19,12 @@ Bindings = Sequence[Any]
 _POLL_S = 0.005  # how often a waiting writer looks: SQLite's own handler sleeps so long that a busy neighbour starves it
 _SETTINGS = """
     PRAGMA synchronous = FULL;          -- an acknowledged commit survives a power cut
-    PRAGMA cache_size = -65536;         -- KiB: an attempt's pages stay in memory until they are written once
     PRAGMA journal_size_limit = 67108864;
     PRAGMA temp_store = MEMORY;
+"""
+_WRITER_SETTINGS = """
+    PRAGMA journal_mode = WAL;          -- readers go on beside a writer
+    PRAGMA cache_size = -65536;         -- KiB: an attempt's pages stay in memory until they are written once
 """
 
 
@@ -143,7 +146,7 @@ class Database:
         create = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
         self.writer = Session(path, apsw.SQLITE_OPEN_READONLY if read_only else create, busy_timeout_s)
         if not read_only:
-            self.writer.execute("PRAGMA journal_mode = WAL")
+            self.writer.execute(_WRITER_SETTINGS)
         self._inode = self._now_at_path()
         self.reader = self._open_reader()
 
