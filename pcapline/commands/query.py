@@ -3,8 +3,6 @@
 import re
 import sys
 import time
-from collections.abc import Iterator
-from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,7 +11,7 @@ from pcapline.options import ConfigOption, JsonOption, StoreOption, settings_of
 from schema.settings import StoreSettings
 
 if TYPE_CHECKING:
-    from schema.store.port import QueryResult, StoreReader
+    from schema.store.port import QueryResult
 
 _DURATION = re.compile(r"(\d+)(ms|s|m|h|d|w)")
 _UNIT_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
@@ -41,37 +39,22 @@ def query(
     pcapline query www.example.com --json --source 10.0.0.7
     """
     from pcapline.wiring import opened_store
+    from schema.store.lookup import flows_of, parse_address
+    from schema.store.port import FlowQuery
 
     since_ms = None if last is None else int(time.time() * 1000) - _duration_ms(last)
-    client = None if source is None else _address(source)
+    client = None if source is None else parse_address(source)
     if source is not None and client is None:
         raise typer.BadParameter(f"{source!r} is not an address", param_hint="--source")
     settings = settings_of(config, {"store.url": store})
     with opened_store(settings.of(StoreSettings), reads_only=True) as reader:
-        results = list(_results(reader, what, (client, since_ms, limit)))
+        results = list(flows_of(reader, what, FlowQuery(source=client, since_ms=since_ms, limit=limit)))
     if show_statements:
         for statement in dict.fromkeys(s for result in results for s in result.statements):
             sys.stderr.write(statement + "\n")
     if _write(results, limit, as_json=as_json) == 0:
         sys.stderr.write(f"pcapline: nothing found for {what}{f' in the last {last}' if last else ''}\n")
         raise typer.Exit(_NOTHING)
-
-
-def _results(reader: "StoreReader", what: str, bounds: tuple[bytes | None, int | None, int]) -> Iterator["QueryResult"]:
-    """The addresses behind a name, then each one's flows."""
-    from schema.store.port import FlowQuery
-
-    client, since_ms, limit = bounds
-    address = _address(what)
-    if address is None:
-        found = reader.addresses_of(what.lower().rstrip("."))
-        yield found
-        addresses = [row[found.table.index("ip")] for row in found.rows]
-    else:
-        addresses = [address]
-    for destination in addresses:
-        if isinstance(destination, bytes):
-            yield reader.flows(FlowQuery(destination=destination, source=client, since_ms=since_ms, limit=limit))
 
 
 def _write(results: list["QueryResult"], limit: int, *, as_json: bool) -> int:
@@ -85,16 +68,6 @@ def _write(results: list["QueryResult"], limit: int, *, as_json: bool) -> int:
             flows += row_objects(result.table, result.rows)
     flows.sort(key=lambda item: item["ts_ns"], reverse=True)
     return write(flows[:limit], Format.of(as_json=as_json), FLOW_FIELDS)
-
-
-def _address(text: str) -> bytes | None:
-    """Canonical bytes of an address (an IPv4-mapped IPv6 address is the IPv4 address); None for a name."""
-    try:
-        address = ip_address(text)
-    except ValueError:
-        return None
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return (mapped or address).packed
 
 
 def _duration_ms(text: str) -> int:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from schema.store.port import StoreReader
 
 Object = dict[str, Any]
+_NEWEST = 100  # the newest packet is looked for in so many of the last captures: late ones come out of order
 
 
 def status(
@@ -62,7 +63,8 @@ def _sensor_objects(reader: "StoreReader") -> list[Object]:
 
 def _sensor_object(reader: "StoreReader", sensor: str) -> Object:
     ledger = reader.ledger(sensor)
-    loaded = reader.captures(sensor, "loaded")
+    newest = reader.commits(sensor, max(0, ledger.position.seq - _NEWEST))
+    records = (reader.capture(commit.capture_id) for commit in newest)
     return {
         "record": "sensor",
         "sensor": sensor,
@@ -71,7 +73,7 @@ def _sensor_object(reader: "StoreReader", sensor: str) -> Object:
         "packets": ledger.totals.get("frames", 0),
         "flows": ledger.totals.get("rows/flows", 0),
         "kernel_drops": ledger.totals.get("kernel_drops", 0),
-        "newest_packet_ts_ns": max((record.facts.last_ts_ns for record in loaded), default=None),
+        "newest_packet_ts_ns": max((record.facts.last_ts_ns for record in records if record), default=None),
         "last_loaded_at_ms": ledger.last_loaded_at_ms or None,
     }
 
