@@ -21,6 +21,7 @@ FILE_NAME = "pcapline.toml"
 CONFIG_VARIABLE = "PCAPLINE_CONFIG"  # the settings file, like `--config`
 STORE_VARIABLE = "PCAPLINE_STORE"  # short for PCAPLINE_STORE__URL
 _PREFIX = "PCAPLINE_"
+_NO_SETTINGS = (CONFIG_VARIABLE, "PCAPLINE_KERNELS")  # the latter says how kernels are compiled
 Section = TypeVar("Section")
 
 
@@ -134,7 +135,7 @@ def _from_environment(environ: Mapping[str, str], kinds: Mapping[str, type[Any]]
     if "store" in kinds:
         keys[STORE_VARIABLE] = "store.url"
     found: dict[str, _Given] = {}
-    for variable in sorted(name for name in environ if name.startswith(_PREFIX) and name != CONFIG_VARIABLE):
+    for variable in sorted(name for name in environ if name.startswith(_PREFIX) and name not in _NO_SETTINGS):
         _refuse_unknown(variable, [*keys, CONFIG_VARIABLE], "environment")
         found[keys[variable]] = _Given(environ[variable], variable, True)
     return found

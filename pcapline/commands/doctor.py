@@ -17,6 +17,7 @@ from schema.errors import PcaplineError
 from schema.settings import Settings, StoreSettings
 
 _CAP_NET_RAW = 13
+_KERNELS = ("container", "headers", "flows", "dns")
 _LOW_DISK_BYTES = 1 << 30
 # Every SQLite before it can corrupt a file in WAL mode when a write races a checkpoint.
 _SAFE_SQLITE = (3, 51, 3)
@@ -101,12 +102,11 @@ def _room_names() -> Finding:
 
 
 def _kernels() -> Finding:
-    spec = find_spec("loader.decode.native")
-    if spec is not None and spec.origin and not spec.origin.endswith(".py"):
+    specs = [find_spec(f"loader.decode.{name}") for name in _KERNELS]
+    if all(spec is not None and spec.origin and not spec.origin.endswith(".py") for spec in specs):
         return Finding("ok", "the decoder is compiled")
-    return Finding(
-        "warn", "the decoder runs uncompiled, many times slower", "install gcc and python3-dev, then install pcapline again"
-    )
+    fix = "install gcc and python3-dev, then install pcapline again"
+    return Finding("warn", "the decoder runs uncompiled, many times slower", fix)
 
 
 def _libraries() -> Iterator[Finding]:
