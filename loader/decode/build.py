@@ -1,0 +1,12 @@
+"""Whether the kernels run as compiled C or as Python."""
+
+from types import ModuleType
+
+from loader.decode import container, dns, flows, headers
+
+_KERNELS: tuple[ModuleType, ...] = (container, dns, flows, headers)
+
+
+def kernels_compiled() -> bool:
+    """True if every kernel is a compiled extension: otherwise decoding is right but some hundred times slower."""
+    return all((kernel.__file__ or "").endswith((".so", ".pyd")) for kernel in _KERNELS)

@@ -1,0 +1,161 @@
+"""The native decoder: one capture's bytes in, batches of columns out. Memory is bounded by open flows."""
+
+from array import array
+
+from loader.decode import layout
+from loader.decode.carried import encode_carried, restore_carried
+from loader.decode.columns import DecodedBatch, DecodeOptions, DecodeReport
+from loader.decode.container import (
+    HEADER_BYTES,
+    MAX_RESYNC_BYTES,
+    WALK_CORRUPT,
+    WALK_FULL,
+    CaptureHeader,
+    resynchronise,
+    walk,
+)
+from loader.decode.flowtable import FlowTable, table_of
+from loader.decode.frames import FrameRows
+from loader.decode.headers import parse
+from loader.decode.lazy import AddressBook
+from loader.decode.messages import DnsTable
+from loader.decode.reasons import FLOW, REASON_COUNT, REASON_TEXT
+
+# Packets that go through all kernels before the next ones are read: what stays in the processor's cache.
+CHUNK_PACKETS = 2_048
+BATCH_PACKETS = 32_768
+
+
+class CaptureDecoder:
+    """Feed it the capture behind its header, piece by piece; drain batches in between; finish once."""
+
+    def __init__(self, header: CaptureHeader, options: DecodeOptions, carried: bytes | None = None) -> None:
+        """`carried`: what `carried()` of the sensor's last capture gave; raises ValueError if it is not that."""
+        self._header = header
+        self._how = (int(header.big_endian), header.nanoseconds_per_fraction)
+        self._options = options
+        self._packets = table_of(CHUNK_PACKETS, layout.PACKET_WIDTH)
+        self._book = AddressBook()
+        self._flows = FlowTable(options)
+        self._dns = DnsTable()
+        self._frame_rows = FrameRows(self._book)
+        if carried:
+            restore_carried(self._flows, carried)
+        self._ready: list[DecodedBatch] = []
+        self._by_reason = array("Q", bytes(8 * REASON_COUNT))
+        self._damage: dict[str, int] = {}
+        self._frames = 0
+        self._in_batch = 0
+        self._first_ts_ns = self._last_ts_ns = 0
+        self._consumed = HEADER_BYTES
+        self._lost_for = 0  # bytes searched for the next credible record; 0: the walk is in step
+        self._carried = b""
+        self._given_up = False
+
+    def feed(self, buffer: memoryview, span: tuple[int, int], *, final: bool = False) -> int:
+        """Decode the records in buffer[span]; returns the offset from which on the bytes are needed again, before new ones.
+
+        `final`: no bytes follow.
+        """
+        at, end = span
+        while not self._given_up:
+            if self._lost_for:
+                at = self._search(buffer, (at, end), final=final)
+                if self._lost_for:
+                    break
+            count, behind, why = walk(buffer, at, end, self._how, self._packets)
+            self._consumed += behind - at
+            at = behind
+            if count:
+                self._decode(buffer, count)
+            if why == WALK_CORRUPT:
+                self._add_damage("corrupt_record", 1)
+                self._lost_for = 1
+                self._skip(1)
+                at += 1
+            elif why != WALK_FULL:
+                break
+        if self._given_up:
+            self._add_damage("skipped_bytes", end - at)
+            return end
+        if final and at < end:
+            self._add_damage("skipped_bytes" if self._lost_for else "cut_tail", end - at if self._lost_for else 1)
+        return at
+
+    def _search(self, buffer: memoryview, span: tuple[int, int], *, final: bool) -> int:
+        found, at = resynchronise(buffer, span, self._how, self._last_ts_ns // 1_000_000_000, final)
+        self._skip(at - span[0])
+        self._lost_for = 0 if found else self._lost_for + at - span[0]
+        self._given_up = self._lost_for > MAX_RESYNC_BYTES
+        return at
+
+    def _skip(self, count: int) -> None:
+        self._consumed += count
+        if count:
+            self._add_damage("skipped_bytes", count)
+
+    def _add_damage(self, reason: str, count: int) -> None:
+        self._damage[reason] = self._damage.get(reason, 0) + count
+
+    def _decode(self, buffer: memoryview, count: int) -> None:
+        """The whole chunk through the kernels."""
+        packets, frame = self._packets, self._frames + 1
+        parse(buffer, packets, count, self._header.link_type, self._by_reason)
+        if not self._frames:
+            self._first_ts_ns = packets[0, layout.PACKET_TS]
+        self._last_ts_ns = packets[count - 1, layout.PACKET_TS]
+        if self._options.packets:
+            self._frame_rows.add(packets, count, frame)
+        at = 0
+        while (at := self._dns.kernel.read(buffer, packets, at, count, frame + at)) < count:
+            self._collect()
+        self._flows.track(packets, (0, count), frame)
+        self._frames += count
+        self._in_batch += count
+        if self._in_batch + CHUNK_PACKETS > BATCH_PACKETS:
+            self._collect()
+
+    def _collect(self) -> None:
+        flows, minutes = self._flows.take(self._book)
+        self._ready.append(DecodedBatch(flows, minutes, self._dns.take(self._book), self._frame_rows.take()))
+        self._in_batch = 0
+
+    def drain(self) -> list[DecodedBatch]:
+        """The batches that became complete since the last call."""
+        ready, self._ready = self._ready, []
+        return ready
+
+    def finish(self) -> list[DecodedBatch]:
+        """The capture is over: every open flow gives its row. Returns the last batches."""
+        self._carried = encode_carried(self._flows, self._options.max_carried_flows)
+        self._collect()
+        self._flows.finish()
+        self._collect()
+        return self.drain()
+
+    def carried(self) -> bytes:
+        """After `finish`: the open flows, for the sensor's next capture."""
+        return self._carried
+
+    def report(self) -> DecodeReport:
+        """After `finish`: the capture's balance."""
+        flow, dns = self._flows.words, self._dns.words
+        counters = {
+            "time_jumps": flow[layout.TABLE_JUMPS],
+            "evicted_flows": flow[layout.TABLE_EVICTED],
+            "dns_malformed": dns[layout.DNS_MALFORMED],
+            "dns_too_large": dns[layout.DNS_TOO_LARGE],
+            "dns_cut": dns[layout.DNS_CUT],
+            "dns_other_opcode": dns[layout.DNS_OTHER_OPCODE],
+        }
+        return DecodeReport(
+            frames=self._frames,
+            flow_packets=flow[layout.TABLE_FLOW_PACKETS],
+            non_flow={REASON_TEXT[n]: count for n, count in enumerate(self._by_reason) if count and n != FLOW},
+            damage=dict(self._damage),
+            link_types=(self._header.link_type,),
+            first_ts_ns=self._first_ts_ns,
+            last_ts_ns=self._last_ts_ns,
+            consumed_bytes=self._consumed,
+            counters={name: count for name, count in counters.items() if count},
+        )

@@ -1,0 +1,128 @@
+"""The flow table: owns the kernel's arrays, enlarges them within bounds, and hands out the rows that have ended."""
+
+from array import array
+
+from loader.decode import layout
+from loader.decode.columns import DecodeOptions, FlowColumns, MinuteColumns
+from loader.decode.flows import FlowKernel
+from loader.decode.lazy import AddressBook, LazyColumn
+from schema.records import FlowEndReason
+
+_FIRST_ROWS = 4_096
+_NS = 1_000_000_000
+
+
+def table_of(rows: int, width: int) -> memoryview:
+    """A zeroed two-dimensional array of unsigned 64-bit words."""
+    return memoryview(bytearray(rows * width * 8)).cast("Q", (rows, width))  # type: ignore[call-overload, no-any-return]
+
+
+def _enlarged(table: memoryview, rows: int) -> memoryview:
+    old = table.cast("B")
+    new = bytearray(rows * table.shape[1] * 8)  # type: ignore[index]
+    new[: len(old)] = old
+    return memoryview(new).cast("Q", (rows, table.shape[1]))  # type: ignore[call-overload, index, no-any-return]
+
+
+class FlowTable:
+    """Open and ended flows of one capture."""
+
+    def __init__(self, options: DecodeOptions) -> None:
+        self.words = array("Q", bytes(8 * layout.TABLE_WIDTH))
+        self.rows = table_of(_FIRST_ROWS, layout.FLOW_WIDTH)
+        self.minutes = table_of(2 * _FIRST_ROWS, layout.MINUTE_WIDTH)
+        self.idle_ns = options.idle_timeout_s * _NS
+        # The seed differs from process to process, so that nobody can make packets whose keys all collide.
+        seed = hash("flow table") & 0xFFFF_FFFF_FFFF_FFFF
+        self.kernel = FlowKernel(self.words, seed, self.idle_ns, options.active_timeout_s * _NS)
+        self._attach()
+
+    def _attach(self) -> None:
+        places = 1
+        while places < 2 * len(self.rows):
+            places *= 2
+        self.kernel.attach(self.rows, self.minutes, array("Q", bytes(8 * places)))
+
+    @property
+    def ended(self) -> int:
+        """Rows that have ended and wait for `take`."""
+        return self.words[layout.TABLE_ENDED_COUNT]
+
+    def track(self, packets: memoryview, span: tuple[int, int], frame: int) -> None:
+        """Count packets[first:last], numbered from `frame`, in their flows."""
+        at, last = span
+        while at < last:
+            begin = at
+            at = self.kernel.track(packets, at, last, frame, len(self.rows))
+            frame += at - begin
+            want = self.words[layout.TABLE_WANT]
+            if want == layout.WANT_EVICTION:
+                self._evict()
+            elif want:
+                self.make_room(want)
+
+    def make_room(self, want: int) -> None:
+        """Double what has become too small."""
+        if want == layout.WANT_MINUTES:
+            self.minutes = _enlarged(self.minutes, 2 * len(self.minutes))
+        else:
+            self.rows = _enlarged(self.rows, 2 * len(self.rows))
+        self._attach()
+
+    def open_rows(self) -> list[int]:
+        """Rows of the table in no particular order."""
+        rows, high = self.rows, self.words[layout.TABLE_HIGH]
+        return [row for row in range(high) if rows[row, layout.FLOW_STATE] & layout.STATE_OPEN]
+
+    def _evict(self) -> None:
+        """End the longest silent flows until an eighth of the table is free."""
+        self.kernel.sweep()
+        rows = self.rows
+        oldest = sorted(self.open_rows(), key=lambda row: (rows[row, layout.FLOW_SEEN], rows[row, layout.FLOW_FRAME]))
+        surplus = len(oldest) - layout.MAX_OPEN_FLOWS * 7 // 8
+        for row in oldest[: max(surplus, 0)]:
+            self.kernel.end(row, FlowEndReason.LACK_OF_RESOURCES)
+            self.words[layout.TABLE_EVICTED] += 1
+
+    def finish(self) -> None:
+        """The capture is over: what is not idle is forced to its end, or was closed."""
+        self.kernel.sweep()
+        rows = self.rows
+        for row in sorted(self.open_rows(), key=lambda row: rows[row, layout.FLOW_FRAME]):
+            closed = rows[row, layout.FLOW_STATE] & layout.STATE_CLOSED
+            self.kernel.end(row, FlowEndReason.END_DETECTED if closed else FlowEndReason.FORCED_END)
+
+    def take(self, book: AddressBook) -> tuple[FlowColumns, MinuteColumns]:
+        """The rows that ended since the last call; their places are free again."""
+        count, minutes = self.ended, self.words[layout.TABLE_MINUTES_ENDED]
+        if not count:
+            return FlowColumns(), MinuteColumns()
+        out = memoryview(bytearray(_FLOW_FIELDS * count * 8)).cast("Q", (_FLOW_FIELDS, count))  # type: ignore[call-overload]
+        minute_out = memoryview(bytearray(6 * minutes * 8)).cast("Q", (6, minutes))  # type: ignore[call-overload]
+        filled = self.kernel.take(out, minute_out)
+        return _flow_columns(out, count, book), _minute_columns(minute_out, filled)
+
+
+_FLOW_FIELDS = 18
+
+
+def _columns(table: memoryview, rows: int, count: int) -> "list[array[int]]":
+    """The rows of a table as arrays of `count` values."""
+    data = table.cast("B")
+    width = len(data) // rows
+    made = []
+    for row in range(rows):
+        column = array("Q")
+        column.frombytes(data[row * width : row * width + count * 8])
+        made.append(column)
+    return made
+
+
+def _flow_columns(out: memoryview, count: int, book: AddressBook) -> FlowColumns:
+    c = _columns(out, _FLOW_FIELDS, count)
+    source: LazyColumn[bytes] = book.column(c[0], c[1])
+    return FlowColumns(source, book.column(c[2], c[3]), *c[4:])
+
+
+def _minute_columns(out: memoryview, count: int) -> MinuteColumns:
+    return MinuteColumns(*_columns(out, 6, count))

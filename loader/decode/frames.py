@@ -1,0 +1,49 @@
+"""Packet rows: one a frame, where they were asked for."""
+
+from loader.decode import layout
+from loader.decode.columns import PacketColumns
+from loader.decode.lazy import AddressBook
+from loader.decode.reasons import REASON_TEXT
+
+_Row = tuple[object, ...]
+
+
+class FrameRows:
+    """Collects packet rows out of chunks until the batch is complete."""
+
+    def __init__(self, book: AddressBook) -> None:
+        self._book = book
+        self._rows: list[_Row] = []
+
+    def add(self, packets: memoryview, count: int, frame: int) -> None:
+        """Rows of the first `count` packets, numbered from `frame`."""
+        words = packets.cast("B").cast("Q")
+        width = layout.PACKET_WIDTH
+        for i in range(count):
+            self._rows.append(self._row(words[i * width : (i + 1) * width].tolist(), frame + i))
+
+    def _row(self, word: list[int], frame: int) -> _Row:
+        kind = word[layout.PACKET_KIND]
+        head = (frame, word[layout.PACKET_TS], word[layout.PACKET_WIRE], word[layout.PACKET_CAPTURED])
+        tail = (_tags(word[layout.PACKET_VLAN]),)
+        reason = REASON_TEXT.get(word[layout.PACKET_REASON])
+        if not kind & layout.KIND_IP:
+            return (*head, None, None, None, None, None, None, None, *tail, None, reason)
+        source = self._book.address(word[layout.PACKET_SRC_HI], word[layout.PACKET_SRC_LO])
+        destination = self._book.address(word[layout.PACKET_DST_HI], word[layout.PACKET_DST_LO])
+        known = kind & layout.KIND_TRANSPORT
+        ports = (word[layout.PACKET_SPORT], word[layout.PACKET_DPORT]) if known else (None, None)
+        protocol = word[layout.PACKET_PROTOCOL]
+        flags = word[layout.PACKET_TCP_FLAGS] if known and protocol == 6 else None
+        ip = (source, destination, *ports, protocol, word[layout.PACKET_IP_LENGTH], flags)
+        return (*head, *ip, *tail, bool(kind & layout.KIND_FRAGMENT), reason)
+
+    def take(self) -> PacketColumns:
+        """The rows since the last call."""
+        rows, self._rows = self._rows, []
+        return PacketColumns(*zip(*rows, strict=True)) if rows else PacketColumns()  # type: ignore[arg-type]
+
+
+def _tags(word: int) -> tuple[int, ...]:
+    count = word >> 48
+    return tuple((word >> (12 * (count - 1 - k))) & 0xFFF for k in range(count))

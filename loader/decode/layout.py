@@ -1,0 +1,165 @@
+"""Where the kernels keep their values: column numbers of the two-dimensional arrays of unsigned 64-bit words.
+
+An address is two words, high and low; an IPv4 address is the IPv4-mapped IPv6 address (RFC 4291 2.5.5.2), so that both forms
+of one address are equal. Names end in `_HI` and `_LO`.
+"""
+
+# A packet of the current chunk.
+(
+    PACKET_TS,  # Unix nanoseconds
+    PACKET_AT,  # offset of the frame in the buffer
+    PACKET_CAPTURED,  # bytes of the frame in the buffer
+    PACKET_WIRE,  # bytes of the frame on the wire
+    PACKET_REASON,  # 0: a packet of a flow; else a number of `reasons`
+    PACKET_SRC_HI,
+    PACKET_SRC_LO,
+    PACKET_DST_HI,
+    PACKET_DST_LO,
+    PACKET_SPORT,
+    PACKET_DPORT,
+    PACKET_PROTOCOL,
+    PACKET_IP_LENGTH,
+    PACKET_TCP_FLAGS,
+    PACKET_PAYLOAD,  # offset of the UDP payload in the buffer; 0: none
+    PACKET_PAYLOAD_END,  # offset behind its last captured byte
+    PACKET_VLAN,  # up to four tags of 12 bits, the outermost in the highest bits; their number from bit 48
+    PACKET_KIND,  # bits below
+) = range(18)
+PACKET_WIDTH = 18
+
+KIND_IP = 1  # there is an IP header
+KIND_FRAGMENT = 2
+KIND_TRANSPORT = 4  # ports (or ICMP type and code) are known
+KIND_ONE_WAY = 8  # an ICMP message that has no answer: its flow has one direction (Community ID)
+KIND_CUT = 16  # the capture or the fragment has less of the payload than the datagram
+
+# A flow in the table; A and B are its endpoints in ascending order, "forward" is from the initiator to the other.
+(
+    FLOW_HASH,
+    FLOW_A_HI,
+    FLOW_A_LO,
+    FLOW_B_HI,
+    FLOW_B_LO,
+    FLOW_PORTS,  # A's port, B's port, protocol: 16 + 16 + 8 bits
+    FLOW_STATE,  # bits below
+    FLOW_SEEN,  # table clock of the last packet
+    FLOW_STARTED,  # table clock of the row's first packet
+    FLOW_FRAME,  # of the row's first packet; 0: no packet in this capture
+    FLOW_LAST,
+    FLOW_PACKETS,
+    FLOW_BYTES,
+    FLOW_PACKETS_REV,
+    FLOW_BYTES_REV,
+    FLOW_TCP_FLAGS,
+    FLOW_MINUTE,  # minute that the next four count; its earlier minutes are in the minute table
+    FLOW_MINUTE_PACKETS,
+    FLOW_MINUTE_BYTES,
+    FLOW_MINUTE_PACKETS_REV,
+    FLOW_MINUTE_BYTES_REV,
+    FLOW_MINUTES,  # first entry of the list in the minute table, plus one
+    FLOW_MINUTE_COUNT,
+    FLOW_FIRST,
+    FLOW_CHAIN,  # time of the chain's first packet
+    FLOW_END,  # why the row ended
+    FLOW_NEXT,  # next row of the free list, or of the ended ones, plus one
+) = range(27)
+FLOW_WIDTH = 28
+
+STATE_FORWARD_IS_B = 1  # B is the initiator
+STATE_FIN_A = 2
+STATE_FIN_B = 4
+STATE_CLOSED = 8  # RST, or FIN both ways
+STATE_OPEN = 16  # the row is in the table
+STATE_INITIATOR_SHIFT = 8  # schema.records.Initiator
+
+# A minute of a flow.
+(
+    MINUTE_MINUTE,
+    MINUTE_PACKETS,
+    MINUTE_BYTES,
+    MINUTE_PACKETS_REV,
+    MINUTE_BYTES_REV,
+    MINUTE_NEXT,
+) = range(6)
+MINUTE_WIDTH = 6
+
+# The flow table's own words.
+(
+    TABLE_CLOCK,  # nanoseconds of packet time since the first packet that this state knows; never goes back
+    TABLE_REFERENCE,  # packet time that the clock stands for
+    TABLE_PENDING,  # time of the last packet if it jumped; 0: it did not
+    TABLE_PENDING_ROW,  # its row plus one
+    TABLE_JUMPS,
+    TABLE_USED,  # rows in the table
+    TABLE_HIGH,  # rows ever used: a sweep looks at so many
+    TABLE_FREE,  # free list
+    TABLE_ENDED,  # first and last of the ended rows, in the order in which they ended
+    TABLE_ENDED_LAST,
+    TABLE_ENDED_COUNT,
+    TABLE_MINUTES_HIGH,
+    TABLE_MINUTES_FREE,
+    TABLE_MINUTES_ENDED,  # entries that the ended rows own
+    TABLE_SWEPT,  # clock of the last sweep
+    TABLE_SINCE_SWEEP,  # packets since
+    TABLE_FLOW_PACKETS,
+    TABLE_EVICTED,
+    TABLE_WANT,  # why the kernel stopped early: 0, or one of the WANT_ words
+) = range(19)
+TABLE_WIDTH = 19
+
+WANT_NOTHING = 0
+WANT_ROWS = 1
+WANT_MINUTES = 2
+WANT_EVICTION = 3
+
+# Open flows at most, so that memory is bounded whatever comes; beyond it the longest silent ones are ended.
+MAX_OPEN_FLOWS = 262_144
+
+# A DNS message, and one of its records.
+(
+    MESSAGE_FRAME,
+    MESSAGE_TS,
+    MESSAGE_CLIENT_HI,
+    MESSAGE_CLIENT_LO,
+    MESSAGE_CLIENT_PORT,
+    MESSAGE_RESOLVER_HI,
+    MESSAGE_RESOLVER_LO,
+    MESSAGE_KIND,
+    MESSAGE_TXID,
+    MESSAGE_RCODE,
+    MESSAGE_QNAME,  # number of the name, plus one; 0: the message has no question
+    MESSAGE_QTYPE,
+) = range(12)
+MESSAGE_WIDTH = 12
+(
+    RECORD_MESSAGE,
+    RECORD_SECTION,  # 1 answer, 2 authority, 3 additional; 0: a message without records
+    RECORD_INDEX,
+    RECORD_NAME,  # number of the name, plus one
+    RECORD_TYPE,
+    RECORD_TTL,
+    RECORD_HI,  # address, of A and AAAA
+    RECORD_LO,
+    RECORD_TARGET,  # CNAME: number of its target's name, plus one
+    RECORD_NAMES,  # the name asked for that this record gives an address, plus one; 0: none
+) = range(10)
+RECORD_WIDTH = 10
+
+(
+    DNS_MESSAGES,
+    DNS_RECORDS,
+    DNS_NAMES,
+    DNS_ARENA,
+    DNS_MALFORMED,
+    DNS_TOO_LARGE,
+    DNS_CUT,
+    DNS_OTHER_OPCODE,
+) = range(8)
+DNS_WIDTH = 8
+
+# Bounds of one message: a 64 KiB datagram made of compression pointers would expand to megabytes.
+DNS_MAX_RECORDS = 1_024
+DNS_MAX_TEXT = 65_536
+DNS_MAX_NAME_TEXT = 1_100  # 255 octets, each of them escaped
+
+KIND_DNS, KIND_MDNS, KIND_LLMNR = 0, 1, 2

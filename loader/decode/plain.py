@@ -1,0 +1,53 @@
+"""What the kernels use of `cython`, for an interpreter that has neither a compiled kernel nor the cython package."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+_Item = TypeVar("_Item")
+
+
+def declare(_kind: object, value: _Item) -> _Item:
+    """A typed module constant is its value."""
+    return value
+
+
+def cclass(item: _Item) -> _Item:
+    """An extension type is a class."""
+    return item
+
+
+def cfunc(item: _Item) -> _Item:
+    """A C function is a function."""
+    return item
+
+
+def inline(item: _Item) -> _Item:
+    """Nothing to inline."""
+    return item
+
+
+class _NoGil:
+    """`with nogil:` and `@nogil` both do nothing."""
+
+    def __call__(self, item: _Item) -> _Item:
+        return item
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *_error: object) -> None:
+        return None
+
+
+nogil = _NoGil()
+
+
+def cast(_kind: object, value: _Item) -> _Item:
+    """Integers have no width here."""
+    return value
+
+
+compiled = False
+_Kind = Callable[[int], int]
+int: _Kind
+longlong = ulonglong = uint = uchar = Py_ssize_t = bint = object

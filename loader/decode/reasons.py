@@ -1,0 +1,30 @@
+"""Why a packet is in no flow row: the fixed list that every balance is made of."""
+
+FLOW = 0  # it is in one
+ARP = 1
+LLC = 2
+NOT_IP = 3
+LINK_TYPE = 4
+LATER_FRAGMENT = 5
+IP_PROTOCOL = 6
+TUNNEL = 7
+HEADER_CUT = 8
+MALFORMED_LINK = 9
+MALFORMED_IP = 10
+MALFORMED_TRANSPORT = 11
+
+# As `non_flow` and the totals spell them.
+REASON_TEXT = {
+    ARP: "arp",  # ARP and RARP
+    LLC: "llc",  # IEEE 802.3 length in place of an EtherType: spanning tree, IS-IS, ...
+    NOT_IP: "not_ip",  # another EtherType or protocol family
+    LINK_TYPE: "unsupported_link_type",
+    LATER_FRAGMENT: "later_fragment",  # an IP fragment without the transport header
+    IP_PROTOCOL: "unsupported_ip_protocol",  # none of TCP, UDP, ICMP, ICMPv6
+    TUNNEL: "tunnel",  # GRE, IP in IP, IPv6 in IP
+    HEADER_CUT: "header_cut",  # the capture's snap length ends within the headers
+    MALFORMED_LINK: "malformed_link",  # the frame on the wire is shorter than its link header
+    MALFORMED_IP: "malformed_ip",  # version or lengths of the IP header contradict themselves
+    MALFORMED_TRANSPORT: "malformed_transport",  # the IP packet is shorter than its transport header
+}
+REASON_COUNT = 12

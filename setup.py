@@ -1,0 +1,39 @@
+"""Compiles the kernels of loader.decode where that is possible; all metadata is in pyproject.toml.
+
+PCAPLINE_KERNELS=checked compiles them with bounds checks, PCAPLINE_KERNELS=off leaves them as Python.
+"""
+
+import os
+
+from setuptools import Extension, setup
+
+KERNELS = ("container", "headers", "flows", "dns")
+MODE = os.environ.get("PCAPLINE_KERNELS", "release")
+
+
+def extensions() -> list[Extension]:
+    """One optional extension a kernel; none where they are not wanted, or Cython is absent."""
+    if MODE == "off":
+        return []
+    try:
+        from Cython.Build import cythonize
+    except ModuleNotFoundError:
+        return []
+    checked = MODE == "checked"
+    directives = {
+        "language_level": 3,
+        "boundscheck": checked,
+        "wraparound": False,
+        "initializedcheck": checked,
+        "cdivision": True,
+        "overflowcheck": False,
+    }
+    modules = [
+        Extension(f"loader.decode.{name}", [f"loader/decode/{name}.py"], extra_compile_args=["-O3"], optional=True)
+        for name in KERNELS
+    ]
+    build = os.path.join("build", f"kernels-{MODE}")
+    return cythonize(modules, compiler_directives=directives, build_dir=build, quiet=True)  # type: ignore[no-any-return]
+
+
+setup(ext_modules=extensions())
