@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pcapline.options import ConfigOption, JsonOption, StoreOption, settings_of
+from schema.errors import SettingsError
 from schema.settings import StoreSettings
 
 if TYPE_CHECKING:
@@ -35,8 +36,8 @@ def status(
     settings = settings_of(config, {"store.url": store})
     with opened_store(settings.of(StoreSettings), reads_only=True) as reader:
         items = [_store_object(reader), *_sensor_objects(reader), *_quarantine_objects(reader)]
-    if directory is not None:
-        items += _directory_objects(directory)
+        if directory is not None:
+            items += _directory_objects(directory, reader)
     if as_json:
         from pcapline.output import json_line
 
@@ -85,8 +86,25 @@ def _quarantine_objects(reader: "StoreReader") -> list[Object]:
     ]
 
 
-def _directory_objects(directory: Path) -> list[Object]:
-    raise NotImplementedError
+def _directory_objects(directory: Path, reader: "StoreReader") -> list[Object]:
+    """Files that wait, those loaded ones that are still here, and what was moved aside with its reason."""
+    from loader.spool import OWN_FOLDER, QUARANTINE, REASON_SUFFIX, captures_in
+
+    if not directory.is_dir():
+        raise SettingsError(f"{directory} is not a directory; name the one that is watched")
+    items = [_file_object(path, sensor, reader) for path, sensor in captures_in(directory, "")]
+    for note in sorted((directory / OWN_FOLDER / QUARANTINE).rglob(f"*{REASON_SUFFIX}")):
+        file = str(note).removesuffix(REASON_SUFFIX)
+        items.append({"record": "quarantined", "file": file, "reason": " ".join(note.read_text("utf-8", "replace").split())})
+    return items
+
+
+def _file_object(path: Path, sensor: str, reader: "StoreReader") -> Object:
+    status = path.stat()
+    known = reader.capture_of_file(f"{status.st_dev}:{status.st_ino}")
+    if known is None or known.facts.size_bytes < status.st_size:
+        return {"record": "waiting", "file": str(path), "sensor": sensor or None, "reason": f"{status.st_size:,} bytes"}
+    return {"record": "loaded", "file": str(path), "sensor": known.sensor, "reason": "stays until its commit is durable"}
 
 
 def _line(item: Object) -> str:
