@@ -1,0 +1,29 @@
+"""How long to wait before trying again: doubled each time up to a bound, and spread so that loaders do not come in step."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+_FIRST_S, _LONGEST_S = 1.0, 30.0
+
+
+@dataclass(slots=True)
+class BackOff:
+    """Waiting times of one outage. `spread` gives numbers in [0, 1)."""
+
+    spread: Callable[[], float]
+    _failures: int = field(default=0, init=False)
+
+    @property
+    def failing(self) -> bool:
+        """Whether the last attempt failed."""
+        return self._failures > 0
+
+    def failed(self) -> float:
+        """Seconds until the next attempt: between half and all of 1, 2, 4 ... 30."""
+        longest: float = min(_FIRST_S * 2 ** min(self._failures, 10), _LONGEST_S)
+        self._failures += 1
+        return longest * (0.5 + self.spread() / 2)
+
+    def succeeded(self) -> None:
+        """Begin again at the shortest time."""
+        self._failures = 0

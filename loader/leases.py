@@ -1,0 +1,98 @@
+"""The sensors that this loader has taken: their leases, their loaders, and the file number each expects next."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from loader.carried import NO_SEQUENCE, CarriedState
+from loader.pipeline import SensorLoader
+from loader.settings import LoaderSettings
+from schema.capture_names import CaptureName
+from schema.errors import LeaseHeldError, LeaseLostError, StoreError
+from schema.store.port import Store
+
+_HELD_POLL_S = 1.0  # how often a lease that somebody else holds is asked for again
+
+
+@dataclass(slots=True)
+class LeasedSensor:
+    """A sensor that this loader holds, and where its files stand."""
+
+    loader: SensorLoader
+    expected_sequence: int | None  # None: none of its files had a number
+    newest_start_ns: int = 0  # of the newest numbered file, by the sensor's clock
+
+    def loaded(self, name: CaptureName | None) -> None:
+        """A file is answered for; a late one moves nothing, a count that began again (newer, and lower) is followed."""
+        if name is None:
+            return
+        expected = self.expected_sequence
+        if expected is None or name.sequence >= expected or name.started_ns > self.newest_start_ns:
+            self.expected_sequence = name.sequence + 1
+            self.newest_start_ns = max(self.newest_start_ns, name.started_ns)
+
+
+@dataclass(slots=True)
+class LeasedSensors:
+    """Takes sensors when their first file comes, keeps them while it runs. One thread uses it."""
+
+    store: Store
+    settings: LoaderSettings
+    network: str
+    owner: str  # HOST:PID:RANDOM
+    clock: Callable[[], float]
+    tell: Callable[[str], None]
+    _held: dict[str, LeasedSensor] = field(default_factory=dict, init=False)
+    _elsewhere: dict[str, float] = field(default_factory=dict, init=False)  # sensor -> when to ask again
+
+    def take(self, sensor: str) -> LeasedSensor | None:
+        """The sensor, taken if it is not; None while another loader has it. Raises `StoreError`."""
+        held = self._held.get(sensor)
+        if held is None and self.clock() >= self._elsewhere.get(sensor, 0.0):
+            held = self._take(sensor)
+        return held
+
+    def _take(self, sensor: str) -> LeasedSensor | None:
+        now = self.clock()
+        until_ms = int((now + self.settings.lease_s) * 1000)
+        try:
+            lease = self.store.take_sensor(sensor, self.network, self.owner, until_ms)
+        except LeaseHeldError as error:
+            if sensor not in self._elsewhere:
+                self.tell(str(error))
+            self._elsewhere[sensor] = now + _HELD_POLL_S
+            return None
+        self._elsewhere.pop(sensor, None)
+        state = CarriedState.decode(lease.carried())
+        self._held[sensor] = held = LeasedSensor(
+            loader=SensorLoader(self.store, lease, self.settings, self.clock),
+            expected_sequence=None if state.sequence == NO_SEQUENCE else state.sequence + 1,
+            newest_start_ns=state.first_ts_ns,
+        )
+        return held
+
+    def drop(self, sensor: str) -> None:
+        """Begin again from the sensor's ledger: the lease is lost, or nobody knows how an attempt ended."""
+        self._held.pop(sensor, None)
+
+    def held(self) -> list[str]:
+        """Sensors whose lease this loader holds."""
+        return sorted(self._held)
+
+    def renew(self) -> None:
+        """Keep all leases, long before they end; raises `StoreError` where the store is away."""
+        until_ms = int((self.clock() + self.settings.lease_s) * 1000)
+        for sensor, held in list(self._held.items()):
+            try:
+                held.loader.lease.renew(until_ms)
+            except LeaseLostError as error:
+                self.drop(sensor)
+                self.tell(str(error))
+
+    def release(self) -> None:
+        """Let other loaders have the sensors at once."""
+        for sensor, held in list(self._held.items()):
+            self.drop(sensor)
+            try:
+                held.loader.lease.release()
+            except StoreError:
+                self.tell(f"the store did not take the lease of {sensor} back; it ends by itself")

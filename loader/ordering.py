@@ -1,0 +1,54 @@
+"""Which file of a sensor comes next: a pure rule over what waits."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+_LATE_NS = 1 << 63  # behind every packet time
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A file of one sensor that waits. Times in seconds of the loader's clock, packet time in Unix ns."""
+
+    path: Path
+    sequence: int | None = None  # in the sensor's own order, where the name has one
+    first_ts_ns: int | None = None  # of its first packet, where that can be told
+    ready_since: float | None = None  # None: may still grow, or is to be tried later
+
+
+def next_file(
+    candidates: Iterable[Candidate], expected_sequence: int | None, now: float, gap_wait_s: float
+) -> Candidate | None:
+    """The file to load now, or None while one that comes before it may still turn up.
+
+    In the order in which the sensor made them: numbered files first, by number (numbers below the expected one are late, or
+    of a count that began again: behind the others), then by first packet time, then by name. A missing number, or an earlier
+    file that still grows, holds up those behind it, but none of them for longer than `gap_wait_s`.
+    """
+    ordered = sorted(candidates, key=lambda candidate: _order(candidate, expected_sequence))
+    ready = [candidate for candidate in ordered if candidate.ready_since is not None]
+    if not ready:
+        return None
+    head = ready[0]
+    ahead = ordered[: ordered.index(head)]
+    if not _leaves_gap(head, expected_sequence) and not any(_has_place(candidate) for candidate in ahead):
+        return head
+    waited = now - min(candidate.ready_since for candidate in ready if candidate.ready_since is not None)
+    return head if waited >= gap_wait_s else None
+
+
+def _order(candidate: Candidate, expected_sequence: int | None) -> tuple[int, bool, int, str]:
+    if candidate.sequence is not None:
+        late = expected_sequence is not None and candidate.sequence < expected_sequence
+        return (0, late, candidate.sequence, str(candidate.path))
+    return (1, False, _LATE_NS if candidate.first_ts_ns is None else candidate.first_ts_ns, str(candidate.path))
+
+
+def _has_place(candidate: Candidate) -> bool:
+    """Whether it is known where a file belongs: one without a number or a packet may be of any time."""
+    return candidate.sequence is not None or candidate.first_ts_ns is not None
+
+
+def _leaves_gap(candidate: Candidate, expected_sequence: int | None) -> bool:
+    return candidate.sequence is not None and expected_sequence is not None and candidate.sequence > expected_sequence

@@ -1,0 +1,129 @@
+"""The loader's own metrics: what a store that is away cannot report. The loader's only door to prometheus_client.
+
+A family that the exporter has too, from the ledger, is called `pcapline_loader_...` here, so that no sum counts twice.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.exposition import choose_encoder
+
+from loader.outcome import FileOutcome
+from schema.records import FileState
+
+_LOAD_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pending:
+    """Files of one sensor that wait."""
+
+    sensor: str
+    files: int
+    oldest: float  # Unix time at which the longest waiting of them was seen
+
+
+class LoaderTelemetry:
+    """Counts of this process; every method may be called from any thread."""
+
+    def __init__(self, store: str, version: str) -> None:
+        """`store`: its kind as metrics name it."""
+        self._registry = registry = CollectorRegistry()
+        self._pending = Gauge("pcapline_captures_pending", "Capture files waiting.", ["sensor"], registry=registry)
+        self._oldest = Gauge(
+            "pcapline_captures_oldest_pending_timestamp_seconds",
+            "Unix time at which the longest waiting file was seen, 0 when none waits.",
+            registry=registry,
+        )
+        self._load_seconds = Histogram(
+            "pcapline_capture_load_seconds", "Time to load one capture file.", buckets=_LOAD_SECONDS, registry=registry
+        )
+        self._files = Counter("pcapline_loader_files", "Files answered for, by state.", ["sensor", "state"], registry=registry)
+        self._failures = Counter(
+            "pcapline_capture_failures", "Capture files refused, by reason.", ["sensor", "reason"], registry=registry
+        )
+        self._packets = Counter("pcapline_loader_packets", "Packets in files loaded.", ["sensor"], registry=registry)
+        self._rows = Counter("pcapline_loader_rows", "Rows committed, by table.", ["table"], registry=registry)
+        self._write_failures = Counter(
+            "pcapline_write_failures", "Times the store refused or did not answer.", ["store", "reason"], registry=registry
+        )
+        self._store_up = Gauge("pcapline_loader_store_up", "1 when the store answered last.", ["store"], registry=registry)
+        self._lease = Gauge("pcapline_lease_held", "1 while this loader holds a sensor's lease.", ["sensor"], registry=registry)
+        self._disposed = Counter(
+            "pcapline_captures_disposed", "Loaded files moved to the archive, or deleted.", registry=registry
+        )
+        self._expired = Counter(
+            "pcapline_retention_deleted_rows", "Rows deleted because their time was over.", registry=registry
+        )
+        self._missed = Counter(
+            "pcapline_spool_missed_events", "Files found by a scan that no event had told of.", registry=registry
+        )
+        self._directory_up = Gauge("pcapline_spool_up", "1 while the watched directory can be read.", registry=registry)
+        info = Gauge("pcapline_loader_info", "Build of the loader; always 1.", ["version"], registry=registry)
+        info.labels(version).set(1)
+        self._store = store
+        self._states: set[str] = set()
+        self._sensors: set[str] = set()
+        self._leased: set[str] = set()
+        self.store_answers(True)
+        self.directory_answers(True)
+
+    def answered(self, outcome: FileOutcome, seconds: float) -> None:
+        """One file was worked on for so long."""
+        if outcome.sensor not in self._states:
+            self._states.add(outcome.sensor)
+            for state in FileState:
+                self._files.labels(outcome.sensor, state.value)
+        self._files.labels(outcome.sensor, outcome.state.value).inc()
+        self._load_seconds.observe(seconds)
+        if outcome.state is FileState.QUARANTINED:
+            self._failures.labels(outcome.sensor, outcome.reason.partition(":")[0]).inc()
+        if outcome.state is FileState.LOADED:
+            self._packets.labels(outcome.sensor).inc(outcome.packets)
+            for table, rows in outcome.rows.items():
+                self._rows.labels(table).inc(rows)
+
+    def waits(self, pending: Collection[Pending]) -> None:
+        """What waits now, by sensor."""
+        for sensor in self._sensors - {entry.sensor for entry in pending}:
+            self._pending.labels(sensor).set(0)
+        for entry in pending:
+            self._sensors.add(entry.sensor)
+            self._pending.labels(entry.sensor).set(entry.files)
+        self._oldest.set(min((entry.oldest for entry in pending), default=0))
+
+    def store_answers(self, up: bool) -> None:
+        """Whether the store answered."""
+        self._store_up.labels(self._store).set(up)
+
+    def store_failed(self, reason: str) -> None:
+        """The store refused or did not answer; `reason` is from a fixed set."""
+        self._write_failures.labels(self._store, reason).inc()
+
+    def directory_answers(self, up: bool) -> None:
+        """Whether the watched directory can be read."""
+        self._directory_up.set(up)
+
+    def leases(self, held: Collection[str]) -> None:
+        """The sensors whose lease this loader holds now; those it once held show 0."""
+        self._leased.update(held)
+        for sensor in self._leased:
+            self._lease.labels(sensor).set(sensor in held)
+
+    def disposed(self) -> None:
+        """A loaded file was archived or deleted."""
+        self._disposed.inc()
+
+    def expired(self, rows: int) -> None:
+        """Rows were deleted because their time was over."""
+        self._expired.inc(rows)
+
+    def missed(self, files: int) -> None:
+        """A scan found files that no event had told of."""
+        self._missed.inc(files)
+
+    def expose(self, accept: str) -> tuple[bytes, str]:
+        """The metrics page and its content type, for an `Accept` header."""
+        encode, content_type = choose_encoder(accept)
+        return encode(self._registry), content_type

@@ -1,0 +1,149 @@
+"""One file of each sensor in turn: who is next, what came of it, and what becomes of the file."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Event
+
+from loader.disposal import Disposal, Disposed, open_for_writing
+from loader.leases import LeasedSensor, LeasedSensors
+from loader.ordering import next_file
+from loader.outcome import FileOutcome
+from loader.settings import LoaderSettings
+from loader.spool import Spool, SpoolFile
+from loader.telemetry import LoaderTelemetry
+from schema.errors import LeaseLostError, StoreError
+from schema.records import FileState
+
+_LOG = logging.getLogger(__name__)
+_AGAIN_S = 5.0  # a file that something outside of it holds up is tried again so often
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """The world, as far as a watch needs it."""
+
+    clock: Callable[[], float]
+    stop: Event
+    tell: Callable[[str], None]  # one line for people
+    on_outcome: Callable[[FileOutcome], None]
+
+
+@dataclass(slots=True, kw_only=True)
+class Turns:
+    """Works through the spool. Sensors are independent: a bad file or a held lease of one never holds up another."""
+
+    spool: Spool
+    sensors: LeasedSensors
+    disposal: Disposal
+    settings: LoaderSettings
+    telemetry: LoaderTelemetry
+    world: Surroundings
+
+    def round(self) -> bool:
+        """Load at most one file of each sensor; whether there was any. Raises `StoreError` where the store is away: the
+        file in hand waits like the others."""
+        worked = False
+        for sensor in self.spool.sensors():
+            if self.world.stop.is_set():
+                break
+            worked = self._turn(sensor) or worked
+        return worked
+
+    def _turn(self, sensor: str) -> bool:
+        now = self.world.clock()
+        candidates = self.spool.candidates(sensor, now)
+        if all(candidate.ready_since is None for candidate in candidates):
+            return False
+        taken = self.sensors.take(sensor)
+        if taken is None:
+            return False
+        candidate = next_file(candidates, taken.expected_sequence, now, self.settings.gap_wait_s)
+        if candidate is None:
+            return False
+        file = self.spool.file(candidate.path)
+        outcome = self._load(file, taken)
+        if outcome is not None:
+            self.telemetry.answered(outcome, self.world.clock() - now)
+            self._settle(file, outcome)
+            taken.loaded(file.name if outcome.state is not FileState.WAITING else None)
+        return True
+
+    def _load(self, file: SpoolFile, taken: LeasedSensor) -> FileOutcome | None:
+        """The file's outcome; None where it is gone, or its turn comes again under a new lease."""
+        try:
+            return taken.loader.load(file.path, file.sequence)
+        except LeaseLostError as error:
+            self.sensors.drop(file.sensor)
+            self.telemetry.store_failed("lease_lost")
+            self.world.tell(str(error))
+        except StoreError:
+            self.sensors.drop(file.sensor)
+            raise
+        except FileNotFoundError:
+            _LOG.debug("%s was gone before it could be loaded", file.path)
+            self.spool.forget(file)
+        except OSError as error:
+            return self._outcome(file, FileState.WAITING, f"{error.strerror or error}; it is tried again")
+        except Exception as error:  # a fault of ours must not hold up the files behind
+            _LOG.exception("%s could not be loaded", file.path)
+            self.sensors.drop(file.sensor)
+            return self._outcome(file, FileState.QUARANTINED, f"internal_error: {error!r}; report it, with the capture")
+        return None
+
+    def _settle(self, file: SpoolFile, outcome: FileOutcome) -> None:
+        """What becomes of a file that has an outcome."""
+        now = self.world.clock()
+        first_time = file.not_before == 0
+        if outcome.state is FileState.WAITING:
+            self.spool.again(file, now + _AGAIN_S)
+        elif outcome.state is FileState.QUARANTINED:
+            self._quarantine(file, outcome)
+        else:
+            self.spool.answer(file, outcome, now)
+        if first_time or outcome.state is not FileState.WAITING:
+            self.world.on_outcome(outcome)
+
+    def _quarantine(self, file: SpoolFile, outcome: FileOutcome) -> None:
+        try:
+            if open_for_writing(file.path):  # it may become a capture yet
+                self.spool.again(file, self.world.clock() + _AGAIN_S)
+                return
+            self.disposal.quarantine(file, outcome)
+        except FileNotFoundError:
+            _LOG.debug("%s was gone before it could be moved", file.path)
+        except OSError as error:
+            self.spool.again(file, self.world.clock() + _AGAIN_S)
+            self.world.tell(f"{file.path} cannot be moved away: {error.strerror or error}")
+            return
+        self.spool.forget(file)
+
+    def dispose(self) -> None:
+        """Archive or delete the inputs whose time has come. Raises `StoreError` where their commits cannot be read back."""
+        now = self.world.clock()
+        for file in self.spool.answered():
+            if self.world.stop.is_set():
+                return
+            if self.disposal.is_due(file, now):
+                self._dispose(file, now)
+
+    def _dispose(self, file: SpoolFile, now: float) -> None:
+        try:
+            disposed = self.disposal.dispose(file)
+        except FileNotFoundError:
+            self.spool.forget(file)
+        except OSError as error:
+            file.not_before = now + _AGAIN_S
+            self.world.tell(f"{file.path} cannot be moved away: {error.strerror or error}")
+        else:
+            if disposed is Disposed.GONE:
+                self.spool.forget(file)
+                self.telemetry.disposed()
+            elif disposed is Disposed.UNCOMMITTED:
+                self.world.tell(f"the store lost the commit of {file.path}; it is loaded again")
+                self.spool.again(file, now)
+            else:
+                file.not_before = now + _AGAIN_S
+
+    def _outcome(self, file: SpoolFile, state: FileState, reason: str) -> FileOutcome:
+        return FileOutcome(file=str(file.path), state=state, reason=reason, sensor=file.sensor)
