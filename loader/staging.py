@@ -67,7 +67,8 @@ class StagedRows:
         if self._spill is None:
             self._spill = tempfile.TemporaryFile(prefix="pcapline-rows-")  # noqa: SIM115 - closed by the context
         for batch in self._held:
-            pickle.dump(batch, self._spill, protocol=pickle.HIGHEST_PROTOCOL)
+            made = RowBatch(batch.table, tuple(map(list, batch.columns)))  # columns may be made on demand
+            pickle.dump(made, self._spill, protocol=pickle.HIGHEST_PROTOCOL)
         self._spilled += len(self._held)
         self._held, self._held_rows = [], 0
 
