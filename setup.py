@@ -4,8 +4,9 @@ PCAPLINE_KERNELS=checked compiles them with bounds checks, PCAPLINE_KERNELS=off 
 """
 
 import os
+from pathlib import Path
 
-from setuptools import Extension, setup
+from setuptools import Extension, setup  # type: ignore[import-untyped]
 
 KERNELS = ("container", "headers", "flows", "dns")
 MODE = os.environ.get("PCAPLINE_KERNELS", "release")
@@ -32,8 +33,8 @@ def extensions() -> list[Extension]:
         Extension(f"loader.decode.{name}", [f"loader/decode/{name}.py"], extra_compile_args=["-O3"], optional=True)
         for name in KERNELS
     ]
-    build = os.path.join("build", f"kernels-{MODE}")
-    return cythonize(modules, compiler_directives=directives, build_dir=build, quiet=True)  # type: ignore[no-any-return]
+    build = str(Path("build") / f"kernels-{MODE}")
+    return cythonize(modules, compiler_directives=directives, build_dir=build, quiet=True)  # type: ignore[no-any-return, no-untyped-call]
 
 
 setup(ext_modules=extensions())

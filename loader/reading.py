@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Literal, Protocol
 
 from loader.decode.columns import DecodedBatch, DecodeOptions, DecodeReport
 from loader.decode.container import HEADER_BYTES, CaptureHeader, Unreadable, read_header
@@ -30,7 +30,7 @@ class _Hash(Protocol):
 class _NoHash:
     """Nobody asked who the capture is."""
 
-    def update(self, data: memoryview | bytes) -> None:
+    def update(self, _data: memoryview | bytes) -> None:
         return None
 
     def digest(self) -> bytes:
@@ -123,7 +123,7 @@ def _opened(path: Path) -> Iterator[_Plain | _Gzip]:
     with path.open("rb", buffering=0) as file:
         magic = file.read(2)
         file.seek(0)
-        yield _Gzip(file) if magic == _GZIP else _Plain(file)  # type: ignore[arg-type]
+        yield _Gzip(file) if magic == _GZIP else _Plain(file)
 
 
 class CaptureReading:
@@ -137,7 +137,7 @@ class CaptureReading:
         identify: bool = True,
         after: LoadedPart | None = None,
     ) -> None:
-        """`carried`: open flows of the sensor's capture before; `identify`: hash the content; `after`: decode what follows it."""
+        """`carried`: open flows of the capture before; `identify`: hash the content; `after`: decode what follows it."""
         self._path, self._options, self._carried_before = path, options, carried
         self._identify, self._after = identify, after
         self.content_bytes = 0  # decompressed
@@ -253,7 +253,7 @@ def first_packet_time(path: Path) -> int | None:
     header = read_header(bytes(head[: min(count, HEADER_BYTES)]))
     if isinstance(header, Unreadable) or count < HEADER_BYTES + 16:
         return None
-    order = "big" if header.big_endian else "little"
+    order: Literal["big", "little"] = "big" if header.big_endian else "little"
     seconds = int.from_bytes(head[24:28], order)
     return seconds * 1_000_000_000 + int.from_bytes(head[28:32], order) * header.nanoseconds_per_fraction
 

@@ -62,10 +62,10 @@ def restore_carried(table: FlowTable, carried: bytes) -> None:
 
 def _restore_flow(table: FlowTable, row: int, values: tuple[int, ...]) -> None:
     for field, value in zip(_FIELDS, values, strict=True):
-        table.rows[row, field] = value  # type: ignore[index]
+        table.rows[row, field] = value
     state = values[5]
     if state & _IN_DOUBT:
         table.words[layout.TABLE_PENDING_ROW] = row + 1
     kept = state & ((1 << layout.STATE_INITIATOR_SHIFT) - 1) & ~_IN_DOUBT
-    table.rows[row, layout.FLOW_STATE] = kept | Initiator.CARRIED << layout.STATE_INITIATOR_SHIFT  # type: ignore[index]
+    table.rows[row, layout.FLOW_STATE] = kept | Initiator.CARRIED << layout.STATE_INITIATOR_SHIFT
     table.kernel.enter(row)

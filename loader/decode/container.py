@@ -1,9 +1,11 @@
 # mypy: disable-error-code="valid-type,untyped-decorator,misc,no-any-return,no-untyped-call"
+
 """Classic pcap: the file header, and the kernel that walks records in a buffer (draft-ietf-opsawg-pcap)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 try:
     import cython
@@ -65,7 +67,7 @@ def read_header(head: bytes) -> CaptureHeader | Unreadable:
     if len(head) < HEADER_BYTES:
         return Unreadable("not_a_capture", f"the pcap header needs {HEADER_BYTES} bytes, the file has {len(head)}")
     big_endian, scale = order
-    spelling = "big" if big_endian else "little"
+    spelling: Literal["big", "little"] = "big" if big_endian else "little"
     major = int.from_bytes(head[4:6], spelling)
     if major != 2:
         return Unreadable("unsupported_format", f"pcap of version {major} is not known; version 2 is")

@@ -1,4 +1,5 @@
 # mypy: disable-error-code="valid-type,untyped-decorator,misc,no-any-return,no-untyped-call"
+# ruff: noqa: C901  (a call between kernels costs more than a branch)
 """The kernel that reads DNS responses (RFC 1035; mDNS RFC 6762, LLMNR RFC 4795) out of a chunk of packets.
 
 Names are written lower case without the last dot into an arena, each once; dots within labels, backslashes and what is not
@@ -286,7 +287,7 @@ class DnsKernel:
     def _sections(self, message: cython.ulonglong) -> cython.int:
         """All records of the message; what is wrong with it."""
         section: cython.int
-        k: cython.int
+        _: cython.int
         number: cython.ulonglong = 0
         fault: cython.int
         base: cython.Py_ssize_t = self.base
@@ -295,7 +296,7 @@ class DnsKernel:
         if fault:
             return fault
         for section in range(1, 4):
-            for k in range(self._u16(base + 4 + 2 * section)):
+            for _ in range(self._u16(base + 4 + 2 * section)):
                 if number >= _MAX_RECORDS:
                     return _LARGE
                 fault = self._record(message, section, number)
@@ -315,10 +316,10 @@ class DnsKernel:
         last: cython.ulonglong = self.words[_RECORDS]
         owner: cython.ulonglong = qname
         row: cython.ulonglong
-        hop: cython.int
+        _: cython.int
         if qname == 0:
             return 0
-        for hop in range(16):
+        for _ in range(16):
             for row in range(first, last):
                 if self.records[row, _R_SECTION] == 1 and self.records[row, _R_NAME] == owner:
                     if self.records[row, _R_TYPE] == 1 or self.records[row, _R_TYPE] == 28:

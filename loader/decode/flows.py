@@ -1,4 +1,5 @@
 # mypy: disable-error-code="valid-type,untyped-decorator,misc,no-any-return,no-untyped-call"
+
 """The kernel that keeps flows: a hash table over arrays that the caller owns and enlarges.
 
 State runs on the *table clock*: nanoseconds of packet time since the first packet, which only goes forward. A packet whose time

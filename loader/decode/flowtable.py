@@ -14,14 +14,15 @@ _NS = 1_000_000_000
 
 def table_of(rows: int, width: int) -> memoryview:
     """A zeroed two-dimensional array of unsigned 64-bit words."""
-    return memoryview(bytearray(rows * width * 8)).cast("Q", (rows, width))  # type: ignore[call-overload, no-any-return]
+    return memoryview(bytearray(rows * width * 8)).cast("Q", (rows, width))
 
 
 def _enlarged(table: memoryview, rows: int) -> memoryview:
     old = table.cast("B")
-    new = bytearray(rows * table.shape[1] * 8)  # type: ignore[index]
+    width = len(old) // (len(table) * 8)
+    new = bytearray(rows * width * 8)
     new[: len(old)] = old
-    return memoryview(new).cast("Q", (rows, table.shape[1]))  # type: ignore[call-overload, index, no-any-return]
+    return memoryview(new).cast("Q", (rows, width))
 
 
 class FlowTable:
@@ -41,7 +42,7 @@ class FlowTable:
         places = 1
         while places < 2 * len(self.rows):
             places *= 2
-        self.kernel.attach(self.rows, self.minutes, array("Q", bytes(8 * places)))
+        self.kernel.attach(self.rows, self.minutes, memoryview(array("Q", bytes(8 * places))))
 
     @property
     def ended(self) -> int:
@@ -97,8 +98,8 @@ class FlowTable:
         count, minutes = self.ended, self.words[layout.TABLE_MINUTES_ENDED]
         if not count:
             return FlowColumns(), MinuteColumns()
-        out = memoryview(bytearray(_FLOW_FIELDS * count * 8)).cast("Q", (_FLOW_FIELDS, count))  # type: ignore[call-overload]
-        minute_out = memoryview(bytearray(6 * minutes * 8)).cast("Q", (6, minutes))  # type: ignore[call-overload]
+        out = memoryview(bytearray(_FLOW_FIELDS * count * 8)).cast("Q", (_FLOW_FIELDS, count))
+        minute_out = memoryview(bytearray(6 * minutes * 8)).cast("Q", (6, minutes))
         filled = self.kernel.take(out, minute_out)
         return _flow_columns(out, count, book), _minute_columns(minute_out, filled)
 

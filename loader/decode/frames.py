@@ -41,7 +41,7 @@ class FrameRows:
     def take(self) -> PacketColumns:
         """The rows since the last call."""
         rows, self._rows = self._rows, []
-        return PacketColumns(*zip(*rows, strict=True)) if rows else PacketColumns()  # type: ignore[arg-type]
+        return PacketColumns(*zip(*rows, strict=True)) if rows else PacketColumns()
 
 
 def _tags(word: int) -> tuple[int, ...]:

@@ -39,7 +39,7 @@ class DnsTable:
         self._index = array("I", bytes(4 * 2 * _NAMES))
         self._no_index = bytes(4 * 2 * _NAMES)
         tables = (self._messages, self._records, self._spans)
-        self.kernel = DnsKernel(tables, self._arena, self._index, self.words)
+        self.kernel = DnsKernel(tables, memoryview(self._arena), memoryview(self._index), self.words)
 
     def take(self, book: AddressBook) -> DnsColumns:
         """All rows since the last call."""
@@ -52,7 +52,8 @@ class DnsTable:
         )
         for word in (layout.DNS_MESSAGES, layout.DNS_RECORDS, layout.DNS_NAMES, layout.DNS_ARENA):
             self.words[word] = 0
-        memoryview(self._index).cast("B")[:] = self._no_index
+        if rows.any_names:
+            memoryview(self._index).cast("B")[:] = self._no_index
         return rows.columns(book) if count else DnsColumns()
 
 
@@ -73,6 +74,11 @@ class _Rows:
         self._messages, self._records, self._spans, self._arena = messages, records, spans, arena
         self._of = records[layout.RECORD_MESSAGE]
         self._names: list[str] | None = None
+
+    @property
+    def any_names(self) -> bool:
+        """Whether the kernel's index has entries."""
+        return bool(self._spans[0])
 
     def names(self) -> list[str]:
         """All names, by number."""
