@@ -27,7 +27,7 @@ def extensions() -> list[Extension]:
         "wraparound": False,
         "initializedcheck": checked,
         "cdivision": True,
-        "overflowcheck": False,
+        "legacy_implicit_noexcept": not checked,  # without checks nothing in a kernel can raise
     }
     modules = [
         Extension(f"loader.decode.{name}", [f"loader/decode/{name}.py"], extra_compile_args=["-O3"], optional=True)

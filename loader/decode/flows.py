@@ -1,4 +1,5 @@
 # mypy: disable-error-code="valid-type,untyped-decorator,misc,no-any-return,no-untyped-call"
+# ruff: noqa: SIM109
 
 """The kernel that keeps flows: a hash table over arrays that the caller owns and enlarges.
 

@@ -1,5 +1,4 @@
 # mypy: disable-error-code="valid-type,untyped-decorator,misc,no-any-return,no-untyped-call"
-# ruff: noqa: C901  (a call between kernels costs more than a branch)
 """The kernel that reads link, IP and transport headers of a chunk of packets."""
 
 from __future__ import annotations
