@@ -6,6 +6,7 @@ import typer
 
 from pcapline import __version__
 from pcapline.commands import (
+    demo,
     doctor,
     exporter,
     load,
@@ -14,6 +15,7 @@ from pcapline.commands import (
     schema,
     status,
     verify,
+    watch,
 )
 
 app = typer.Typer(
@@ -23,8 +25,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command()(demo.demo)
 app.command()(load.load)
 app.command()(read.read)
+app.command()(watch.watch)
 app.command()(exporter.exporter)
 app.command()(query.query)
 app.command()(status.status)

@@ -1,14 +1,61 @@
 """The long-running processes, built from their settings: what starts, what serves, what stops, in which order."""
 
-from collections.abc import Callable
-from threading import Event
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Event, Thread
 
 from exporter.service import ExporterService
 from exporter.settings import ExporterSettings
+from loader.service import WatchRequest, run_watch
+from loader.settings import LoaderSettings
+from loader.telemetry import LoaderTelemetry
+from loader.turns import Surroundings
 from pcapline import __version__
 from pcapline.http import HttpFace, serve
-from pcapline.wiring import open_store, store_kind
+from pcapline.wiring import open_store, opened_store, store_kind
 from schema.settings import Settings, StoreSettings
+
+
+def watch_directory(settings: Settings, request: WatchRequest, world: Surroundings, bound: Callable[[str], None]) -> None:
+    """Load what lands in a directory, and serve the loader's own metrics, until `world.stop`; `bound` gets their address."""
+    wanted, own = settings.of(StoreSettings), settings.of(LoaderSettings)
+    telemetry = LoaderTelemetry(store_kind(wanted), __version__)
+    face = HttpFace(name="pcapline loader", version=__version__, metrics=telemetry.expose, ready=lambda: None)
+    with opened_store(wanted, loads=True) as store, _serving(own.listen, face, world.stop, bound):
+        run_watch(store, request, own, telemetry, world)
+
+
+@contextmanager
+def _serving(listen: str, face: HttpFace, stop: Event, bound: Callable[[str], None]) -> Iterator[None]:
+    """Answer HTTP beside what the block does. An address that cannot be had ends the block before it begins."""
+    failures: list[BaseException] = []
+    answering = Event()
+
+    def ready(host: str, port: int) -> None:
+        bound(_url(host, port, face.telemetry_path))
+        answering.set()
+
+    def answer() -> None:
+        try:
+            serve(listen, face, stop, ready)
+        except BaseException as error:  # told by the thread that waits for it
+            failures.append(error)
+            answering.set()
+
+    thread = Thread(target=answer, name="http")
+    thread.start()
+    answering.wait()
+    try:
+        if failures:
+            raise failures[0]
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _url(host: str, port: int, path: str) -> str:
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}{path}"
 
 
 def serve_exporter(settings: Settings, stop: Event, tell: Callable[[str], None]) -> None:
@@ -17,7 +64,7 @@ def serve_exporter(settings: Settings, stop: Event, tell: Callable[[str], None])
     service = ExporterService(lambda: open_store(wanted), own, store=store_kind(wanted), version=__version__)
 
     def bound(host: str, port: int) -> None:
-        url = f"http://{f'[{host}]' if ':' in host else host}:{port}{own.telemetry_path}"
+        url = _url(host, port, own.telemetry_path)
         service.scrape_at(url)
         service.start()
         tell(url)

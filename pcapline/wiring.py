@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from schema.errors import SettingsError
 from schema.settings import StoreSettings
 from schema.store.address import CassandraAddress, SqliteAddress, parse_store_url
 from schema.store.port import Store
@@ -36,7 +37,20 @@ def _open_sqlite(address: SqliteAddress, *, loads: bool, reads_only: bool) -> St
 
 
 def _open_cassandra(address: CassandraAddress, settings: StoreSettings) -> Store:
-    raise NotImplementedError
+    try:
+        from schema.store.cassandra import open_cassandra
+        from schema.store.cassandra.options import CassandraOptions
+    except ImportError as error:
+        raise SettingsError(f"a Cassandra store needs its driver ({error}): pip install 'pcapline[cassandra]'") from error
+    options = CassandraOptions(
+        consistency=settings.consistency,
+        replication=settings.replication,
+        local_dc=settings.local_dc,
+        username=settings.username,
+        password_file=Path(settings.password_file) if settings.password_file else None,
+        ca_file=Path(settings.ca_file) if settings.ca_file else None,
+    )
+    return open_cassandra(address.hosts, address.port, address.keyspace, clock=time.time, options=options)
 
 
 @contextmanager

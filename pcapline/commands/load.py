@@ -50,7 +50,7 @@ def load(
     with stop_on_signals() as stop:
         for outcome in _outcomes(settings, request, stop):
             counts[outcome.state] += 1
-            _tell(outcome, as_json=as_json)
+            tell_outcome(outcome, as_json=as_json)
         if stop.asked:
             raise typer.Exit(stop.exit_code)
     if not as_json:
@@ -95,7 +95,8 @@ def _outcomes(settings: Settings, request: "Request", stop: "Stop") -> Iterator[
             advance(sizes[outcome.file])
 
 
-def _tell(outcome: "FileOutcome", *, as_json: bool) -> None:
+def tell_outcome(outcome: "FileOutcome", *, as_json: bool = False) -> None:
+    """The verdict on one file, in one line."""
     from pcapline.objects import outcome_object
     from pcapline.output import json_line
     from pcapline.text import count_text, counts_text, printable
@@ -112,6 +113,7 @@ def _tell(outcome: "FileOutcome", *, as_json: bool) -> None:
     if outcome.reason:
         parts.append(printable(outcome.reason))
     sys.stdout.write("  ".join(parts) + "\n")
+    sys.stdout.flush()
 
 
 def _sum_up(counts: Counter[FileState]) -> None:
