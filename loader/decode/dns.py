@@ -1,5 +1,5 @@
 # mypy: disable-error-code="valid-type,untyped-decorator,misc,no-any-return,no-untyped-call"
-# ruff: noqa: SIM102
+# ruff: noqa: C901, SIM102, SIM109
 """The kernel that reads DNS responses (RFC 1035; mDNS RFC 6762, LLMNR RFC 4795) out of a chunk of packets.
 
 Names are written lower case without the last dot into an arena, each once; dots within labels, backslashes and what is not

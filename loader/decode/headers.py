@@ -1,4 +1,5 @@
 # mypy: disable-error-code="valid-type,untyped-decorator,misc,no-any-return,no-untyped-call"
+# ruff: noqa: C901
 """The kernel that reads link, IP and transport headers of a chunk of packets."""
 
 from __future__ import annotations
