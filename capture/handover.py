@@ -32,7 +32,7 @@ class HandOver:
     def __enter__(self) -> Self:
         try:
             self.work.mkdir(parents=True, exist_ok=True)
-            self._lock = (self.work / "sequence").open("a+b")
+            self._lock = os.open(self.work / "sequence", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except PermissionError as error:
             raise PermissionDeniedError(f"cannot write to {self._directory}: give this user the right to") from error
         except OSError as error:
@@ -40,7 +40,7 @@ class HandOver:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            self._lock.close()
+            os.close(self._lock)
             raise SettingsError(
                 f"sensor {self._sensor} is already written to {self._directory} by another process: "
                 "stop it, or give this one another sensor name"
@@ -49,7 +49,7 @@ class HandOver:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._lock.close()
+        os.close(self._lock)
 
     @property
     def sensor(self) -> str:
@@ -80,10 +80,10 @@ class HandOver:
 
     def _remember(self) -> None:
         """Written after the rename: a crash between the two is healed by looking at the names in the directory."""
-        os.pwrite(self._lock.fileno(), b"%020d\n" % self._sequence, 0)
+        os.pwrite(self._lock, b"%020d\n" % self._sequence, 0)
 
     def _last_sequence(self) -> int:
-        noted = os.pread(self._lock.fileno(), 64, 0).strip()
+        noted = os.pread(self._lock, 64, 0).strip()
         names = (parse_capture_name(path.name) for path in self._directory.iterdir())
         found = (name.sequence for name in names if name is not None and name.sensor == self._sensor)
         return max(int(noted) if noted.isdigit() else 0, *found, 0)

@@ -51,27 +51,31 @@ class StreamFormat:
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """Whole records at the beginning of some bytes. `end`: offset behind the last; times are 0 without records."""
+    """Whole records at the beginning of some bytes. `end`: offset behind the last; `full`: the next one is too much."""
 
     count: int = 0
     end: int = 0
-    first_ns: int = 0
+    first_ns: int = 0  # time of the first, 0 without records
+    full: bool = False
 
 
-def whole_records(content: bytes | bytearray | memoryview, form: StreamFormat, limit: int) -> Records:
-    """Walk over record headers until one is incomplete, or until a record would end behind `limit` (the first never does:
-    a file has at least one record, however small its limit)."""
-    header = struct.Struct(form.order + "IIII")
-    unpack, size = header.unpack_from, len(content)
+def whole_records(content: bytes, form: StreamFormat, room: int, *, least_one: bool = True) -> Records:
+    """Walk over record headers until a record is incomplete, or would end behind `room`; with `least_one` the first is
+    taken however small the room. Raises `PcapStreamError` where the first has a length that no packet has."""
+    unpack, size = struct.Struct(form.order + "IIII").unpack_from, len(content)
     offset = count = first_ns = 0
+    full = False
     while size - offset >= RECORD_HEADER_BYTES:
         second, fraction, captured, _ = unpack(content, offset)
         if captured > MAX_PACKET_BYTES:
-            raise PcapStreamError(f"a record of {captured} bytes after {count} others: the stream has come apart")
+            if count:  # what stands before it is whole
+                break
+            raise PcapStreamError(f"a record of {captured} bytes: the stream has come apart")
         end = offset + RECORD_HEADER_BYTES + captured
-        if end > size or (end > limit and count):
+        full = end > room and (count > 0 or not least_one)
+        if full or end > size:
             break
         if not count:
             first_ns = second * _NS + fraction * form.fraction_ns
         offset, count = end, count + 1
-    return Records(count, offset, first_ns)
+    return Records(count, offset, first_ns, full)

@@ -1,0 +1,155 @@
+"""The capture file that a sensor is writing: records at its end, or not at all; then handed over with its counts."""
+
+import errno
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from itertools import count
+from pathlib import Path
+from typing import BinaryIO
+
+from capture.events import SensorCounts, SensorEvent, SensorEventKind
+from capture.handover import HandOver
+from capture.pcap import FILE_HEADER_BYTES, PcapStreamError, StreamFormat, whole_records
+from capture.rotation import Piece
+from capture.tcpdump import Statistics
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+Report = Callable[[SensorEvent], None]
+
+
+@dataclass(slots=True)
+class Journal:
+    """Counts of a sensor and whoever hears of them."""
+
+    report: Report
+    counts: SensorCounts = field(default_factory=SensorCounts)
+
+    def tell(self, kind: SensorEventKind, detail: str, path: Path | None = None, **added: int) -> None:
+        """Count, then report."""
+        raised = {name: getattr(self.counts, name) + number for name, number in added.items()}
+        self.counts = replace(self.counts, **raised)
+        self.report(SensorEvent(kind=kind, detail=detail, counts=self.counts, path=path))
+
+
+class CaptureWriter:
+    """Writes pieces into the current file. A full disk loses pieces, whole records at a time, and is counted."""
+
+    def __init__(self, handover: HandOver, journal: Journal) -> None:
+        self._handover, self._journal = handover, journal
+        self._numbers = count(1)
+        self._part: tuple[Path, BinaryIO] | None = None
+        self._size = self._packets = self._first_ns = 0
+        self._disk_drops = 0
+        self._disk_is_full = False
+        self._stated = Statistics()  # what files handed over have already said of the current tcpdump
+
+    def write(self, header: bytes, piece: Piece) -> None:
+        """Append whole records; begins a file with `header` where there is none."""
+        if not piece.records:
+            return
+        try:
+            if self._part is None:
+                self._part, self._size = self._handover.begin(next(self._numbers)), 0
+                self._append(header)
+            self._append(piece.content)
+        except OSError as error:
+            if error.errno not in _NO_ROOM:
+                raise
+            self._no_room(piece.records)
+            return
+        self._first_ns = self._first_ns or piece.first_ns
+        self._packets += piece.records
+        if self._disk_is_full:
+            self._disk_is_full = False
+            self._journal.tell(SensorEventKind.DISK_FREE, "there is room again: captures are written")
+
+    def close(self, statistics: Statistics) -> None:
+        """Hand the current file over, with the drops since the file before it; without packets there is none."""
+        if self._part is None or not self._packets:
+            return
+        path, file = self._part
+        facts = self._facts(statistics)
+        try:
+            target = self._handover.finish(path, self._first_ns, facts)
+        except OSError as error:
+            if error.errno not in _NO_ROOM:
+                raise
+            self._no_room(0)  # it stays the current file until there is room for its name
+            return
+        file.close()
+        packets = self._packets
+        self._part, self._packets, self._first_ns, self._disk_drops = None, 0, 0, 0
+        self._stated = statistics
+        self._journal.tell(
+            SensorEventKind.HANDED_OVER, f"{target.name}: {packets} packets", target, captures=1, packets=packets,
+            kernel_drops=facts["kernel_drops"], interface_drops=facts["interface_drops"],
+        )  # fmt: skip
+
+    def tcpdump_began(self) -> None:
+        """Its statistics begin at 0 again."""
+        self._stated = Statistics()
+
+    def discard_empty(self) -> None:
+        """Leave nothing behind where nothing was written."""
+        if self._part is not None and not self._packets:
+            path, file = self._part
+            file.close()
+            path.unlink()
+            self._part = None
+
+    def _append(self, content: bytes) -> None:
+        if self._part is None:
+            raise AssertionError("no file was begun")
+        file, view = self._part[1], memoryview(content)
+        try:
+            while view:
+                view = view[file.write(view) :]
+        except OSError:
+            file.truncate(self._size)  # half a record is none
+            file.seek(self._size)
+            raise
+        self._size += len(content)
+
+    def _facts(self, statistics: Statistics) -> dict[str, int]:
+        stated = self._stated
+        return {
+            "packets": self._packets,
+            "received": statistics.received - stated.received,
+            "kernel_drops": statistics.dropped - stated.dropped,
+            "interface_drops": statistics.interface_dropped - stated.interface_dropped,
+            "disk_drops": self._disk_drops,
+        }
+
+    def _no_room(self, packets: int) -> None:
+        self._disk_drops += packets
+        told = SensorEventKind.DISK_FULL
+        self._journal.counts = replace(self._journal.counts, disk_drops=self._journal.counts.disk_drops + packets)
+        if self._size == 0 and self._part is not None:  # not even the header
+            path, file = self._part
+            file.close()
+            path.unlink()
+            self._part = None
+        if not self._disk_is_full:
+            self._disk_is_full = True
+            self._journal.tell(told, f"no room left on {self._handover.work.parent}: packets are lost until there is")
+
+
+def recover(handover: HandOver, journal: Journal) -> None:
+    """Hand over what an earlier run left: whole records are kept, half a record at the end is cut off."""
+    for path in handover.leftovers():
+        content = path.read_bytes()
+        try:
+            records = whole_records(content[FILE_HEADER_BYTES:], StreamFormat.of(content), len(content))
+        except PcapStreamError:
+            path.unlink()  # it ends within the file header: no packet was in it
+            continue
+        if not records.count:
+            path.unlink()
+            continue
+        with path.open("r+b") as file:
+            file.truncate(FILE_HEADER_BYTES + records.end)
+        facts = {"packets": records.count, "kernel_drops": None, "recovered": True}
+        target = handover.finish(path, records.first_ns or time.time_ns(), facts)
+        detail = f"{target.name}: {records.count} packets that an earlier run had not handed over"
+        journal.tell(SensorEventKind.RECOVERED, detail, target, captures=1, packets=records.count)
