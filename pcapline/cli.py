@@ -6,6 +6,7 @@ import typer
 
 from pcapline import __version__
 from pcapline.commands import (
+    capture,
     demo,
     doctor,
     exporter,
@@ -29,6 +30,7 @@ app.command()(demo.demo)
 app.command()(load.load)
 app.command()(read.read)
 app.command()(watch.watch)
+app.command()(capture.capture)
 app.command()(exporter.exporter)
 app.command()(query.query)
 app.command()(status.status)

@@ -77,7 +77,7 @@ def _introduce(out: Path, parts: "Running") -> None:
         f"  captures  {out / 'captures'}\n"
         f"  store     sqlite:{out / 'pcapline.db'}\n"
         f"  metrics   {parts.metrics_url}   (loader: {parts.loader_url})\n"
-        f"  query     pcapline query NAME --store sqlite:{out / 'pcapline.db'}\n"
+        f"  query     pcapline query www.example.com --store sqlite:{out / 'pcapline.db'}\n"
         f"  stop      Ctrl-C        clean up  rm -r {out}\n"
     )
     sys.stdout.flush()

@@ -1,5 +1,6 @@
 """`pcapline status`: what is loaded, what waits, and whether the store answers."""
 
+import socket
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -88,22 +89,26 @@ def _quarantine_objects(reader: "StoreReader") -> list[Object]:
 
 def _directory_objects(directory: Path, reader: "StoreReader") -> list[Object]:
     """Files that wait, those loaded ones that are still here, and what was moved aside with its reason."""
-    from loader.spool import OWN_FOLDER, QUARANTINE, REASON_SUFFIX, captures_in
+    from loader.spool_status import spool_status
 
     if not directory.is_dir():
         raise SettingsError(f"{directory} is not a directory; name the one that is watched")
-    items = [_file_object(path, sensor, reader) for path, sensor in captures_in(directory, "")]
-    for note in sorted((directory / OWN_FOLDER / QUARANTINE).rglob(f"*{REASON_SUFFIX}")):
-        file = str(note).removesuffix(REASON_SUFFIX)
-        items.append({"record": "quarantined", "file": file, "reason": " ".join(note.read_text("utf-8", "replace").split())})
-    return items
+    found = spool_status(directory, socket.gethostname())
+    aside = [
+        {"record": "quarantined", "file": str(file.path), "sensor": file.sensor, "reason": file.reason}
+        for file in found.quarantined
+    ]
+    return [*(_file_object(file.path, file.sensor, reader) for file in found.waiting), *aside]
 
 
 def _file_object(path: Path, sensor: str, reader: "StoreReader") -> Object:
-    status = path.stat()
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return {"record": "archived", "file": str(path), "sensor": sensor, "reason": "moved away just now"}
     known = reader.capture_of_file(f"{status.st_dev}:{status.st_ino}")
     if known is None or known.facts.size_bytes < status.st_size:
-        return {"record": "waiting", "file": str(path), "sensor": sensor or None, "reason": f"{status.st_size:,} bytes"}
+        return {"record": "waiting", "file": str(path), "sensor": sensor, "reason": f"{status.st_size:,} bytes"}
     return {"record": "loaded", "file": str(path), "sensor": known.sensor, "reason": "stays until its commit is durable"}
 
 
