@@ -1,0 +1,113 @@
+"""One claimed capture on its way in: rows under the attempt's timestamp, then the one commit that makes them count."""
+
+import secrets
+from collections.abc import Iterable
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from schema.records import CommitRecord, EndpointTotals, LedgerPosition
+from schema.store.cassandra import captures, ledger
+from schema.store.cassandra.writer import Writer
+from schema.store.codec import CHUNK_BYTES, encode_deltas
+from schema.store.port import Claim, Commit, LedgerHead
+from schema.tables import RowBatch, Table
+
+if TYPE_CHECKING:
+    from schema.store.cassandra.lease import CassandraLease
+
+_PUT_DELTAS = "INSERT INTO pcapline.commit_deltas (sensor, segment, seq, nonce, deltas) VALUES (?, ?, ?, ?, ?)"
+_PUT_CARRIED = "INSERT INTO pcapline.carried_state (sensor, version, nonce, part, data) VALUES (?, ?, ?, ?, ?)"
+_DROP_CARRIED = "DELETE FROM pcapline.carried_state WHERE sensor = ? AND version < ?"
+
+
+class CassandraAttempt:
+    """An attempt (`schema.store.port.Attempt`): without its commit no row of it counts, and the next attempt has them."""
+
+    def __init__(self, lease: "CassandraLease", claim: Claim, standing: captures.Standing) -> None:
+        self._lease, self._claim, self._standing = lease, claim, standing
+        self._connection = lease.connection
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Nothing to take back: what was written does not count."""
+
+    def write(self, batches: Iterable[RowBatch]) -> None:
+        """Write rows; returns when every one is acknowledged."""
+        writer = Writer(self._connection, self._standing.row_ts)
+        for batch in batches:
+            if len(batch):
+                writer.write(batch, self._seconds_left(batch.table))
+
+    def commit(self, commit: Commit) -> LedgerHead:
+        """What the commit names goes first, then the commit, then the marks that only repeat what it says."""
+        step = self._step(commit)
+        self._write_what_it_names(step, commit.carried)
+        self._make(step)
+        self._lease.stand_at(step)
+        self._mark(step, commit)
+        return step.after
+
+    def _seconds_left(self, table: Table) -> int:
+        """Rows expire by the time of the claim, so that an attempt that is repeated writes the same rows."""
+        rows_from_ms = self._standing.record.rows_expire_from_ms
+        age_s = int(self._lease.clock()) - rows_from_ms // 1000 if rows_from_ms else 0
+        return min(table.ttl_seconds, max(1, table.ttl_seconds - age_s))
+
+    def _step(self, commit: Commit) -> ledger.Step:
+        lease, before = self._lease, self._lease.head
+        at = LedgerPosition(segment=lease.segment, seq=before.position.seq + 1, nonce=secrets.token_bytes(16))
+        moves = commit.carried is not None
+        state = (at.seq, at.nonce) if moves else (before.state_version, before.state_nonce)
+        deltas = commit.deltas
+        none = EndpointTotals()
+        return ledger.Step(
+            record=self._record(commit, at),
+            before=before,
+            after=LedgerHead(position=at, state_version=state[0], state_nonce=state[1]),
+            epoch=lease.epoch,
+            row_ts=self._standing.row_ts,
+            reason=commit.reason,
+            endpoints={name: lease.endpoints.get(name, none).plus(gained) for name, gained in deltas.endpoints.items()},
+            totals={name: lease.totals.get(name, 0) + gained for name, gained in deltas.totals.items()},
+        )
+
+    def _record(self, commit: Commit, at: LedgerPosition) -> CommitRecord:
+        return CommitRecord(
+            sensor=self._lease.sensor,
+            position=at,
+            previous=self._lease.head.position.nonce,
+            capture_id=self._claim.facts.capture_id,
+            frames=self._claim.facts.frames,
+            flows=commit.flows,
+            flow_packets=commit.flow_packets,
+            flow_bytes=commit.flow_bytes,
+            rows=self._claim.manifest.own_rows(),
+            non_flow=commit.non_flow,
+            loaded_at_ms=commit.loaded_at_ms,
+            deltas=commit.deltas,
+        )
+
+    def _write_what_it_names(self, step: ledger.Step, carried: bytes | None) -> None:
+        at, sensor = step.after.position, self._lease.sensor
+        assert step.record.deltas is not None
+        self._connection.write(_PUT_DELTAS, (sensor, at.segment, at.seq, at.nonce, encode_deltas(step.record.deltas)))
+        if carried is not None:
+            for part, start in enumerate(range(0, len(carried) or 1, CHUNK_BYTES)):
+                chunk = carried[start : start + CHUNK_BYTES]
+                self._connection.write(_PUT_CARRIED, (sensor, at.seq, at.nonce, part, chunk))
+
+    def _make(self, step: ledger.Step) -> None:
+        def made() -> bool:
+            found = ledger.read_commitment(self._connection, self._lease.sensor, self._lease.segment, step.record.capture_id)
+            return found is not None and found.position.nonce == step.after.position.nonce
+
+        if not self._connection.conditionally(ledger.commit_batch(self._connection, step), made):
+            raise self._lease.lost()
+
+    def _mark(self, step: ledger.Step, commit: Commit) -> None:
+        committed = ledger.Commitment(position=step.after.position, reason=commit.reason, loaded_at_ms=commit.loaded_at_ms)
+        captures.set_loaded(self._connection, self._standing, committed)
+        if commit.carried is not None:  # no attempt starts from an older state any more
+            self._connection.write(_DROP_CARRIED, (self._lease.sensor, step.after.state_version))

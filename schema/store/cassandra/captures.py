@@ -1,0 +1,183 @@
+"""Rows of `captures` and `manifests`: the claim (conditional on the content alone), and what became of each content."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from schema.buckets import day_of
+from schema.records import CaptureFacts, CaptureRecord, LedgerPosition, Manifest
+from schema.store.cassandra.connection import Connection, Row
+from schema.store.cassandra.ledger import Commitment
+from schema.store.codec import decode_manifest, encode_manifest
+
+_FACTS = (
+    "capture_id, file_name, file_id, size_bytes, content_bytes, consumed_bytes, link_types, frames, kernel_drops,"
+    " first_ts_ns, last_ts_ns"
+)
+_RECORD = (
+    f"SELECT {_FACTS}, sensor, state, reason, detail, inputs, segment, seq, nonce, finished_at, attempt, row_ts"
+    " FROM pcapline.captures"
+)
+_CLAIM = "sensor, epoch, attempt, row_ts, inputs, state, reason, detail, segment, seq, nonce, started_at, finished_at"
+_INSERT = f"INSERT INTO pcapline.captures ({_FACTS}, {_CLAIM}) VALUES ({', '.join('?' * 24)}) IF NOT EXISTS"
+_CHANGED = [name.strip() for name in f"{_FACTS}, {_CLAIM}".split(",")][1:]
+_UPDATE = f"UPDATE pcapline.captures SET {', '.join(f'{name} = ?' for name in _CHANGED)} WHERE capture_id = ? IF attempt = ?"
+_SET_LOADED = """
+    UPDATE pcapline.captures SET state = 'loaded', segment = ?, seq = ?, nonce = ?, reason = ?, detail = '', finished_at = ?
+    WHERE capture_id = ? IF attempt = ?
+"""
+_BY_DAY = """
+    INSERT INTO pcapline.captures_by_day (sensor, day, first_ts, capture_id, file_name, state, frames)
+    VALUES (?, ?, ?, ?, ?, ?, ?)
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What stands in `captures` for a content: its record, and the attempt that wrote it."""
+
+    record: CaptureRecord
+    attempt: bytes
+    row_ts: int  # of the attempt's rows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What is to stand in `captures`: a claim, or a quarantine."""
+
+    facts: CaptureFacts
+    sensor: str
+    epoch: int
+    attempt: bytes
+    row_ts: int
+    inputs: dict[str, str]
+    state: str
+    reason: str
+    detail: str
+    started_at_ms: int
+    finished_at_ms: int | None
+
+    def values(self) -> list[Any]:
+        """In the order of the statement's columns; the position is empty: nothing is committed."""
+        facts = self.facts
+        sizes = [facts.size_bytes, facts.content_bytes, facts.consumed_bytes, list(facts.link_types)]
+        seen = [facts.frames, facts.kernel_drops, facts.first_ts_ns, facts.last_ts_ns]
+        fence = [self.sensor, self.epoch, self.attempt, self.row_ts, self.inputs]
+        state = [self.state, self.reason, self.detail, None, None, None, self.started_at_ms, self.finished_at_ms]
+        return [facts.capture_id, facts.file_name, facts.file_id, *sizes, *seen, *fence, *state]
+
+
+def read_standing(connection: Connection, capture_id: bytes) -> Standing | None:
+    """What stands for a content after every conditional write that was acknowledged."""
+    for row in connection.read(f"{_RECORD} WHERE capture_id = ?", (capture_id,), serial=True):
+        return Standing(record=_record(row), attempt=row[-2], row_ts=row[-1])
+    return None
+
+
+def put(connection: Connection, entry: Entry, instead_of: Standing | None) -> bool:
+    """Make the entry stand, on condition that the other one still stands (None: none); False where it does not."""
+    values = entry.values()
+    if instead_of is None:
+        statement = connection.bound(_INSERT, values)
+    else:
+        statement = connection.bound(_UPDATE, [*values[1:], entry.facts.capture_id, instead_of.attempt])
+
+    def stands() -> bool:
+        standing = read_standing(connection, entry.facts.capture_id)
+        return standing is not None and standing.attempt == entry.attempt
+
+    return connection.conditionally(statement, stands)
+
+
+def set_loaded(connection: Connection, standing: Standing, commitment: Commitment) -> None:
+    """What follows a commit: everyone who asks for the capture or for the day sees it."""
+    facts, at = standing.record.facts, commitment.position
+    position = (at.segment, at.seq, at.nonce, commitment.reason, commitment.loaded_at_ms)
+    statement = connection.bound(_SET_LOADED, (*position, facts.capture_id, standing.attempt))
+    connection.conditionally(statement, lambda: True)  # refused: somebody else has marked it, from the same ledger
+    first_ts_ms = facts.first_ts_ns // 1_000_000
+    day = (standing.record.sensor, day_of(first_ts_ms), first_ts_ms, facts.capture_id)
+    connection.write(_BY_DAY, (*day, facts.file_name, "loaded", facts.frames))
+
+
+def put_manifest(connection: Connection, capture_id: bytes, attempt: bytes, manifest: Manifest) -> None:
+    """The manifest in chunks, before the claim that names its attempt."""
+    for part, chunk in enumerate(encode_manifest(manifest)):
+        connection.write(
+            "INSERT INTO pcapline.manifests (capture_id, attempt, part, data) VALUES (?, ?, ?, ?)",
+            (capture_id, attempt, part, chunk),
+        )
+
+
+def read_manifest(connection: Connection, standing: Standing | None) -> Manifest:
+    """What the standing attempt stated; an empty manifest where there is none."""
+    if standing is None:
+        return Manifest()
+    found = connection.read(
+        "SELECT data FROM pcapline.manifests WHERE capture_id = ? AND attempt = ?",
+        (standing.record.facts.capture_id, standing.attempt),
+    )
+    return decode_manifest(data for (data,) in found) if found else Manifest()
+
+
+def drop_manifest(connection: Connection, standing: Standing) -> None:
+    """Forget the manifest of an attempt that another one has replaced."""
+    connection.write(
+        "DELETE FROM pcapline.manifests WHERE capture_id = ? AND attempt = ?",
+        (standing.record.facts.capture_id, standing.attempt),
+    )
+
+
+def note_file(connection: Connection, facts: CaptureFacts) -> None:
+    """That this inode once held this capture."""
+    if facts.file_id:
+        connection.write(
+            "INSERT INTO pcapline.captures_by_file (file_id, capture_id) VALUES (?, ?)", (facts.file_id, facts.capture_id)
+        )
+
+
+def read_capture_of_file(connection: Connection, file_id: str) -> CaptureRecord | None:
+    """The newest committed capture that came from this inode."""
+    if not file_id:
+        return None
+    noted = connection.read("SELECT capture_id FROM pcapline.captures_by_file WHERE file_id = ?", (file_id,))
+    standing = (read_standing(connection, capture_id) for (capture_id,) in noted)
+    records = [found.record for found in standing if found is not None]
+    loaded = [record for record in records if record.state == "loaded" and record.facts.file_id == file_id]
+    return max(loaded, key=lambda record: (record.loaded_at_ms, record.position.seq if record.position else 0), default=None)
+
+
+def read_captures(connection: Connection, sensor: str | None, state: str | None) -> Iterator[CaptureRecord]:
+    """All captures, or one sensor's, or those of one state."""
+    for row in connection.stream(_RECORD):
+        record = _record(row)
+        if sensor in (None, record.sensor) and state in (None, record.state):
+            yield record
+
+
+def _record(row: Row) -> CaptureRecord:
+    capture_id, file_name, file_id, size, content, consumed, link_types, frames, drops, first, last = row[:11]
+    sensor, state, reason, detail, inputs, segment, seq, nonce, finished_at = row[11:20]
+    facts = CaptureFacts(
+        capture_id=capture_id,
+        file_name=file_name,
+        file_id=file_id,
+        size_bytes=size,
+        content_bytes=content,
+        consumed_bytes=consumed,
+        link_types=tuple(link_types or ()),
+        frames=frames,
+        kernel_drops=drops,
+        first_ts_ns=first,
+        last_ts_ns=last,
+    )
+    return CaptureRecord(
+        facts=facts,
+        sensor=sensor,
+        state=state,
+        reason=reason,
+        detail=detail,
+        inputs=dict(inputs or {}),
+        position=None if seq is None else LedgerPosition(segment=segment, seq=seq, nonce=nonce),
+        loaded_at_ms=finished_at if state == "loaded" else 0,
+    )

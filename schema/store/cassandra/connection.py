@@ -1,0 +1,189 @@
+"""One connection to a cluster: prepared statements, reads, writes, and conditional writes whose outcome is always known."""
+
+import random
+import socket
+import ssl
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from ipaddress import ip_address
+from typing import Any
+
+from cassandra import ConsistencyLevel
+from cassandra.auth import PlainTextAuthProvider
+from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile
+from cassandra.policies import ConstantReconnectionPolicy, DCAwareRoundRobinPolicy, FallthroughRetryPolicy, TokenAwarePolicy
+from cassandra.query import SimpleStatement, tuple_factory
+
+from schema.errors import PermissionDeniedError, SettingsError, StoreUnavailableError
+from schema.store.cassandra.failures import explained, is_retryable, meaning
+from schema.store.cassandra.options import CassandraOptions
+from schema.store.cassandra.values import PortProtocol, with_port_types
+
+Row = tuple[Any, ...]
+
+_PAGE_ROWS = 5_000
+_IN_FLIGHT = 16  # reads at a time, where many of one kind are asked
+_CONDITIONAL_TRIES = 8
+_KEYSPACE = "pcapline."  # how statements spell the keyspace
+
+
+class Connection:
+    """A session in one keyspace. Statements name tables as `pcapline.TABLE`, whatever the keyspace is called."""
+
+    def __init__(self, cluster: Any, session: Any, keyspace: str, where: str, options: CassandraOptions) -> None:
+        self.cluster, self.session, self.keyspace, self.where, self.options = cluster, session, keyspace, where, options
+        self._prepared: dict[str, Any] = {}
+        self._lock = threading.Lock()
+
+    def spelt(self, statement: str) -> str:
+        """A statement with the keyspace's real name: as it is run, and as a person can type it."""
+        return statement.replace(_KEYSPACE, f"{self.keyspace}.")
+
+    def prepared(self, statement: str) -> Any:
+        """The statement, prepared once."""
+        with self._lock:
+            found = self._prepared.get(statement)
+            if found is None:
+                with explained(self.where):
+                    found = self._prepared[statement] = with_port_types(self.session.prepare(self.spelt(statement)))
+        return found
+
+    def bound(self, statement: str, values: Sequence[Any] = ()) -> Any:
+        """A prepared statement with its values, as they cross the port."""
+        bound = self.prepared(statement).bind(values)
+        bound.is_idempotent = True
+        return bound
+
+    def read(self, statement: str, values: Sequence[Any] = (), *, serial: bool = False) -> list[Row]:
+        """All rows; `serial`: after every conditional write that was ever acknowledged."""
+        bound = self.bound(statement, values)
+        if serial:
+            bound.consistency_level = ConsistencyLevel.SERIAL
+        with explained(self.where):
+            return list(self.session.execute(bound))
+
+    def stream(self, statement: str, values: Sequence[Any] = ()) -> Iterator[Row]:
+        """Rows, one page in memory at a time."""
+        bound = self.bound(statement, values)
+        bound.fetch_size = _PAGE_ROWS
+        with explained(self.where):
+            yield from self.session.execute(bound)
+
+    def run(self, text: str) -> Iterator[Row]:
+        """A statement in full, as a person would type it."""
+        with explained(self.where):
+            yield from self.session.execute(SimpleStatement(text, fetch_size=_PAGE_ROWS))
+
+    def write(self, statement: str, values: Sequence[Any] = ()) -> None:
+        """An unconditional write that may be repeated."""
+        with explained(self.where):
+            self.session.execute(self.bound(statement, values))
+
+    def each(self, statement: str, many: Iterable[Sequence[Any]]) -> Iterator[list[Row]]:
+        """The rows of the same statement for many values, in their order, some at a time."""
+        waiting: deque[Any] = deque()
+        with explained(self.where):
+            for values in many:
+                waiting.append(self.session.execute_async(self.bound(statement, values)))
+                if len(waiting) >= _IN_FLIGHT:
+                    yield list(waiting.popleft().result())
+            while waiting:
+                yield list(waiting.popleft().result())
+
+    def conditionally(self, statement: Any, won: Callable[[], bool]) -> bool:
+        """Run a conditional statement until it is known whether it holds.
+
+        `won` reads (SERIAL) whether it does: asked when the answer was lost, or when a repetition was refused.
+        """
+        for attempt in range(_CONDITIONAL_TRIES):
+            try:
+                applied = bool(self.session.execute(statement).was_applied)
+            except Exception as error:
+                if not is_retryable(error) or attempt == _CONDITIONAL_TRIES - 1:
+                    raise meaning(error, self.where) from error
+                time.sleep(backoff_s(attempt))
+            else:
+                return applied or won()
+        raise AssertionError("unreachable")
+
+    def close(self) -> None:
+        """Let the cluster go."""
+        self.cluster.shutdown()
+
+
+def backoff_s(attempt: int) -> float:
+    """How long to wait before the next try, with jitter so that many clients do not come back at once."""
+    return min(10.0, 0.05 * 2.0 ** min(attempt, 8)) * random.uniform(0.5, 1.5)
+
+
+def connect(contact_points: Sequence[str], port: int, keyspace: str, options: CassandraOptions) -> Connection:
+    """Connect within `options.connect_timeout_s`: a half-up node may hold the driver far longer."""
+    where = f"cassandra://{','.join(contact_points)}:{port}/{keyspace}"
+    cluster = _cluster(contact_points, port, options)
+    outcome: list[Any] = []
+
+    def attempt() -> None:
+        try:
+            outcome.append(cluster.connect())
+        except Exception as error:  # handed to the caller's thread
+            outcome.append(error)
+
+    thread = threading.Thread(target=attempt, name="cassandra-connect", daemon=True)
+    thread.start()
+    thread.join(options.connect_timeout_s)
+    if not outcome:
+        threading.Thread(target=cluster.shutdown, daemon=True).start()
+        raise StoreUnavailableError(f"{where} did not answer within {options.connect_timeout_s:g} s: is the node up?")
+    session = outcome[0]
+    if isinstance(session, Exception):
+        cluster.shutdown()
+        raise meaning(session, where) from session
+    session.client_protocol_handler = PortProtocol
+    return Connection(cluster, session, keyspace, where, options)
+
+
+def _cluster(contact_points: Sequence[str], port: int, options: CassandraOptions) -> Any:
+    consistency = ConsistencyLevel.name_to_value.get(options.consistency)
+    if consistency is None:
+        raise SettingsError(f"store.consistency: {options.consistency!r} is none; take LOCAL_QUORUM, QUORUM, LOCAL_ONE or ONE")
+    profile = ExecutionProfile(
+        load_balancing_policy=TokenAwarePolicy(DCAwareRoundRobinPolicy(options.local_dc)),
+        retry_policy=FallthroughRetryPolicy(),
+        consistency_level=consistency,
+        serial_consistency_level=ConsistencyLevel.SERIAL,
+        request_timeout=options.request_timeout_s,
+        row_factory=tuple_factory,
+    )
+    return Cluster(
+        list(contact_points),
+        port=port,
+        execution_profiles={EXEC_PROFILE_DEFAULT: profile},
+        protocol_version=5,
+        compression=not all(map(_is_loopback, contact_points)),
+        # without it a request of some kilobytes can wait 40 ms for an acknowledgement
+        sockopts=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
+        reconnection_policy=ConstantReconnectionPolicy(0.5, max_attempts=None),
+        auth_provider=_credentials(options),
+        ssl_context=ssl.create_default_context(cafile=str(options.ca_file)) if options.ca_file else None,
+    )
+
+
+def _credentials(options: CassandraOptions) -> Any:
+    if not options.username:
+        return None
+    if options.password_file is None:
+        raise SettingsError("store.username is set and store.password_file is not: name the file that holds the password")
+    try:
+        password = options.password_file.read_text().rstrip("\n")
+    except OSError as error:
+        raise PermissionDeniedError(f"store.password_file: {error}") from error
+    return PlainTextAuthProvider(options.username, password)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,88 @@
+"""What the driver's errors mean to the person who reads them, and which are worth another try."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from cassandra import (
+    AlreadyExists,
+    AuthenticationFailed,
+    DriverException,
+    InvalidRequest,
+    OperationTimedOut,
+    ReadFailure,
+    ReadTimeout,
+    Unauthorized,
+    Unavailable,
+    UnresolvableContactPoints,
+    WriteFailure,
+    WriteTimeout,
+)
+from cassandra.cluster import NoHostAvailable
+from cassandra.connection import ConnectionException
+from cassandra.protocol import ErrorMessage, IsBootstrappingErrorMessage, OverloadedErrorMessage, ServerError
+
+from schema.errors import PcaplineError, PermissionDeniedError, SchemaMismatchError, StoreError, StoreUnavailableError
+
+# Everything here says "not now" or "nobody knows"; as every write may be repeated, it is.
+RETRYABLE = (
+    OperationTimedOut,
+    ReadTimeout,
+    ReadFailure,
+    WriteTimeout,
+    WriteFailure,
+    Unavailable,
+    NoHostAvailable,
+    ConnectionException,
+    OverloadedErrorMessage,
+    ServerError,
+    IsBootstrappingErrorMessage,
+)
+_MISSING = ("does not exist", "unconfigured table", "unknown identifier", "undefined column")
+_FULL = "disk usage exceeds"  # a guardrail: the same code as a malformed request, and yet it passes
+
+
+@contextmanager
+def explained(where: str) -> Iterator[None]:
+    """Turn what the driver raises about the cluster `where` into the port's errors."""
+    try:
+        yield
+    except (DriverException, ErrorMessage, NoHostAvailable, ConnectionException, UnresolvableContactPoints) as error:
+        raise meaning(error, where) from error
+
+
+def is_retryable(error: Exception) -> bool:
+    """Whether the same request may succeed later."""
+    if isinstance(error, NoHostAvailable) and _refusal(error) is not None:
+        return False
+    return isinstance(error, RETRYABLE) or (isinstance(error, InvalidRequest) and _FULL in str(error))
+
+
+def meaning(error: Exception, where: str) -> PcaplineError:
+    """The port's error for one of the driver's."""
+    if isinstance(error, NoHostAvailable) and (refusal := _refusal(error)) is not None:
+        error = refusal
+    text = str(error)
+    if isinstance(error, (Unauthorized, AuthenticationFailed)):
+        return PermissionDeniedError(f"{where} refuses this user ({text}): check store.username and store.password_file")
+    if isinstance(error, InvalidRequest) and _FULL in text:
+        return StoreUnavailableError(f"the disks of {where} are full: add space, what waits is loaded then")
+    if isinstance(error, (InvalidRequest, AlreadyExists)) and any(words in text.lower() for words in _MISSING):
+        return SchemaMismatchError(f"{where} lacks the schema; run: pcapline schema apply --store {where}")
+    if isinstance(error, UnresolvableContactPoints):
+        return StoreUnavailableError(f"the host names of {where} are unknown: check the store's address")
+    if is_retryable(error):
+        return StoreUnavailableError(f"{where} does not answer ({_short(error)}): is the node up? what waits is loaded then")
+    return StoreError(f"{where} refuses a statement: {text}")
+
+
+def _refusal(error: NoHostAvailable) -> Exception | None:
+    """Why a host that was reached would not have us, where that is what happened."""
+    causes = error.errors.values() if isinstance(error.errors, dict) else error.errors
+    return next((cause for cause in causes if isinstance(cause, (Unauthorized, AuthenticationFailed, InvalidRequest))), None)
+
+
+def _short(error: Exception) -> str:
+    if isinstance(error, NoHostAvailable):
+        causes = error.errors.values() if isinstance(error.errors, dict) else error.errors
+        return "; ".join(sorted({f"{type(cause).__name__}: {cause}" for cause in causes})) or "every host is down"
+    return f"{type(error).__name__}: {error}"

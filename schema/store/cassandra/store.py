@@ -1,0 +1,119 @@
+"""The store port on a Cassandra cluster."""
+
+from collections.abc import Callable, Iterator, Mapping
+
+from schema.records import Admission, AdmissionBook, CaptureRecord, CommitRecord, LedgerTotals
+from schema.store.cassandra import admissions, captures, history, lease, ledger, queries
+from schema.store.cassandra.connection import Connection
+from schema.store.cassandra.health import read_health
+from schema.store.cassandra.own_rows import recount_capture
+from schema.store.port import FlowQuery, QueryResult, Recount, SensorLease, SensorRecord, StoreHealth
+from schema.tables import Table
+
+
+class CassandraStore:
+    """A store in one keyspace of a cluster (`schema.store.port.Store`)."""
+
+    def __init__(self, connection: Connection, clock: Callable[[], float]) -> None:
+        self._connection, self._clock = connection, clock
+        self._schema_checked = False
+
+    def health(self) -> StoreHealth:
+        """What `doctor` and `/-/ready` say."""
+        return read_health(self._connection)
+
+    def apply_schema(self) -> list[str]:
+        """Apply the migrations that are missing; returns their names."""
+        return history.apply_missing(self._connection, self._now_ms())
+
+    # what is loaded
+
+    def take_sensor(self, sensor: str, network: str, owner: str, until_ms: int) -> SensorLease:
+        """Take the sensor's lease; raises LeaseHeldError while another loader has it."""
+        return lease.take(self._checked(), self._clock, (sensor, network, owner), until_ms)
+
+    def expire(self, now_ms: int, limit: int) -> int:  # noqa: ARG002  rows carry their own lifetime here
+        """Nothing: the cluster drops rows whose lifetime is over."""
+        return 0
+
+    # the ledger
+
+    def sensors(self) -> list[SensorRecord]:
+        """Every sensor that was ever loaded, by name."""
+        return ledger.read_sensors(self._checked())
+
+    def ledger(self, sensor: str) -> LedgerTotals:
+        """Running totals at the newest commit."""
+        return ledger.read_totals(self._checked(), sensor)
+
+    def opening(self, sensor: str, segment: int) -> LedgerTotals:
+        """Nothing: a sensor's ledger is one segment so far."""
+        network, _ = ledger.segment_of(self._checked(), sensor) or ("", 0)
+        return ledger.no_totals(sensor, network, segment)
+
+    def commits(self, sensor: str, after_seq: int, *, deltas: bool = False) -> Iterator[CommitRecord]:
+        """Commits with a larger seq, oldest first."""
+        return ledger.read_commits(self._checked(), sensor, after_seq, deltas)
+
+    # captures
+
+    def capture(self, capture_id: bytes) -> CaptureRecord | None:
+        """What is known of one content."""
+        standing = captures.read_standing(self._checked(), capture_id)
+        return None if standing is None else standing.record
+
+    def capture_of_file(self, file_id: str) -> CaptureRecord | None:
+        """The newest committed capture that came from this inode."""
+        return captures.read_capture_of_file(self._checked(), file_id)
+
+    def captures(self, sensor: str | None = None, state: str | None = None) -> Iterator[CaptureRecord]:
+        """All captures, or one sensor's, or those in one state."""
+        return captures.read_captures(self._checked(), sensor, state)
+
+    def recount(self, capture_id: bytes) -> Recount:
+        """One capture's own rows, counted back by its manifest."""
+        standing = captures.read_standing(self._checked(), capture_id)
+        return recount_capture(self._connection, capture_id, standing, self._now_ms())
+
+    # rows
+
+    def flows(self, query: FlowQuery) -> QueryResult:
+        """Flow rows, newest first."""
+        return queries.find_flows(self._checked(), query)
+
+    def names_of(self, address: bytes) -> QueryResult:
+        """Rows of `names_by_ip`."""
+        return queries.find_names(self._checked(), address)
+
+    def addresses_of(self, hostname: str) -> QueryResult:
+        """Rows of `ips_by_name`."""
+        return queries.find_addresses(self._checked(), hostname)
+
+    def scan(self, table: Table) -> Iterator[tuple[object, ...]]:
+        """Every row of a table."""
+        return queries.scan_table(self._checked(), table)
+
+    # the exporter's books
+
+    def admissions(self, network: str) -> AdmissionBook:
+        """A network's book."""
+        return admissions.read_book(self._checked(), network)
+
+    def admit(
+        self, network: str, expected_version: int, positions: Mapping[str, int], changed: Mapping[str, Admission]
+    ) -> bool:
+        """Raise the book by one version; False where somebody else was faster."""
+        return admissions.raise_book(self._checked(), network, expected_version, positions, changed)
+
+    def close(self) -> None:
+        """Let the cluster go."""
+        self._connection.close()
+
+    def _checked(self) -> Connection:
+        if not self._schema_checked:
+            history.check_schema(self._connection)
+            self._schema_checked = True
+        return self._connection
+
+    def _now_ms(self) -> int:
+        return int(self._clock() * 1000)

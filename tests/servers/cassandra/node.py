@@ -1,0 +1,161 @@
+"""One Cassandra node from the jars of Maven Central: no container, loopback only, gone when its test session is."""
+
+import ctypes
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+from cassandra.cluster import Cluster, NoHostAvailable
+
+from tests.servers import require
+
+VERSION = "5.0.9"
+START_S = 90
+_HERE = Path(__file__).parent
+_COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies"
+_MEMORY = "-Xms512m -Xmx512m -Xss256k -XX:MaxDirectMemorySize=256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1"
+_SAFETY = "-XX:+ExitOnOutOfMemoryError -XX:+PerfDisableSharedMem -Djdk.attach.allowAttachSelf=true"
+_EXPORTS = """
+    java.base/jdk.internal.misc java.management.rmi/com.sun.jmx.remote.internal.rmi
+    java.management/com.sun.jmx.remote.security java.rmi/sun.rmi.registry java.rmi/sun.rmi.server java.sql/java.sql
+    java.base/java.lang.ref jdk.unsupported/sun.misc jdk.attach/sun.tools.attach jdk.compiler/com.sun.tools.javac.file
+"""
+_OPENS = """
+    java.base/java.lang.module java.base/jdk.internal.loader java.base/jdk.internal.ref java.base/jdk.internal.reflect
+    java.base/jdk.internal.math java.base/jdk.internal.module java.base/jdk.internal.util.jar
+    jdk.management/com.sun.management.internal java.base/sun.nio.ch java.base/java.io java.base/java.lang.reflect
+    java.base/java.lang java.base/java.util java.base/java.nio jdk.compiler/com.sun.tools.javac
+"""
+_SETTINGS = """
+    -Dio.netty.tryReflectionSetAccessible=true -Dio.netty.allocator.useCacheForAllThreads=true -Dio.netty.allocator.maxOrder=11
+    -Djava.net.preferIPv4Stack=true -Dchronicle.analytics.disable=true -Dchronicle.announcer.disable=true
+    -Dcassandra-foreground=yes -Dcassandra.libjemalloc=- -Dcassandra.skip_wait_for_gossip_to_settle=0
+    -Dcassandra.shutdown_announce_in_ms=0 -Dcassandra.superuser_setup_delay_ms=0 -Dcassandra.size_recorder_interval=0
+"""
+
+
+def require_cassandra() -> None:
+    """Skip (in CI: fail) where a node cannot be had."""
+    require(shutil.which("java") is not None, "java is missing: apt-get install openjdk-17-jdk-headless")
+    require(_jars().exists() or shutil.which("mvn") is not None, "mvn is missing: apt-get install maven")
+
+
+def free_port() -> int:
+    """A port of the loopback that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+class CassandraNode:
+    """A node on 127.0.0.1 whose data live in a directory: started, stopped or killed, and started again on the same data."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory, self.port = directory, free_port()
+        self._storage_port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """The process that runs now."""
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> None:
+        """Start and wait until it answers CQL."""
+        require_cassandra()
+        jars = fetched_jars()
+        self.directory.mkdir(parents=True, exist_ok=True)
+        text = (_HERE / "cassandra.yaml").read_text()
+        text = text.replace("@PORT@", str(self.port)).replace("@STORAGE_PORT@", str(self._storage_port))
+        (self.directory / "cassandra.yaml").write_text(text)
+        with (self.directory / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command(jars), stdout=log, stderr=subprocess.STDOUT, cwd=self.directory, preexec_fn=_die_with_parent
+            )
+        self._await_answer()
+
+    def stop(self) -> None:
+        """Stop it politely: it flushes; killed where it does not go."""
+        if self._process is not None:
+            self._process.terminate()
+            try:
+                self._process.wait(30)
+            except subprocess.TimeoutExpired:
+                self.kill()
+            self._process = None
+
+    def kill(self) -> None:
+        """Take its power away."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(30)
+            self._process = None
+
+    def _command(self, jars: Path) -> list[str]:
+        return [
+            "java",
+            *_MEMORY.split(),
+            *_SAFETY.split(),
+            f"-javaagent:{jars / 'jamm-0.4.0.jar'}",
+            *(part for name in _EXPORTS.split() for part in ("--add-exports", f"{name}=ALL-UNNAMED")),
+            *(part for name in _OPENS.split() for part in ("--add-opens", f"{name}=ALL-UNNAMED")),
+            *_SETTINGS.split(),
+            f"-Dcassandra.config=file://{self.directory / 'cassandra.yaml'}",
+            f"-Dlogback.configurationFile=file://{_HERE / 'logback.xml'}",
+            f"-Dcassandra.storagedir={self.directory / 'data'}",
+            f"-Dcassandra.logdir={self.directory}",
+            "-cp",
+            f"{jars}/*",
+            "org.apache.cassandra.service.CassandraDaemon",
+        ]
+
+    def _await_answer(self) -> None:
+        deadline = time.monotonic() + START_S
+        while not self._answers():
+            assert self._process is not None
+            running = self._process.poll() is None
+            assert running and time.monotonic() < deadline, f"no node:\n{(self.directory / 'log').read_text()[-4000:]}"
+            time.sleep(0.05)
+
+    def _answers(self) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", self.port), 1).close()
+        except OSError:
+            return False
+        cluster = Cluster(["127.0.0.1"], port=self.port, protocol_version=5)
+        try:
+            cluster.connect().execute("SELECT release_version FROM system.local")
+        except NoHostAvailable:
+            return False
+        finally:
+            cluster.shutdown()
+        return True
+
+
+def fetched_jars() -> Path:
+    """The folder with the node's jars, fetched once from Maven Central."""
+    jars = _jars()
+    if not jars.exists():
+        partial = jars.with_name(f"{jars.name}.{os.getpid()}")
+        arguments = ["-q", "-B", "-f", str(_HERE / "pom.xml"), _COPY, "-DincludeScope=runtime", f"-DoutputDirectory={partial}"]
+        subprocess.run(["mvn", *arguments], check=True)
+        try:
+            partial.rename(jars)
+        except OSError:  # another session was faster
+            shutil.rmtree(partial)
+    return jars
+
+
+def _jars() -> Path:
+    cache = Path(os.environ.get("PCAPLINE_CACHE", Path.home() / ".cache" / "pcapline"))
+    return cache / f"cassandra-{VERSION}"
+
+
+def _die_with_parent() -> None:
+    pr_set_pdeathsig = 1
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
