@@ -12,6 +12,7 @@ from pathlib import Path
 from loader.outcome import FileOutcome
 from loader.settings import LoaderSettings
 from loader.spool import ARCHIVE, OWN_FOLDER, QUARANTINE, REASON_SUFFIX, SpoolFile, Stamp, sidecar_of
+from schema.errors import PermissionDeniedError
 from schema.records import FileState
 from schema.store.port import StoreReader
 
@@ -36,9 +37,21 @@ class Disposal:
     tell: Callable[[str], None]
     _delete_refused: bool = field(default=False, init=False)
 
+    def prepare(self) -> None:
+        """Make the folders that inputs are moved to. Raises `PermissionDeniedError` where nothing can be moved."""
+        try:
+            for kind in (ARCHIVE, QUARANTINE):
+                (self.directory / OWN_FOLDER / kind).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            if self.settings.after != _KEEP:
+                why = f"{self.directory} cannot be written to ({error.strerror or error})"
+                raise PermissionDeniedError(f"{why}: allow it, or leave inputs where they are (--after keep)") from error
+
     def is_due(self, file: SpoolFile, now: float) -> bool:
         """Whether the grace period is over: counted from the commit as the ledger has it, else from the answer."""
-        if file.outcome is None or self.settings.after == _KEEP or now < file.not_before:
+        if file.outcome is None or file.outcome.state is FileState.QUARANTINED:
+            return False
+        if self.settings.after == _KEEP or now < file.not_before:
             return False
         return now >= (file.outcome.loaded_at_ms / 1000 or file.answered_at) + self.settings.grace_s
 

@@ -22,27 +22,34 @@ def next_file(
 ) -> Candidate | None:
     """The file to load now, or None while one that comes before it may still turn up.
 
-    In the order in which the sensor made them: numbered files first, by number (numbers below the expected one are late, or
-    of a count that began again: behind the others), then by first packet time, then by name. A missing number, or an earlier
-    file that still grows, holds up those behind it, but none of them for longer than `gap_wait_s`.
+    In the order in which the sensor made them: numbered files first, by number, then by first packet time, then by name. A
+    missing number, or an earlier file that still grows, holds up those behind it, but none of them for longer than
+    `gap_wait_s`. Numbers below the expected one are late, or of a count that began again: they come last, and wait for none.
     """
-    ordered = sorted(candidates, key=lambda candidate: _order(candidate, expected_sequence))
-    ready = [candidate for candidate in ordered if candidate.ready_since is not None]
-    if not ready:
-        return None
-    head = ready[0]
-    ahead = ordered[: ordered.index(head)]
-    if not _leaves_gap(head, expected_sequence) and not any(_has_place(candidate) for candidate in ahead):
-        return head
-    waited = now - min(candidate.ready_since for candidate in ready if candidate.ready_since is not None)
-    return head if waited >= gap_wait_s else None
+    ordered = sorted(candidates, key=_order)
+    late = [candidate for candidate in ordered if _is_late(candidate, expected_sequence)]
+    in_time = [candidate for candidate in ordered if not _is_late(candidate, expected_sequence)]
+    head = next((candidate for candidate in in_time if candidate.ready_since is not None), None)
+    if head is not None:
+        ahead = in_time[: in_time.index(head)]
+        held_up = _leaves_gap(head, expected_sequence) or any(_has_place(candidate) for candidate in ahead)
+        if not held_up or now - _longest_ready(in_time) >= gap_wait_s:
+            return head
+    return next((candidate for candidate in late if candidate.ready_since is not None), None)
 
 
-def _order(candidate: Candidate, expected_sequence: int | None) -> tuple[int, bool, int, str]:
+def _order(candidate: Candidate) -> tuple[int, int, str]:
     if candidate.sequence is not None:
-        late = expected_sequence is not None and candidate.sequence < expected_sequence
-        return (0, late, candidate.sequence, str(candidate.path))
-    return (1, False, _LATE_NS if candidate.first_ts_ns is None else candidate.first_ts_ns, str(candidate.path))
+        return (0, candidate.sequence, str(candidate.path))
+    return (1, _LATE_NS if candidate.first_ts_ns is None else candidate.first_ts_ns, str(candidate.path))
+
+
+def _longest_ready(candidates: Iterable[Candidate]) -> float:
+    return min(candidate.ready_since for candidate in candidates if candidate.ready_since is not None)
+
+
+def _is_late(candidate: Candidate, expected_sequence: int | None) -> bool:
+    return candidate.sequence is not None and expected_sequence is not None and candidate.sequence < expected_sequence
 
 
 def _has_place(candidate: Candidate) -> bool:

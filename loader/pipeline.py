@@ -4,6 +4,7 @@ When and in what order files come, and what becomes of them afterwards, is the s
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from loader.carried import CarriedState
@@ -148,11 +149,14 @@ class SensorLoader:
             self._keep_lease()
 
     def _already_loaded(self, path: Path, prepared: PreparedCapture, capture_id: bytes) -> FileOutcome:
+        """`capture_id`: of what is in the store, which for a file without a new packet is its first part."""
         record = self._store.capture(capture_id)
         if record is None:
-            return prepared.outcome(path, FileState.ALREADY_LOADED, self._lease.sensor)
-        reason = f"as {record.facts.file_name}"
-        return prepared.outcome(path, FileState.ALREADY_LOADED, record.sensor, reason, record.loaded_at_ms)
+            outcome = prepared.outcome(path, FileState.ALREADY_LOADED, self._lease.sensor)
+        else:
+            reason = f"as {record.facts.file_name}"
+            outcome = prepared.outcome(path, FileState.ALREADY_LOADED, record.sensor, reason, record.loaded_at_ms)
+        return replace(outcome, capture_id=capture_id)
 
     def _part_loaded_before(self, path: Path) -> LoadedPart | None:
         """What of this file is in the store already: a file that grew after it was loaded goes on behind its first part."""

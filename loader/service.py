@@ -37,8 +37,9 @@ def run_watch(
 ) -> None:
     """Load what lands until `world.stop`; the file in hand is finished then, and the leases are let go.
 
-    Raises `SettingsError` where the directory is not there at the start, `SchemaMismatchError` where the store has another
-    schema. A store or a directory that goes away later is told once and waited for.
+    Raises `SettingsError` where the directory is not there at the start, `PermissionDeniedError` where nothing in it can be
+    moved, `SchemaMismatchError` where the store has another schema. A store or a directory that goes away later is told
+    once and waited for.
     """
     if not request.directory.is_dir():
         raise SettingsError(f"{request.directory} is no directory: create it, or name the one that captures land in")
@@ -103,6 +104,7 @@ class _Watch:
         """Until it is time to stop."""
         turns, stop = self.turns, self.turns.world.stop
         schedule = self._due.schedule(turns.settings)
+        turns.disposal.prepare()
         schedule.start()
         try:
             self._rescan(turns.world.clock(), first=True)

@@ -113,8 +113,8 @@ class Turns:
         except FileNotFoundError:
             _LOG.debug("%s was gone before it could be moved", file.path)
         except OSError as error:
-            self.spool.again(file, self.world.clock() + _AGAIN_S)
-            self.world.tell(f"{file.path} cannot be moved away: {error.strerror or error}")
+            self.spool.answer(file, outcome, self.world.clock())
+            self.world.tell(f"{file.path} cannot be moved away and stays: {error.strerror or error}")
             return
         self.spool.forget(file)
 
@@ -141,7 +141,7 @@ class Turns:
                 self.telemetry.disposed()
             elif disposed is Disposed.UNCOMMITTED:
                 self.world.tell(f"the store lost the commit of {file.path}; it is loaded again")
-                self.spool.again(file, now)
+                self.spool.again(file, now + _AGAIN_S)
             else:
                 file.not_before = now + _AGAIN_S
 
