@@ -14,7 +14,7 @@ setup: ## Debian packages where apt may be used, virtual environment, compiled k
 
 demo: ## synthetic traffic into an embedded store, with metrics to look at; Ctrl-C ends it
 	@scripts/setup demo
-	@$(BIN)/pcapline demo $(ARGS)
+	@$(BIN)/pcapline demo $(ARGS) || [ $$? -eq 130 ]
 
 test: setup ## the whole suite, real servers included: make test ARGS="-k names"
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)

@@ -89,16 +89,16 @@ def _quarantine_objects(reader: "StoreReader") -> list[Object]:
 
 def _directory_objects(directory: Path, reader: "StoreReader") -> list[Object]:
     """Files that wait, those loaded ones that are still here, and what was moved aside with its reason."""
-    from loader.spool_status import spool_status
+    from loader.spool import OWN_FOLDER, QUARANTINE, REASON_SUFFIX, captures_in
 
     if not directory.is_dir():
         raise SettingsError(f"{directory} is not a directory; name the one that is watched")
-    found = spool_status(directory, socket.gethostname())
-    aside = [
-        {"record": "quarantined", "file": str(file.path), "sensor": file.sensor, "reason": file.reason}
-        for file in found.quarantined
-    ]
-    return [*(_file_object(file.path, file.sensor, reader) for file in found.waiting), *aside]
+    items = [_file_object(path, sensor, reader) for path, sensor in captures_in(directory, socket.gethostname())]
+    for note in sorted((directory / OWN_FOLDER / QUARANTINE).rglob(f"*{REASON_SUFFIX}")):
+        reason = note.read_text("utf-8", "replace").partition("\n")[0]
+        file = str(note).removesuffix(REASON_SUFFIX)
+        items.append({"record": "quarantined", "file": file, "sensor": note.parent.name, "reason": reason})
+    return items
 
 
 def _file_object(path: Path, sensor: str, reader: "StoreReader") -> Object:

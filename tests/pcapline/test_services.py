@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import time
@@ -144,9 +145,10 @@ def test_capture_hands_over_what_it_saw(tmp_path: Path) -> None:
     require(os.geteuid() == 0 and shutil.which("tcpdump") is not None, "capturing needs root and tcpdump")
     spool = tmp_path / "spool"
     spool.mkdir()
-    with service("capture", "-i", "lo", spool, "--sensor", "lo", "--rotate", "1", "icmp", cwd=tmp_path) as (process, log):
+    with service("capture", "-i", "lo", spool, "--sensor", "lo", "--rotate", "1", "udp port 9", cwd=tmp_path) as (process, log):
         eventually(lambda: "capturing on lo" in log.read_text(), process, log)
-        eventually(lambda: subprocess.run(["ping", "-c1", "127.0.0.9"], capture_output=True) and _found(spool), process, log)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            eventually(lambda: sender.sendto(b"x", ("127.0.0.9", 9)) and _found(spool), process, log)
         process.terminate()
         process.communicate(timeout=60)
     assert process.returncode == 143
