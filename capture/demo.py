@@ -61,7 +61,7 @@ class _Captures:
         """Hand the last capture over."""
         self._flush()
         self._file.close()
-        return self._witness.close(self._handover.finish(self._path, self._started_ns).name)
+        return self._witness.close(self._handover.finish(self._path, self._started_ns).path.name)
 
     def drop_empty(self) -> None:
         """Nothing was written since the last rotation: nothing is handed over."""

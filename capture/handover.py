@@ -4,18 +4,32 @@ The work directory stands inside the watched one (a rename is atomic only within
 sensor, so that sensors may share a directory. It also keeps the last sequence number given, across restarts.
 """
 
+import errno
 import fcntl
 import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO, NamedTuple, Self
 
 from schema.capture_names import SENSOR_NAME_RULE, capture_name, is_sensor_name, parse_capture_name
 from schema.errors import PermissionDeniedError, SettingsError
 
 _PART = ".part"
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+
+
+def is_no_room(error: OSError) -> bool:
+    """Whether the disk, or this user's share of it, is full."""
+    return error.errno in _NO_ROOM
+
+
+class HandedOver(NamedTuple):
+    """A complete capture in its directory, and whether its facts stand beside it."""
+
+    path: Path
+    has_facts: bool
 
 
 class HandOver:
@@ -65,22 +79,35 @@ class HandOver:
         path = self.work / f"{os.getpid()}-{number}{_PART}"
         return path, path.open("wb", buffering=0)
 
-    def finish(self, part: Path, started_ns: int, facts: Mapping[str, object] | None = None) -> Path:
-        """Give a complete file the next name and put it into the directory; `facts` go beside it before it appears."""
+    def finish(self, part: Path, started_ns: int, facts: Mapping[str, object] | None = None) -> HandedOver:
+        """Give a complete file the next name and put it into the directory; `facts` go beside it before it appears, unless
+        the disk is full: the file frees the room, its facts do not."""
         sequence = self._sequence + 1
         target = self._directory / capture_name(self._sensor, started_ns, sequence)
-        if facts is not None:
-            beside = self.work / "facts"
-            beside.write_text(json.dumps({"sensor": self._sensor, "sequence": sequence, **facts}) + "\n")
-            beside.rename(target.with_name(target.name + ".json"))
+        has_facts = facts is not None and self._state({"sensor": self._sensor, "sequence": sequence, **facts}, target)
         part.rename(target)
         self._sequence = sequence
         self._remember()
-        return target
+        return HandedOver(target, has_facts)
+
+    def _state(self, facts: Mapping[str, object], target: Path) -> bool:
+        beside = self.work / "facts"
+        try:
+            beside.write_text(json.dumps(facts) + "\n")
+        except OSError as error:
+            if not is_no_room(error):
+                raise
+            return False
+        beside.rename(target.with_name(target.name + ".json"))
+        return True
 
     def _remember(self) -> None:
-        """Written after the rename: a crash between the two is healed by looking at the names in the directory."""
-        os.pwrite(self._lock, b"%020d\n" % self._sequence, 0)
+        """Written after the rename: what a crash or a full disk prevents is made good by the names in the directory."""
+        try:
+            os.pwrite(self._lock, b"%020d\n" % self._sequence, 0)
+        except OSError as error:
+            if not is_no_room(error):
+                raise
 
     def _last_sequence(self) -> int:
         noted = os.pread(self._lock, 64, 0).strip()

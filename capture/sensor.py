@@ -39,8 +39,7 @@ def run_sensor(  # noqa: PLR0913 - what is captured, where to, and the two ways 
         recover(handover, journal)
         writer = CaptureWriter(handover, journal)
         _Supervisor(settings, interface, bpf, writer, journal).run(stop)
-        writer.discard_empty()
-    journal.tell(SensorEventKind.STOPPED, "stopped; everything captured was handed over")
+        journal.tell(SensorEventKind.STOPPED, writer.end())
 
 
 class _Supervisor:

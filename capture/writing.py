@@ -1,6 +1,5 @@
 """The capture file that a sensor is writing: records at its end, or not at all; then handed over with its counts."""
 
-import errno
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -9,12 +8,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from capture.events import SensorCounts, SensorEvent, SensorEventKind
-from capture.handover import HandOver
+from capture.handover import HandOver, is_no_room
 from capture.pcap import FILE_HEADER_BYTES, PcapStreamError, StreamFormat, whole_records
 from capture.rotation import Piece
 from capture.tcpdump import Statistics
 
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 Report = Callable[[SensorEvent], None]
 
 
@@ -54,15 +52,12 @@ class CaptureWriter:
                 self._append(header)
             self._append(piece.content)
         except OSError as error:
-            if error.errno not in _NO_ROOM:
+            if not is_no_room(error):
                 raise
             self._no_room(piece.records)
             return
         self._first_ns = self._first_ns or piece.first_ns
         self._packets += piece.records
-        if self._disk_is_full:
-            self._disk_is_full = False
-            self._journal.tell(SensorEventKind.DISK_FREE, "there is room again: captures are written")
 
     def close(self, statistics: Statistics) -> None:
         """Hand the current file over, with the drops since the file before it; without packets there is none."""
@@ -71,32 +66,40 @@ class CaptureWriter:
         path, file = self._part
         facts = self._facts(statistics)
         try:
-            target = self._handover.finish(path, self._first_ns, facts)
+            target, has_facts = self._handover.finish(path, self._first_ns, facts)
         except OSError as error:
-            if error.errno not in _NO_ROOM:
+            if not is_no_room(error):
                 raise
             self._no_room(0)  # it stays the current file until there is room for its name
             return
         file.close()
         packets = self._packets
-        self._part, self._packets, self._first_ns, self._disk_drops = None, 0, 0, 0
-        self._stated = statistics
+        self._part, self._packets, self._first_ns = None, 0, 0
+        if has_facts:  # otherwise the next file says it
+            self._stated, self._disk_drops = statistics, 0
         self._journal.tell(
             SensorEventKind.HANDED_OVER, f"{target.name}: {packets} packets", target, captures=1, packets=packets,
-            kernel_drops=facts["kernel_drops"], interface_drops=facts["interface_drops"],
+            kernel_drops=facts["kernel_drops"] if has_facts else 0,
+            interface_drops=facts["interface_drops"] if has_facts else 0,
         )  # fmt: skip
+        if self._disk_is_full:
+            self._disk_is_full = False
+            self._journal.tell(SensorEventKind.DISK_FREE, "there is room again: captures are handed over")
 
     def tcpdump_began(self) -> None:
         """Its statistics begin at 0 again."""
         self._stated = Statistics()
 
-    def discard_empty(self) -> None:
-        """Leave nothing behind where nothing was written."""
-        if self._part is not None and not self._packets:
-            path, file = self._part
-            file.close()
+    def end(self) -> str:
+        """Leave nothing behind where nothing was written; what to say of the end."""
+        if self._part is None:
+            return "stopped; everything captured was handed over"
+        path, file = self._part
+        file.close()
+        if not self._packets:
             path.unlink()
-            self._part = None
+            return "stopped; everything captured was handed over"
+        return f"stopped; the disk is full: {self._packets} packets wait in {path} for the next start"
 
     def _append(self, content: bytes) -> None:
         if self._part is None:
@@ -150,6 +153,6 @@ def recover(handover: HandOver, journal: Journal) -> None:
         with path.open("r+b") as file:
             file.truncate(FILE_HEADER_BYTES + records.end)
         facts = {"packets": records.count, "kernel_drops": None, "recovered": True}
-        target = handover.finish(path, records.first_ns or time.time_ns(), facts)
+        target = handover.finish(path, records.first_ns or time.time_ns(), facts).path
         detail = f"{target.name}: {records.count} packets that an earlier run had not handed over"
         journal.tell(SensorEventKind.RECOVERED, detail, target, captures=1, packets=records.count)

@@ -1,0 +1,70 @@
+"""A disk that fills up while a sensor writes: a file system of 128 KiB, made and removed by the test."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from capture.events import SensorEvent, SensorEventKind
+from capture.handover import HandOver
+from capture.pcap import file_header, record
+from capture.rotation import Piece
+from capture.tcpdump import Statistics
+from capture.writing import CaptureWriter, Journal, recover
+from tests.capture.wire import beside, packets_in
+from tests.servers import require
+
+RECORD = record(1, bytes(1_000))
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    require(os.geteuid() == 0, "mounting needs root")
+    command = ["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", str(tmp_path)]
+    mounted = subprocess.run(command, capture_output=True, text=True)
+    require(mounted.returncode == 0, f"no file system can be mounted here: {mounted.stderr}")
+    try:
+        yield tmp_path
+    finally:
+        subprocess.run(["umount", "-l", str(tmp_path)], check=True)
+
+
+def test_what_a_full_disk_loses_is_counted_and_the_rest_is_whole(small_disk: Path) -> None:
+    events: list[SensorEvent] = []
+    with HandOver(small_disk, "probe") as handover:
+        writer = CaptureWriter(handover, Journal(events.append))
+        for _ in range(50):
+            writer.write(file_header(), Piece(5 * RECORD, 5, 1, False))
+        writer.close(Statistics(dropped=7))
+        for path in small_disk.glob("*.pcap"):  # whoever loads captures makes room
+            kept = packets_in(path)
+            path.unlink()
+        writer.write(file_header(), Piece(RECORD, 1, 1, False))
+        writer.close(Statistics(dropped=9))
+        assert "everything" in writer.end()
+    (path,) = small_disk.glob("*.pcap")
+    assert packets_in(path) == 1
+    counts = events[-1].counts
+    assert 0 < kept < 250 and kept + counts.disk_drops == 250
+    assert counts.kernel_drops == 9 and counts.packets == kept + 1
+    facts = [beside(path.with_name(path.name.removesuffix(".json"))) for path in sorted(small_disk.glob("*.json"))]
+    assert sum(fact["kernel_drops"] for fact in facts) == 9
+    assert sum(fact["disk_drops"] for fact in facts) == counts.disk_drops
+    kinds = [event.kind for event in events]
+    assert SensorEventKind.DISK_FULL in kinds and SensorEventKind.DISK_FREE in kinds
+
+
+def test_a_file_cut_anywhere_is_recovered_to_its_last_whole_record(tmp_path: Path) -> None:
+    whole = file_header() + 3 * record(1, b"frame")
+    for length in range(len(whole) + 1):
+        directory = tmp_path / str(length)
+        with HandOver(directory, "probe") as handover:
+            _, file = handover.begin(1)
+            file.write(whole[:length])
+            file.close()
+            recover(handover, Journal(lambda _: None))
+            assert handover.leftovers() == []
+        expected = max(0, (length - 24) // 21)
+        assert [packets_in(path) for path in directory.glob("*.pcap")] == ([expected] if expected else [])
