@@ -3,17 +3,15 @@
 import secrets
 from collections.abc import Iterable
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from schema.records import CommitRecord, EndpointTotals, LedgerPosition
 from schema.store.cassandra import captures, ledger
+from schema.store.cassandra.hold import Hold
 from schema.store.cassandra.writer import Writer
 from schema.store.codec import CHUNK_BYTES, encode_deltas
 from schema.store.port import Claim, Commit, LedgerHead
 from schema.tables import RowBatch, Table
-
-if TYPE_CHECKING:
-    from schema.store.cassandra.lease import CassandraLease
 
 _PUT_DELTAS = "INSERT INTO pcapline.commit_deltas (sensor, segment, seq, nonce, deltas) VALUES (?, ?, ?, ?, ?)"
 _PUT_CARRIED = "INSERT INTO pcapline.carried_state (sensor, version, nonce, part, data) VALUES (?, ?, ?, ?, ?)"
@@ -23,9 +21,9 @@ _DROP_CARRIED = "DELETE FROM pcapline.carried_state WHERE sensor = ? AND version
 class CassandraAttempt:
     """An attempt (`schema.store.port.Attempt`): without its commit no row of it counts, and the next attempt has them."""
 
-    def __init__(self, lease: "CassandraLease", claim: Claim, standing: captures.Standing) -> None:
-        self._lease, self._claim, self._standing = lease, claim, standing
-        self._connection = lease.connection
+    def __init__(self, hold: Hold, claim: Claim, standing: captures.Standing) -> None:
+        self._hold, self._claim, self._standing = hold, claim, standing
+        self._connection = hold.connection
 
     def __enter__(self) -> Self:
         return self
@@ -35,7 +33,7 @@ class CassandraAttempt:
 
     def write(self, batches: Iterable[RowBatch]) -> None:
         """Write rows; returns when every one is acknowledged."""
-        writer = Writer(self._connection, self._standing.row_ts)
+        writer = Writer(self._connection, self._standing.row_ts, self._hold.check_awake)
         for batch in batches:
             if len(batch):
                 writer.write(batch, self._seconds_left(batch.table))
@@ -45,19 +43,19 @@ class CassandraAttempt:
         step = self._step(commit)
         self._write_what_it_names(step, commit.carried)
         self._make(step)
-        self._lease.stand_at(step)
+        self._hold.stand_at(step)
         self._mark(step, commit)
         return step.after
 
     def _seconds_left(self, table: Table) -> int:
         """Rows expire by the time of the claim, so that an attempt that is repeated writes the same rows."""
         rows_from_ms = self._standing.record.rows_expire_from_ms
-        age_s = int(self._lease.clock()) - rows_from_ms // 1000 if rows_from_ms else 0
+        age_s = int(self._hold.clock()) - rows_from_ms // 1000 if rows_from_ms else 0
         return min(table.ttl_seconds, max(1, table.ttl_seconds - age_s))
 
     def _step(self, commit: Commit) -> ledger.Step:
-        lease, before = self._lease, self._lease.head
-        at = LedgerPosition(segment=lease.segment, seq=before.position.seq + 1, nonce=secrets.token_bytes(16))
+        hold, before = self._hold, self._hold.head
+        at = LedgerPosition(segment=hold.segment, seq=before.position.seq + 1, nonce=secrets.token_bytes(16))
         moves = commit.carried is not None
         state = (at.seq, at.nonce) if moves else (before.state_version, before.state_nonce)
         deltas = commit.deltas
@@ -66,18 +64,18 @@ class CassandraAttempt:
             record=self._record(commit, at),
             before=before,
             after=LedgerHead(position=at, state_version=state[0], state_nonce=state[1]),
-            epoch=lease.epoch,
+            epoch=hold.epoch,
             row_ts=self._standing.row_ts,
             reason=commit.reason,
-            endpoints={name: lease.endpoints.get(name, none).plus(gained) for name, gained in deltas.endpoints.items()},
-            totals={name: lease.totals.get(name, 0) + gained for name, gained in deltas.totals.items()},
+            endpoints={name: hold.endpoints.get(name, none).plus(gained) for name, gained in deltas.endpoints.items()},
+            totals={name: hold.totals.get(name, 0) + gained for name, gained in deltas.totals.items()},
         )
 
     def _record(self, commit: Commit, at: LedgerPosition) -> CommitRecord:
         return CommitRecord(
-            sensor=self._lease.sensor,
+            sensor=self._hold.sensor,
             position=at,
-            previous=self._lease.head.position.nonce,
+            previous=self._hold.head.position.nonce,
             capture_id=self._claim.facts.capture_id,
             frames=self._claim.facts.frames,
             flows=commit.flows,
@@ -90,7 +88,7 @@ class CassandraAttempt:
         )
 
     def _write_what_it_names(self, step: ledger.Step, carried: bytes | None) -> None:
-        at, sensor = step.after.position, self._lease.sensor
+        at, sensor = step.after.position, self._hold.sensor
         assert step.record.deltas is not None
         self._connection.write(_PUT_DELTAS, (sensor, at.segment, at.seq, at.nonce, encode_deltas(step.record.deltas)))
         if carried is not None:
@@ -100,14 +98,14 @@ class CassandraAttempt:
 
     def _make(self, step: ledger.Step) -> None:
         def made() -> bool:
-            found = ledger.read_commitment(self._connection, self._lease.sensor, self._lease.segment, step.record.capture_id)
+            found = ledger.read_commitment(self._connection, self._hold.sensor, self._hold.segment, step.record.capture_id)
             return found is not None and found.position.nonce == step.after.position.nonce
 
         if not self._connection.conditionally(ledger.commit_batch(self._connection, step), made):
-            raise self._lease.lost()
+            raise self._hold.lost()
 
     def _mark(self, step: ledger.Step, commit: Commit) -> None:
         committed = ledger.Commitment(position=step.after.position, reason=commit.reason, loaded_at_ms=commit.loaded_at_ms)
         captures.set_loaded(self._connection, self._standing, committed)
         if commit.carried is not None:  # no attempt starts from an older state any more
-            self._connection.write(_DROP_CARRIED, (self._lease.sensor, step.after.state_version))
+            self._connection.write(_DROP_CARRIED, (self._hold.sensor, step.after.state_version))

@@ -121,7 +121,8 @@ def backoff_s(attempt: int) -> float:
 def connect(contact_points: Sequence[str], port: int, keyspace: str, options: CassandraOptions) -> Connection:
     """Connect within `options.connect_timeout_s`: a half-up node may hold the driver far longer."""
     where = f"cassandra://{','.join(contact_points)}:{port}/{keyspace}"
-    cluster = _cluster(contact_points, port, options)
+    with explained(where):
+        cluster = _cluster(contact_points, port, options)
     outcome: list[Any] = []
 
     def attempt() -> None:

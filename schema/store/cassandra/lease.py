@@ -1,15 +1,15 @@
 """The right to load one sensor's captures: taken, kept and given back by conditional writes to its ledger."""
 
-import secrets
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from contextlib import AbstractContextManager
+from dataclasses import replace
 
-from schema.errors import LeaseHeldError, LeaseLostError, StoreUnavailableError
-from schema.records import CaptureFacts, LedgerTotals, NameTold
-from schema.store.cassandra import captures, claims, ledger
+from schema.errors import LeaseHeldError, StoreUnavailableError
+from schema.records import CaptureFacts, NameTold
+from schema.store.cassandra import claims, ledger
 from schema.store.cassandra.attempt import CassandraAttempt
 from schema.store.cassandra.connection import Connection
-from schema.store.cassandra.own_rows import delete_own_rows
+from schema.store.cassandra.hold import Clock, Hold
 from schema.store.owners import known_dead
 from schema.store.port import Attempt, Claim, ClaimRefusal, LedgerHead
 
@@ -27,8 +27,6 @@ _NAMES_TOLD = """
 _CARRIED = "SELECT data FROM pcapline.carried_state WHERE sensor = ? AND version = ? AND nonce = ?"
 _TAKE_TRIES = 20
 
-Clock = Callable[[], float]
-
 
 def take(connection: Connection, clock: Clock, asked: tuple[str, str, str], until_ms: int) -> "CassandraLease":
     """Take a sensor's lease; `asked`: sensor, network, owner. Raises LeaseHeldError."""
@@ -43,7 +41,9 @@ def take(connection: Connection, clock: Clock, asked: tuple[str, str, str], unti
         if held and not known_dead(guard.owner, owner):
             raise LeaseHeldError(sensor, guard.owner, guard.lease_until_ms)
         if _raise_epoch(connection, sensor, guard, (owner, until_ms)):
-            return CassandraLease(connection, clock, ledger.read_totals(connection, sensor), guard.epoch + 1)
+            totals = ledger.read_totals(connection, sensor)
+            now = replace(guard, epoch=guard.epoch + 1, owner=owner, lease_until_ms=until_ms)
+            return CassandraLease(Hold(connection, clock, totals, now))
     raise StoreUnavailableError(f"many loaders ask for sensor {sensor} at once: try again")
 
 
@@ -60,45 +60,32 @@ def _raise_epoch(connection: Connection, sensor: str, guard: ledger.Guard, holde
 
 
 class CassandraLease:
-    """A sensor's lease (`schema.store.port.SensorLease`), with the running totals that only its holder changes."""
+    """A sensor's lease (`schema.store.port.SensorLease`)."""
 
-    def __init__(self, connection: Connection, clock: Clock, totals: LedgerTotals, epoch: int) -> None:
-        self.connection, self.clock, self.epoch = connection, clock, epoch
-        self.endpoints, self.totals = dict(totals.endpoints), dict(totals.totals)
-        guard = ledger.read_guard(connection, totals.sensor, totals.position.segment)
-        self.row_ts = guard.row_ts
-        self._sensor, self._network, self._head = totals.sensor, totals.network, self._head_at(totals)
-
-    def _head_at(self, totals: LedgerTotals) -> LedgerHead:
-        at = totals.position
-        guard = ledger.Guard(segment=at.segment, version=at.seq, epoch=self.epoch, owner="", lease_until_ms=0, row_ts=0)
-        return ledger.read_head(self.connection, totals.sensor, guard)
+    def __init__(self, hold: Hold) -> None:
+        self._hold, self._connection = hold, hold.connection
 
     @property
     def sensor(self) -> str:
         """Whose captures it loads."""
-        return self._sensor
+        return self._hold.sensor
 
     @property
     def head(self) -> LedgerHead:
         """The ledger as of the newest commit through this lease, or of taking it."""
-        return self._head
-
-    @property
-    def segment(self) -> int:
-        """The ledger's segment that it commits to."""
-        return self._head.position.segment
+        return self._hold.head
 
     def carried(self) -> bytes | None:
         """The open flows that `head` names."""
-        asked = (self._sensor, self._head.state_version, self._head.state_nonce)
-        parts = self.connection.read(_CARRIED, asked) if self._head.state_version else []
+        head = self.head
+        asked = (self.sensor, head.state_version, head.state_nonce)
+        parts = self._connection.read(_CARRIED, asked) if head.state_version else []
         return b"".join(data for (data,) in parts) if parts else None
 
     def names_told(self, clients: Collection[bytes]) -> list[NameTold]:
         """What these clients were told, as of `head`."""
-        newest = self._head.position.seq
-        found = self.connection.each(_NAMES_TOLD, ((self._sensor, client) for client in clients))
+        newest = self.head.position.seq
+        found = self._connection.each(_NAMES_TOLD, ((self.sensor, client) for client in clients))
         return [
             NameTold(
                 client_ip=client,
@@ -116,63 +103,26 @@ class CassandraLease:
 
     def begin(self, claim: Claim) -> AbstractContextManager[Attempt] | ClaimRefusal:
         """Claim a capture."""
-        self.check_held()
-        claimed = claims.claim(self, claim)
-        return claimed if isinstance(claimed, ClaimRefusal) else CassandraAttempt(self, claim, claimed)
+        self._hold.check()
+        claimed = claims.claim(self._hold, claim)
+        return claimed if isinstance(claimed, ClaimRefusal) else CassandraAttempt(self._hold, claim, claimed)
 
     def quarantine(self, facts: CaptureFacts, reason: str, detail: str, at_ms: int) -> None:
         """Record that a content cannot be loaded; one that is loaded, or being loaded elsewhere, stays so."""
-        self.check_held()
-        standing = captures.read_standing(self.connection, facts.capture_id)
-        if standing is not None:
-            if claims.refusal(self, standing) is not None:
-                return
-            delete_own_rows(self.connection, standing)
-        entry = captures.Entry(
-            facts=facts,
-            sensor=self._sensor,
-            epoch=self.epoch,
-            attempt=secrets.token_bytes(16),
-            row_ts=self.next_row_ts(standing),
-            inputs={},
-            state="quarantined",
-            reason=reason,
-            detail=detail,
-            started_at_ms=at_ms,
-            finished_at_ms=at_ms,
-        )
-        if captures.put(self.connection, entry, standing) and standing is not None:
-            captures.drop_manifest(self.connection, standing)
+        self._hold.check()
+        claims.give_up(self._hold, facts, (reason, detail), at_ms)
 
     def renew(self, until_ms: int) -> None:
         """Keep the lease."""
-        statement = self.connection.bound(_RENEW, (until_ms, self._sensor, self.segment, self.epoch))
-        if not self.connection.conditionally(statement, lambda: self._guard().epoch == self.epoch):
-            raise self.lost()
+        statement = self._connection.bound(_RENEW, (until_ms, *self._fence()))
+        if not self._connection.conditionally(statement, lambda: self._hold.guard().epoch == self._hold.epoch):
+            raise self._hold.lost()
+        self._hold.until_ms = until_ms
 
     def release(self) -> None:
         """Let another loader have the sensor at once."""
-        statement = self.connection.bound(_RELEASE, (self._sensor, self.segment, self.epoch))
-        self.connection.conditionally(statement, lambda: True)  # refused: another loader has it already
+        statement = self._connection.bound(_RELEASE, self._fence())
+        self._connection.conditionally(statement, lambda: True)  # refused: another loader has it already
 
-    def check_held(self) -> None:
-        """Raise LeaseLostError where another loader has taken the sensor over."""
-        if self._guard().epoch != self.epoch:
-            raise self.lost()
-
-    def lost(self) -> LeaseLostError:
-        """What to raise then."""
-        return LeaseLostError(f"another loader took sensor {self._sensor} over: its captures are loaded there")
-
-    def next_row_ts(self, standing: captures.Standing | None) -> int:
-        """The write timestamp of a new attempt (microseconds): larger than that of any before it."""
-        return max(int(self.clock() * 1_000_000), self.row_ts + 1, standing.row_ts + 1 if standing else 0)
-
-    def stand_at(self, step: ledger.Step) -> None:
-        """The commit that made this step is in the ledger."""
-        self._head, self.row_ts = step.after, step.row_ts
-        self.endpoints.update(step.endpoints)
-        self.totals.update(step.totals)
-
-    def _guard(self) -> ledger.Guard:
-        return ledger.read_guard(self.connection, self._sensor, self.segment)
+    def _fence(self) -> tuple[str, int, int]:
+        return self.sensor, self._hold.segment, self._hold.epoch

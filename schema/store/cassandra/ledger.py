@@ -108,12 +108,11 @@ def read_guard(connection: Connection, sensor: str, segment: int) -> Guard:
     return Guard(segment=segment, version=0, epoch=0, owner="", lease_until_ms=0, row_ts=0)
 
 
-def read_head(connection: Connection, sensor: str, guard: Guard) -> LedgerHead:
-    """Where the ledger stands at a version, and its carried state."""
-    for nonce, state_version, state_nonce, _ in connection.read(_HEAD, (sensor, guard.segment, guard.version)):
-        position = LedgerPosition(segment=guard.segment, seq=guard.version, nonce=nonce)
-        return LedgerHead(position=position, state_version=state_version, state_nonce=state_nonce or b"")
-    return LedgerHead(position=LedgerPosition(segment=guard.segment, seq=guard.version))
+def read_head(connection: Connection, sensor: str, at: LedgerPosition) -> LedgerHead:
+    """A position, with the carried state that it names."""
+    for _, state_version, state_nonce, _ in connection.read(_HEAD, (sensor, at.segment, at.seq)):
+        return LedgerHead(position=at, state_version=state_version, state_nonce=state_nonce or b"")
+    return LedgerHead(position=at)
 
 
 def read_totals(connection: Connection, sensor: str) -> LedgerTotals:

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,8 +47,9 @@ def _bound(prepared: Any, values: tuple[Any, ...]) -> Any:
 class Writer:
     """Writes one attempt's rows. One thread sends; the driver's thread only hands results back to it."""
 
-    def __init__(self, connection: Connection, row_ts: int) -> None:
-        self._connection, self._row_ts = connection, encode_long(row_ts)
+    def __init__(self, connection: Connection, row_ts: int, check_awake: Callable[[], None]) -> None:
+        """`check_awake` raises where the writer may not write any more; it is asked before each batch."""
+        self._connection, self._row_ts, self._check_awake = connection, encode_long(row_ts), check_awake
         self._deadline = time.monotonic() + connection.options.write_deadline_s
         self._window, self._in_flight = _FIRST_WINDOW, 0
         self._results = threading.Condition()
@@ -79,6 +80,8 @@ class Writer:
             while self._in_flight >= int(self._window) and self._fatal is None:
                 self._results.wait()
             self._raise_fatal()
+        self._check_awake()
+        with self._results:
             self._in_flight += 1
         try:
             future = self._connection.session.execute_async(shipment.statement())

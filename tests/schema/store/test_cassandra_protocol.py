@@ -1,0 +1,164 @@
+"""What only a store without transactions needs: late rows lose, lost answers are found out, half-done captures are finished."""
+
+from contextlib import closing
+from dataclasses import replace
+from uuid import UUID
+
+import pytest
+
+from schema.errors import LeaseLostError
+from schema.records import EndpointTotals
+from schema.store.cassandra import CassandraOptions, open_cassandra
+from schema.store.port import ClaimRefusal
+from schema.tables import FLOWS, batches_of
+from tests.schema.store.factory import SteppedClock
+from tests.schema.store.samples import flow_row, id_of, load, owner, sample, scanned, take, with_inputs
+from tests.servers.cassandra.keyspace import CassandraFactory, Keyspace
+from tests.servers.lossy_proxy import LossyProxy
+
+Factory = CassandraFactory
+
+
+@pytest.fixture
+def keyspace(cassandra_keyspace: Keyspace) -> Keyspace:
+    return cassandra_keyspace
+
+
+def test_late_rows_of_a_sleeper_lose(cassandra_store_factory: Factory) -> None:
+    first = cassandra_store_factory()
+    sleeper = take(first)
+    old = with_inputs(sample("a", flows=9, hostname="old"), decoder="old")
+    with sleeper.begin(old.claim()) as late:  # type: ignore[union-attr]
+        late.write(old.batches())
+        sleeper.release()
+        store = cassandra_store_factory()
+        new = with_inputs(sample("a", flows=2, hostname="new"), decoder="new")
+        load(take(store), new)
+        late.write(old.batches())
+        with pytest.raises(LeaseLostError):
+            late.commit(old.commit())
+    assert scanned(store, FLOWS) == sorted(new.rows[FLOWS], key=repr)
+    recount = store.recount(id_of("a"))
+    assert recount.found == recount.expected
+
+
+def test_sleeper_whose_time_is_over_writes_nothing(cassandra_store_factory: Factory) -> None:
+    clock = SteppedClock()
+    sleeper = cassandra_store_factory(clock=clock).take_sensor("edge-1", "office", owner(), int(clock.now * 1000) + 1_000)
+    capture = sample("a")
+    with sleeper.begin(capture.claim()) as late:  # type: ignore[union-attr]
+        clock.advance(2)
+        store = cassandra_store_factory(clock=clock)
+        store.take_sensor("edge-1", "office", owner(), int(clock.now * 1000) + 60_000)
+        with pytest.raises(LeaseLostError):
+            late.write(capture.batches())
+    assert scanned(store, FLOWS) == []
+
+
+def test_commit_whose_answer_was_lost_counts_once(cassandra_store_factory: Factory, keyspace: Keyspace) -> None:
+    proxy = LossyProxy(keyspace.port)
+    options = CassandraOptions(request_timeout_s=5)
+    with closing(open_cassandra(["127.0.0.1"], proxy.port, keyspace.name, options=options)) as store:
+        # the driver learns the node's own port from the node: what it asks through another one is this proxy's alone
+        lease, capture = take(store), sample("a")
+        load(lease, sample("before"))
+        with lease.begin(capture.claim()) as attempt:  # type: ignore[union-attr]
+            attempt.write(capture.batches())
+            proxy.lose_answer_to(b"capture of a lost answer")
+            head = attempt.commit(replace(capture.commit(), reason="capture of a lost answer"))
+        assert proxy.lost.is_set()
+        assert lease.head == head
+        ledger = store.ledger("edge-1")
+        assert (ledger.position, ledger.totals["captures"]) == (head.position, 2)
+        record = store.capture(id_of("a"))
+        assert record is not None
+        assert (record.state, record.position) == ("loaded", head.position)
+    proxy.close()
+
+
+def test_crash_between_commit_and_mark_is_made_good(cassandra_store_factory: Factory, keyspace: Keyspace) -> None:
+    lease = take(cassandra_store_factory())
+    head = load(lease, sample("a"))
+    unmark = "UPDATE pcapline.captures SET state = 'claimed', segment = null, seq = null, nonce = null"
+    keyspace.execute(f"{unmark} WHERE capture_id = {UUID(bytes=id_of('a'))} IF EXISTS")
+    assert lease.begin(sample("a").claim()) is ClaimRefusal.ALREADY_LOADED
+    record = cassandra_store_factory("reader").capture(id_of("a"))
+    assert record is not None
+    assert (record.state, record.position) == ("loaded", head.position)
+
+
+def test_commit_that_a_node_lost_is_loaded_again(cassandra_store_factory: Factory, keyspace: Keyspace) -> None:
+    lease = take(cassandra_store_factory())
+    load(lease, sample("a"))
+    lost = f"kind = 'capture' AND seq = 0 AND key = '{id_of('a').hex()}'"
+    keyspace.execute(f"DELETE FROM pcapline.ledger WHERE sensor = 'edge-1' AND segment = 0 AND {lost} IF EXISTS")
+    assert load(lease, sample("a")).position.seq == 2
+
+
+def test_capture_that_another_sensor_is_loading_is_left_to_it(cassandra_store_factory: Factory) -> None:
+    store = cassandra_store_factory()
+    one, other, capture = take(store, "edge-1"), take(store, "edge-2"), sample("a")
+    with one.begin(capture.claim()) as attempt:  # type: ignore[union-attr]
+        attempt.write(capture.batches())
+        assert other.begin(capture.claim()) is ClaimRefusal.OWNED_ELSEWHERE
+        attempt.commit(capture.commit())
+    assert other.begin(capture.claim()) is ClaimRefusal.ALREADY_LOADED
+
+
+def test_claim_that_goes_nowhere_is_taken_over_for_good(cassandra_store_factory: Factory) -> None:
+    store = cassandra_store_factory()
+    gone, other, capture = take(store, "edge-1"), take(store, "edge-2"), sample("a")
+    with gone.begin(capture.claim()) as attempt:  # type: ignore[union-attr]
+        attempt.write(capture.batches())
+        gone.release()
+        load(other, capture)
+        with pytest.raises(LeaseLostError):
+            attempt.commit(capture.commit())
+    assert store.ledger("edge-1").position.seq == 0
+    assert store.ledger("edge-2").position.seq == 1
+    assert take(store, "edge-1").begin(capture.claim()) is ClaimRefusal.ALREADY_LOADED
+
+
+def test_claim_may_go_there_and_back(cassandra_store_factory: Factory) -> None:
+    store, capture = cassandra_store_factory(), sample("a")
+    for sensor in ("edge-1", "edge-2"):
+        lease = take(store, sensor)
+        assert not isinstance(lease.begin(capture.claim()), ClaimRefusal)
+        lease.release()
+    assert load(take(store, "edge-1"), capture).position.seq == 1
+
+
+def test_twenty_thousand_endpoints_in_one_commit(cassandra_store_factory: Factory) -> None:
+    store = cassandra_store_factory()
+    endpoints = {f"host-{n}.example.com": EndpointTotals(1, 2, 3, 4, n) for n in range(20_000)}
+    load(take(store), replace(sample("a"), endpoints=endpoints))
+    assert store.ledger("edge-1").endpoints == endpoints
+    (commit,) = store.commits("edge-1", 0, deltas=True)
+    assert commit.deltas is not None
+    assert commit.deltas.endpoints == endpoints
+
+
+def test_carried_state_that_nobody_can_need_is_gone(cassandra_store_factory: Factory, keyspace: Keyspace) -> None:
+    lease = take(cassandra_store_factory())
+    for name in "abc":
+        load(lease, sample(name, carried=name.encode()))
+    assert [row.data for row in keyspace.execute("SELECT data FROM pcapline.carried_state")] == [b"c"]
+
+
+def test_absent_values_leave_no_tombstone(cassandra_store_factory: Factory, keyspace: Keyspace) -> None:
+    store = cassandra_store_factory()
+    capture = replace(sample("a"), rows={FLOWS: [flow_row(id_of("a"), 1, hostname="kept"), flow_row(id_of("a"), 2)]})
+    lease = take(store)
+    with lease.begin(capture.claim()) as attempt:  # type: ignore[union-attr]
+        attempt.write(batches_of(FLOWS, capture.rows[FLOWS]))
+        attempt.write(batches_of(FLOWS, [flow_row(id_of("a"), 1, hostname=None)]))
+        attempt.commit(capture.commit())
+    assert {row.hostname for row in keyspace.execute("SELECT hostname FROM pcapline.flows")} == {"kept", "www.example.com"}
+
+
+def test_rows_expire_by_the_time_of_the_claim(cassandra_store_factory: Factory, keyspace: Keyspace) -> None:
+    capture = sample("a")
+    hour_ago = str(int(capture.inputs["rows_from_ms"]) - 3_600_000)
+    load(take(cassandra_store_factory()), with_inputs(capture, rows_from_ms=hour_ago))
+    (left,) = {row[0] for row in keyspace.execute("SELECT ttl(endpoint) FROM pcapline.flows")}
+    assert FLOWS.ttl_seconds - 3_660 < left <= FLOWS.ttl_seconds - 3_600
