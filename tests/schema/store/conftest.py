@@ -1,6 +1,5 @@
 """The stores that the contract suite runs on: each a fixture that gives a `StoreFactory` on an empty store."""
 
-import os
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
@@ -14,8 +13,6 @@ from schema.store.sqlite import open_sqlite
 from schema.store.sqlite.values import sql_keys
 from schema.tables import Table
 from tests.schema.store.factory import Clock, StoreFactory
-from tests.servers.cassandra.keyspace import CassandraFactory, Keyspace
-from tests.servers.cassandra.session import shared_port
 
 STORES = ["sqlite", "cassandra"]  # NAME: the fixture NAME_store_factory
 
@@ -55,19 +52,3 @@ def sqlite_store_factory(tmp_path: Path) -> Iterator[SqliteFactory]:
         factory = SqliteFactory(tmp_path / "store.db", stack)
         factory().apply_schema()
         yield factory
-
-
-@pytest.fixture(scope="session")
-def cassandra_keyspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keyspace]:
-    """This worker's keyspace on the node that all workers share."""
-    base = tmp_path_factory.getbasetemp()
-    keyspace = Keyspace(shared_port(base.parent if "PYTEST_XDIST_WORKER" in os.environ else base))
-    yield keyspace
-    keyspace.close()
-
-
-@pytest.fixture
-def cassandra_store_factory(cassandra_keyspace: Keyspace) -> Iterator[CassandraFactory]:
-    cassandra_keyspace.empty()
-    with ExitStack() as stack:
-        yield CassandraFactory(cassandra_keyspace.port, cassandra_keyspace.name, stack)

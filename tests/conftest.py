@@ -1,0 +1,26 @@
+"""Servers that several rooms' tests use; none is started before a test asks for it."""
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from tests.servers.cassandra.keyspace import CassandraFactory, Keyspace
+from tests.servers.cassandra.session import shared_port
+
+
+@pytest.fixture(scope="session")
+def cassandra_keyspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keyspace]:
+    """This worker's keyspace on the node that all workers share."""
+    base = tmp_path_factory.getbasetemp()
+    keyspace = Keyspace(shared_port(base.parent if "PYTEST_XDIST_WORKER" in os.environ else base))
+    yield keyspace
+    keyspace.close()
+
+
+@pytest.fixture
+def cassandra_store_factory(cassandra_keyspace: Keyspace) -> Iterator[CassandraFactory]:
+    cassandra_keyspace.empty()
+    with ExitStack() as stack:
+        yield CassandraFactory(cassandra_keyspace.port, cassandra_keyspace.name, stack)
