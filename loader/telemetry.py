@@ -63,6 +63,7 @@ class LoaderTelemetry:
         info = Gauge("pcapline_loader_info", "Build of the loader; always 1.", ["version"], registry=registry)
         info.labels(version).set(1)
         self._store = store
+        self._failing: dict[str, bool] = {}
         self._states: set[str] = set()
         self._sensors: set[str] = set()
         self._leased: set[str] = set()
@@ -93,8 +94,13 @@ class LoaderTelemetry:
             self._pending.labels(entry.sensor).set(entry.files)
         self._oldest.set(min((entry.oldest for entry in pending), default=0))
 
+    def ready(self) -> str | None:
+        """None while the store and the directory answer, else why not, in one line."""
+        return next((why for why, fails in self._failing.items() if fails), None)
+
     def store_answers(self, up: bool) -> None:
         """Whether the store answered."""
+        self._failing["the store does not answer; captures wait"] = not up
         self._store_up.labels(self._store).set(up)
 
     def store_failed(self, reason: str) -> None:
@@ -103,6 +109,7 @@ class LoaderTelemetry:
 
     def directory_answers(self, up: bool) -> None:
         """Whether the watched directory can be read."""
+        self._failing["the watched directory cannot be read"] = not up
         self._directory_up.set(up)
 
     def leases(self, held: Collection[str]) -> None:

@@ -1,4 +1,4 @@
-"""One file of each sensor in turn: who is next, what came of it, and what becomes of the file."""
+"""Files of each sensor in turn: who is next, what came of it, and what becomes of the file."""
 
 import logging
 from collections.abc import Callable
@@ -16,6 +16,7 @@ from schema.errors import LeaseLostError, StoreError
 from schema.records import FileState
 
 _LOG = logging.getLogger(__name__)
+_FILES_A_TURN = 16  # of one sensor, before the next sensor's turn and before new files are looked for
 _AGAIN_S = 5.0  # a file that something outside of it holds up is tried again so often
 
 
@@ -41,33 +42,38 @@ class Turns:
     world: Surroundings
 
     def round(self) -> bool:
-        """Load at most one file of each sensor; whether there was any. Raises `StoreError` where the store is away: the
-        file in hand waits like the others."""
+        """Load some files of each sensor; whether there were any. Raises `StoreError` where the store is away: the file in
+        hand waits like the others."""
         worked = False
         for sensor in self.spool.sensors():
-            if self.world.stop.is_set():
-                break
             worked = self._turn(sensor) or worked
         return worked
 
     def _turn(self, sensor: str) -> bool:
-        now = self.world.clock()
-        candidates = self.spool.candidates(sensor, now)
+        candidates = self.spool.candidates(sensor, self.world.clock())
         if all(candidate.ready_since is None for candidate in candidates):
             return False
-        taken = self.sensors.take(sensor)
-        if taken is None:
-            return False
-        candidate = next_file(candidates, taken.expected_sequence, now, self.settings.gap_wait_s)
-        if candidate is None:
-            return False
-        file = self.spool.file(candidate.path)
+        loaded = 0
+        while loaded < _FILES_A_TURN and not self.world.stop.is_set():
+            taken = self.sensors.take(sensor)
+            if taken is None:
+                break
+            now = self.world.clock()
+            candidate = next_file(candidates, taken.expected_sequence, now, self.settings.gap_wait_s)
+            if candidate is None:
+                break
+            candidates.remove(candidate)
+            self._answer(self.spool.file(candidate.path), taken)
+            loaded += 1
+        return loaded > 0
+
+    def _answer(self, file: SpoolFile, taken: LeasedSensor) -> None:
+        started = self.world.clock()
         outcome = self._load(file, taken)
         if outcome is not None:
-            self.telemetry.answered(outcome, self.world.clock() - now)
+            self.telemetry.answered(outcome, self.world.clock() - started)
             self._settle(file, outcome)
             taken.loaded(file.name if outcome.state is not FileState.WAITING else None)
-        return True
 
     def _load(self, file: SpoolFile, taken: LeasedSensor) -> FileOutcome | None:
         """The file's outcome; None where it is gone, or its turn comes again under a new lease."""

@@ -1,6 +1,6 @@
 """SIGKILL at random moments: after the last restart every table a user reads is that of a load that nobody disturbed.
 
-`PCAPLINE_KILLS` and `PCAPLINE_KILL_CAPTURES` set how often and over how many captures, `PCAPLINE_KILL_SEED` the moments.
+`KILL_TEST_KILLS` and `KILL_TEST_CAPTURES` set how often and over how many captures, `KILL_TEST_SEED` the moments.
 """
 
 import os
@@ -29,9 +29,9 @@ from tests.servers.cassandra.keyspace import Keyspace
 from tests.servers.cassandra.session import shared_port
 
 ROOT = Path(__file__).resolve().parents[2]
-KILLS = int(os.environ.get("PCAPLINE_KILLS", "5"))
-CAPTURES = int(os.environ.get("PCAPLINE_KILL_CAPTURES", "20"))
-SEED = int(os.environ.get("PCAPLINE_KILL_SEED", "6"))
+KILLS = int(os.environ.get("KILL_TEST_KILLS", "5"))
+CAPTURES = int(os.environ.get("KILL_TEST_CAPTURES", "20"))
+SEED = int(os.environ.get("KILL_TEST_SEED", "6"))
 PACKETS_EACH = 100
 BATCH = max(1, CAPTURES // KILLS)  # so many more files lie there at each start
 LATER_S = 0.03  # a kill comes up to so long after a verdict: in any step of the next load

@@ -52,6 +52,16 @@ def test_what_is_over_goes_back_to_nothing():
     assert 'pcapline_lease_held{sensor="edge"} 0.0' in page
 
 
+def test_ready_while_store_and_directory_answer():
+    telemetry = LoaderTelemetry("sqlite", "1.2")
+    assert telemetry.ready() is None
+    telemetry.store_answers(False)
+    assert "captures wait" in (telemetry.ready() or "")
+    telemetry.store_answers(True)
+    telemetry.directory_answers(False)
+    assert "directory" in (telemetry.ready() or "")
+
+
 def test_open_metrics_where_it_is_asked_for():
     body, content_type = busy().expose("application/openmetrics-text; version=1.0.0")
     assert content_type.startswith("application/openmetrics-text")
