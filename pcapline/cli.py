@@ -1,42 +1,44 @@
 """The `pcapline` command: its commands in the order in which people meet them. ◄ door to typer, with pcapline/commands"""
 
-from typing import Annotated
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_command
 
 from pcapline import __version__
-from pcapline.commands import (
-    capture,
-    demo,
-    doctor,
-    exporter,
-    load,
-    query,
-    read,
-    schema,
-    status,
-    verify,
-    watch,
-)
+
+COMMANDS = ("demo", "load", "read", "watch", "capture", "exporter", "query", "status", "verify", "schema", "doctor")
+
+
+class _Commands(TyperGroup):
+    """The module of a command is imported when the command is named: a short one starts as if the others were not there."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - typer's signature
+        """Names, in order."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
+        """The command of this name, from what its module calls so: a function, or an app of further commands."""
+        if cmd_name not in COMMANDS:
+            return None
+        found = getattr(import_module(f"pcapline.commands.{cmd_name}"), cmd_name)
+        if isinstance(found, typer.Typer):
+            return get_command(found)
+        alone = typer.Typer(add_completion=False)
+        alone.command(cmd_name)(found)
+        return get_command(alone)
+
 
 app = typer.Typer(
     name="pcapline",
+    cls=_Commands,
     help="Packet captures become per-destination time series that can be trusted: every packet accounted for, exactly once.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(demo.demo)
-app.command()(load.load)
-app.command()(read.read)
-app.command()(watch.watch)
-app.command()(capture.capture)
-app.command()(exporter.exporter)
-app.command()(query.query)
-app.command()(status.status)
-app.command()(verify.verify)
-app.add_typer(schema.app, name="schema")
-app.command()(doctor.doctor)
 
 
 def _print_version(wanted: bool) -> None:

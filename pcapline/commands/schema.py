@@ -7,10 +7,15 @@ import typer
 from pcapline.options import ConfigOption, StoreOption, settings_of
 from schema.settings import StoreSettings
 
-app = typer.Typer(help="The store's tables: apply what is missing, or show the statements.", no_args_is_help=True)
+schema = typer.Typer(
+    name="schema",
+    help="The store's tables: apply what is missing, or show the statements.",
+    no_args_is_help=True,
+    add_completion=False,
+)
 
 
-@app.command()
+@schema.command()
 def apply(store: StoreOption = None, config: ConfigOption = None) -> None:
     """Apply the migrations that the store lacks. Running it again changes nothing.
 
@@ -27,7 +32,7 @@ def apply(store: StoreOption = None, config: ConfigOption = None) -> None:
     typer.echo(f"schema {health.schema_version} is current", err=True)
 
 
-@app.command()
+@schema.command()
 def show(store: StoreOption = None, config: ConfigOption = None) -> None:
     """Print the statements that make the tables, for SQLite or for Cassandra as the store's address says.
 

@@ -1,11 +1,14 @@
 """The command itself: errors as one line and an exit code, settings, help, completion."""
 
+import re
 import runpy
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.pcapline.command import pcapline
+from tests.pcapline.command import clean_environment, pcapline
 
 COMMANDS = ("demo", "load", "read", "watch", "capture", "exporter", "query", "status", "verify", "schema", "doctor")
 
@@ -18,10 +21,15 @@ def test_every_command_has_help_with_examples(tmp_path: Path, command: str) -> N
 
 
 def test_help_lists_exactly_the_commands_that_work(tmp_path: Path) -> None:
-    from pcapline.cli import app
+    lines = pcapline("--help", cwd=tmp_path).stdout.partition("Commands")[2].splitlines()
+    assert [line[2:].split()[0] for line in lines if line[2:3].isalpha()] == list(COMMANDS)
 
-    named = {info.name or getattr(info.callback, "__name__", "") for info in app.registered_commands}
-    assert named | {group.name for group in app.registered_groups} == set(COMMANDS)
+
+def test_a_command_loads_no_other(tmp_path: Path) -> None:
+    code = "import atexit, sys; atexit.register(lambda: print(*sys.modules)); from pcapline.__main__ import main; main()"
+    command = [sys.executable, "-c", code, "read", "--help"]
+    done = subprocess.run(command, cwd=tmp_path, env=clean_environment(), capture_output=True, text=True, timeout=120)
+    assert re.findall(r"pcapline\.commands\.(\w+)", done.stdout) == ["read"]
 
 
 def test_wrong_usage_is_2(tmp_path: Path) -> None:
