@@ -49,7 +49,6 @@ _MALFORMED_TRANSPORT = cython.declare(cython.int, reasons.MALFORMED_TRANSPORT)
 
 _MAPPED = cython.declare(cython.ulonglong, 0xFFFF_0000_0000)  # the upper half of an IPv4-mapped address's low word
 _MAX_VLAN_TAGS = cython.declare(cython.int, 4)
-_MAX_EXTENSION_HEADERS = cython.declare(cython.int, 16)  # more than any sender has a use for
 
 
 def _counterparts() -> bytes:
@@ -225,15 +224,16 @@ def _ipv6_extensions(
     answers: cython.const[cython.uchar][::1],
     at: cython.Py_ssize_t,
 ) -> cython.int:
-    """Hop-by-hop, routing, destination options, fragment and authentication headers (RFC 8200 4, RFC 4302)."""
+    """Hop-by-hop, routing, destination options, fragment and authentication headers (RFC 8200 4, RFC 4302).
+
+    Each takes eight bytes or more of the packet, which bounds their number.
+    """
     frame_end: cython.Py_ssize_t = packets[i, _AT] + packets[i, _CAPTURED]
     ip_end: cython.Py_ssize_t = packets[i, _PAYLOAD_END]
     protocol: cython.int = packets[i, _PROTOCOL]
     fragment: cython.int
-    seen: cython.int = 0
     while protocol == 0 or protocol == 43 or protocol == 44 or protocol == 60 or protocol == 51:
-        seen += 1
-        if at + 8 > ip_end or seen > _MAX_EXTENSION_HEADERS:
+        if at + 8 > ip_end:
             return _MALFORMED_IP
         if at + 8 > frame_end:
             return _missing(packets, i, _MALFORMED_IP)
@@ -350,7 +350,11 @@ def _by_link(
         return _by_ethertype(buf, packets, i, answers, at + 14)
     if link_type == 276:
         return _cooked_v2(buf, packets, i, answers, at)
-    if link_type == 101 or link_type == 12 or link_type == 14 or link_type == 228 or link_type == 229:
+    if link_type == 101 or link_type == 12 or link_type == 14:
+        return _by_version(buf, packets, i, answers, at)
+    if link_type == 228 or link_type == 229:
+        if packets[i, _CAPTURED] and (buf[at] >> 4) != (4 if link_type == 228 else 6):
+            return _MALFORMED_IP
         return _by_version(buf, packets, i, answers, at)
     if link_type == 0 or link_type == 108:
         return _by_family(buf, packets, i, answers, at)

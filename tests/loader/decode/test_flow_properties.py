@@ -53,7 +53,7 @@ def _sums(*captures: list[DecodedBatch]) -> Counter[tuple[object, ...]]:
             tuple_of = ("source_ip", "destination_ip", "source_port", "destination_port", "protocol", "chain_ts_ns")
             key = tuple(row[name] for name in tuple_of)
             for count in ("packets", "bytes", "packets_rev", "bytes_rev"):
-                sums[(*key, count)] += row[count]  # type: ignore[assignment, operator]
+                sums[(*key, count)] += row[count]  # type: ignore[operator]
     return sums
 
 

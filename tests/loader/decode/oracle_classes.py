@@ -1,0 +1,110 @@
+"""The named classes of difference between the decoder and tshark, each told by what it is and not by where it occurs.
+
+What each means, how often it occurs and which side is right: `docs/decode-differences.md`.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.loader.decode.oracle_rows import DnsRow, PacketRow, Raw
+
+UNEXPLAINED = "unexplained"
+DNS_PORTS = {53, 5353, 5355}
+_ADDRESSES = {"source", "destination", "source_port", "destination_port", "protocol", "fragment", "vlan"}
+_PORTS = {"source_port", "destination_port"}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One row that only one side has, or that the two have differently."""
+
+    capture: Path
+    frame: int
+    expected: PacketRow | DnsRow | None
+    raw: Raw  # tshark's object; of a row that only the decoder has, that of the frame's first row
+    ours: PacketRow | DnsRow | None
+    fields: frozenset[str]  # that differ; none where a side is missing
+    reason: str | None  # why the decoder keeps the packet out of the flows
+    fragment: bool  # the packet is one
+    counters: dict[str, int]  # of the capture
+    damage: dict[str, int]
+
+    @property
+    def stack(self) -> set[str]:
+        """Protocols that tshark saw in the packet."""
+        return set(self.raw.get("stack", "").split(":"))
+
+
+_Rule = Callable[[Difference], Any]
+
+# What the decoder does not read, or does not take for an answer: not counted among the supported rows.
+UNSUPPORTED: dict[str, _Rule] = {
+    "transport-without-flows": lambda d: d.fields <= _PORTS and d.reason == "unsupported_ip_protocol",
+    "encapsulation": lambda d: d.fields <= _ADDRESSES and d.reason == "not_ip" and {"ip", "ipv6"} & d.stack,
+    "authentication-header-ipv4": lambda d: d.fields == {"protocol"} and "ah" in d.stack and "ip" in d.stack,
+    "dns-over-tcp": lambda d: _dns(d) and d.raw.get("tcp"),
+    "dns-in-fragments": lambda d: _dns(d) and d.fragment,
+    "dns-on-another-port": lambda d: _dns(d) and not {d.raw.get("sport"), d.raw.get("dport")} & DNS_PORTS,
+    "dns-other-opcode": lambda d: _dns(d) and d.ours is None and d.counters.get("dns_other_opcode"),
+    "dns-in-encapsulation": lambda d: _dns(d) and d.ours is None and d.reason in ("not_ip", "tunnel"),
+    "dns-quoted": lambda d: _dns(d) and d.raw.get("quoted"),
+    "dns-opt": lambda d: _dns(d) and d.raw.get("rtype") == "OPT",
+}
+
+# Two views of the same bytes.
+EXPLAINED: dict[str, _Rule] = {
+    "tag-in-tunnel": lambda d: d.fields == {"vlan"} and d.reason == "tunnel",
+    "outer-tag-802.1ad": lambda d: d.fields == {"vlan"} and "ieee8021ad" in d.stack,
+    "header-cut": lambda d: d.fields <= _ADDRESSES and d.reason == "header_cut",
+    "header-malformed": lambda d: d.fields <= _ADDRESSES and d.reason == "malformed_ip",
+    "offloaded-datagram": lambda d: d.fields == _PORTS and d.reason is None and d.raw["len"] > 0xFFFF,
+    "payload-length-zero": lambda d: d.fields <= {"protocol", "fragment"} and "ipv6" in d.stack and _cut(d),
+    "time-fraction": lambda d: d.fields == {"ts_ns"} and _same_second(d),
+    "after-corrupt-record": lambda d: isinstance(d.expected, PacketRow) and d.ours is None and d.damage.get("corrupt_record"),
+    "dns-unreadable-record": lambda d: _dns(d) and d.raw.get("short") and _dns_damage(d),
+    "dns-name-spelling": lambda d: _dns(d) and d.fields <= {"rr_name", "qname", "answer"} and _same_spelling(d),
+}
+
+
+def class_of(difference: Difference) -> str:
+    """Its class, or `UNEXPLAINED`."""
+    for name, rule in (UNSUPPORTED | EXPLAINED).items():
+        if rule(difference):
+            return name
+    return UNEXPLAINED
+
+
+def _dns(d: Difference) -> bool:
+    return isinstance(d.expected or d.ours, DnsRow)
+
+
+def _cut(d: Difference) -> bool:
+    return isinstance(d.expected, PacketRow) and d.expected.captured < d.expected.length
+
+
+def _same_second(d: Difference) -> bool:
+    """The oracle cuts fractions of a second to nine digits; a carry into the seconds has ten."""
+    if d.expected is None or d.ours is None or d.expected.ts_ns is None or d.ours.ts_ns is None:
+        return False
+    whole, rest = divmod(d.ours.ts_ns, 1_000_000_000)
+    return d.expected.ts_ns == (whole - 1) * 1_000_000_000 + (rest + 1_000_000_000) // 10
+
+
+def _dns_damage(d: Difference) -> bool:
+    return any(name in d.counters for name in ("dns_cut", "dns_malformed", "dns_too_large"))
+
+
+def _same_spelling(d: Difference) -> bool:
+    """Escapes of master files undone, the texts are equal: tshark prints octets as UTF-8 and dots within labels as dots."""
+    if not (isinstance(d.expected, DnsRow) and isinstance(d.ours, DnsRow)):
+        return False
+    texts = ((getattr(d.expected, name), getattr(d.ours, name)) for name in d.fields)
+    return all(theirs is not None and ours is not None and _spoken(ours) == theirs for theirs, ours in texts)
+
+
+def _spoken(escaped: str) -> str:
+    octets = re.sub(rb"\\(\d{3}|.)", lambda m: bytes([int(m[1])]) if len(m[1]) == 3 else m[1], escaped.encode("ascii"))
+    return octets.decode("utf-8", "replace").lower().rstrip(".")

@@ -1,0 +1,158 @@
+"""The decoder against tshark over the public single-layer captures: `python -m tests.loader.decode.oracle_comparison`.
+
+Prints the share of equal rows over what is supported, and each class of differences with its count and one example.
+"""
+
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from pathlib import Path
+
+from schema.errors import CaptureError
+from tests.loader.decode.oracle_classes import UNEXPLAINED, UNSUPPORTED, Difference, class_of
+from tests.loader.decode.oracle_rows import DnsRow, Expected, Ours, PacketRow, Raw, by_frame, differing, expected_rows, our_rows
+from tests.shared_captures import SHARED, shared_captures
+
+_Rows = list[tuple[DnsRow, Raw]]
+
+
+@dataclass
+class Comparison:
+    """What came of all captures."""
+
+    captures: Counter[str] = field(default_factory=Counter)  # compared, or why not
+    rows: Counter[str] = field(default_factory=Counter)  # tshark's, by kind
+    differences: dict[str, list[Difference]] = field(default_factory=dict)  # by class
+
+    def add(self, differences: Iterable[Difference]) -> None:
+        """Classify."""
+        for difference in differences:
+            self.differences.setdefault(class_of(difference), []).append(difference)
+
+    def share(self, kind: str) -> tuple[int, int]:
+        """Rows of a kind that are equal, and rows over what is supported."""
+        different = unsupported = 0
+        for name, members in self.differences.items():
+            count = sum(_kind(member) == kind and member.expected is not None for member in members)
+            different += count
+            unsupported += count if name in UNSUPPORTED else 0
+        return self.rows[kind] - different, self.rows[kind] - unsupported
+
+    def counts(self) -> dict[str, int]:
+        """Differences by class."""
+        return {name: len(members) for name, members in sorted(self.differences.items())}
+
+
+def _kind(difference: Difference) -> str:
+    return "dns" if isinstance(difference.expected or difference.ours, DnsRow) else "packet"
+
+
+def compare(captures: Iterable[Path]) -> Comparison:
+    """Every capture that has one layer of IP, in a container and of a link type that is read."""
+    comparison = Comparison()
+    for capture in captures:
+        expected = expected_rows(capture)
+        try:
+            ours = our_rows(capture) if expected.single_layer else None
+        except CaptureError as error:
+            comparison.captures[f"refused: {error.reason}"] += 1
+            continue
+        if ours is None:
+            comparison.captures["several layers"] += 1
+        elif "unsupported_link_type" in ours.report.non_flow:
+            comparison.captures["unsupported link type"] += 1
+        else:
+            comparison.captures["compared"] += 1
+            comparison.rows.update(packet=len(expected.packets), dns=len(expected.dns))
+            comparison.add(_packet_differences(capture, expected, ours))
+            comparison.add(_dns_differences(capture, expected, ours))
+    return comparison
+
+
+def _packet_differences(capture: Path, expected: Expected, ours: Ours) -> Iterator[Difference]:
+    for frame, (theirs, mine) in enumerate(zip_longest(expected.packets, ours.packets), start=1):
+        row, raw = theirs or (None, {})
+        our_row, reason = mine or (None, None)
+        if row != our_row:
+            yield _difference(capture, frame, (row, raw), our_row, ours, reason=reason, fragment=raw.get("frag", False))
+
+
+def _dns_differences(capture: Path, expected: Expected, ours: Ours) -> Iterator[Difference]:
+    theirs, mine = by_frame(expected.dns, "n"), by_frame(ours.dns, "frame")
+    for frame in sorted(theirs.keys() | mine.keys()):
+        packet, reason = ours.packets[frame - 1] if frame <= len(ours.packets) else (None, None)
+        left, right = _left_over(theirs.get(frame, []), mine.get(frame, []))
+        first = next((raw for _, raw in theirs.get(frame, [])), {})
+        for their_row, our_row in zip_longest(left, right):
+            row, raw = their_row or (None, first)
+            our = our_row[0] if our_row else None
+            fragment = bool(packet and packet.fragment)
+            yield _difference(capture, frame, (row, raw), our, ours, reason=reason, fragment=fragment)
+
+
+def _left_over(theirs: _Rows, mine: _Rows) -> tuple[_Rows, _Rows]:
+    """The rows of a frame that the other side does not have."""
+    shared = Counter(row for row, _ in theirs) & Counter(row for row, _ in mine)
+    sides = []
+    for rows in (theirs, mine):
+        spent, left = shared.copy(), []
+        for row in rows:
+            if spent[row[0]]:
+                spent[row[0]] -= 1
+            else:
+                left.append(row)
+        sides.append(left)
+    return sides[0], sides[1]
+
+
+def _difference(
+    capture: Path,
+    frame: int,
+    theirs: tuple[PacketRow | DnsRow | None, Raw],
+    mine: PacketRow | DnsRow | None,
+    ours: Ours,
+    *,
+    reason: str | None,
+    fragment: bool,
+) -> Difference:
+    return Difference(
+        capture=capture,
+        frame=frame,
+        expected=theirs[0],
+        raw=theirs[1],
+        ours=mine,
+        fields=frozenset(differing(theirs[0], mine)),
+        reason=reason,
+        fragment=fragment,
+        counters=dict(ours.report.counters),
+        damage=dict(ours.report.damage),
+    )
+
+
+def _shown(difference: Difference) -> str:
+    path = difference.capture.relative_to(SHARED / "captures") if SHARED else difference.capture
+    lines = [
+        f"    {path}, frame {difference.frame}",
+        f"      tshark: {difference.expected}",
+        f"      ours:   {difference.ours}",
+    ]
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """Exit code 1 if anything is unexplained."""
+    comparison = compare(shared_captures())
+    print(f"captures: {dict(comparison.captures)}")
+    for kind in ("packet", "dns"):
+        equal, supported = comparison.share(kind)
+        total = comparison.rows[kind]
+        print(f"{kind}: {equal} of {supported} supported rows equal ({equal / supported:.3%}); {total} rows in all")
+    for name, members in sorted(comparison.differences.items(), key=lambda item: -len(item[1])):
+        print(f"{len(members):6}  {name}\n{_shown(members[0])}")
+    return int(UNEXPLAINED in comparison.differences)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

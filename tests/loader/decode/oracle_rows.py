@@ -1,0 +1,163 @@
+"""Rows of one capture in a form that two decoders can share: what tshark saw, and what `read` prints.
+
+Conventions that are not differences are folded here, and nowhere else: names lower case without the last dot; an IPv4-mapped
+address is the IPv4 address; ICMP has no ports; record data is compared where it is built (A, AAAA, CNAME); a message without a
+question speaks of each record's own name.
+"""
+
+import gzip
+import ipaddress
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from loader.decode.columns import DecodeOptions, DecodeReport
+from loader.reading import CaptureReading
+from pcapline.objects import dns_objects, packet_objects
+
+Raw = dict[str, Any]
+_ICMP = (1, 58)
+_BUILT_RDATA = ("A", "AAAA", "CNAME")
+
+
+class PacketRow(NamedTuple):
+    """One frame."""
+
+    ts_ns: int | None
+    source: str | None
+    destination: str | None
+    source_port: int | None
+    destination_port: int | None
+    protocol: int | None
+    length: int
+    captured: int
+    vlan: tuple[int, ...]
+    fragment: bool
+
+
+class DnsRow(NamedTuple):
+    """One resource record of a response."""
+
+    section: str
+    rr_type: str | None
+    rr_name: str | None
+    answer: str | None
+    ttl: int | None
+    ts_ns: int | None
+    client: str | None
+    resolver: str | None
+    client_port: int | None
+    kind: str
+    txid: int | None
+    rcode: int | None
+    qname: str
+    qtype: int
+
+
+@dataclass
+class Expected:
+    """What tshark saw of a capture: rows and the objects that they were made of."""
+
+    packets: list[tuple[PacketRow, Raw]] = field(default_factory=list)
+    dns: list[tuple[DnsRow, Raw]] = field(default_factory=list)
+
+    @property
+    def single_layer(self) -> bool:
+        """No packet in a packet: where the outermost IP header is the innermost one."""
+        return all(raw["depth"] <= 1 for _, raw in self.packets)
+
+
+@dataclass
+class Ours:
+    """What the decoder gives: packet rows with the reason that keeps each out of the flows."""
+
+    packets: list[tuple[PacketRow, str | None]]
+    dns: list[tuple[DnsRow, Raw]]
+    report: DecodeReport
+
+
+def expected_rows(capture: Path) -> Expected:
+    """From the file of expected results beside the capture."""
+    expected = Expected()
+    with gzip.open(f"{capture}.expected.jsonl.gz", "rt", encoding="utf-8") as lines:
+        for raw in map(json.loads, lines):
+            if raw["t"] == "packet":
+                expected.packets.append((_expected_packet(raw), raw))
+            elif raw["t"] == "dns":
+                expected.dns.append((_expected_dns(raw), raw))
+    return expected
+
+
+def our_rows(capture: Path) -> Ours:
+    """As `read --packets --json` and `read --dns --json` print them; raises `CaptureError` as `read` does."""
+    reading = CaptureReading(capture, DecodeOptions(packets=True), identify=False)
+    packets: list[tuple[PacketRow, str | None]] = []
+    dns: list[tuple[DnsRow, Raw]] = []
+    for batch in reading.batches():
+        packets += zip(map(_our_packet, packet_objects(batch.packets)), batch.packets.reason, strict=True)
+        dns += [(_our_dns(raw), raw) for raw in dns_objects(batch.dns)]
+    return Ours(packets, dns, reading.report)
+
+
+def by_frame(rows: list[tuple[DnsRow, Raw]], key: str) -> dict[int, list[tuple[DnsRow, Raw]]]:
+    """DNS rows of each frame, in their order."""
+    frames: dict[int, list[tuple[DnsRow, Raw]]] = {}
+    for row in rows:
+        frames.setdefault(row[1][key], []).append(row)
+    return frames
+
+
+def _address(text: str | None) -> str | None:
+    if text is None:
+        return None
+    address = ipaddress.ip_address(text)
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
+        address = address.ipv4_mapped
+    return str(address)
+
+
+def _name(text: str) -> str:
+    lower = text.lower()
+    return "." if lower in ("<root>", "") else lower.rstrip(".")
+
+
+def _expected_packet(raw: Raw) -> PacketRow:
+    ends = (_address(raw["src"]), _address(raw["dst"]), raw["sport"], raw["dport"], raw["proto"])
+    return PacketRow(raw["ns"], *ends, raw["len"], raw["caplen"], tuple(raw["vlan"]), bool(raw["frag"]))
+
+
+def _our_packet(raw: Raw) -> PacketRow:
+    sport, dport = (None, None) if raw["protocol"] in _ICMP else (raw["source_port"], raw["destination_port"])
+    ends = (raw["source_ip"], raw["destination_ip"], sport, dport, raw["protocol"])
+    return PacketRow(raw["ts_ns"], *ends, raw["length"], raw["captured_length"], tuple(raw["vlan"]), bool(raw["fragment"]))
+
+
+def _expected_dns(raw: Raw) -> DnsRow:
+    owner = None if raw["name"] is None else _name(raw["name"])
+    answer = raw["answer"] if raw["rtype"] in _BUILT_RDATA else None
+    if answer is not None:
+        answer = _name(answer) if raw["rtype"] == "CNAME" else _address(answer)
+    return DnsRow(
+        raw["section"], raw["rtype"], owner, answer, raw["ttl"], raw["ns"], _address(raw["client"]), _address(raw["server"]),
+        raw["dport"], raw["kind"], None if raw["id"] is None else int(raw["id"], 0), raw["rcode"],
+        (owner or ".") if raw["query"] is None else _name(raw["query"]), raw["qtype"] or 0,
+    )  # fmt: skip
+
+
+def _our_dns(raw: Raw) -> DnsRow:
+    return DnsRow(
+        raw["section"] or "none", raw["rr_type"], raw["rr_name"], raw["address"] or raw["rdata"], raw["rr_ttl"], raw["ts_ns"],
+        raw["client_ip"], raw["resolver_ip"], raw["client_port"], raw["kind"], raw["txid"], raw["rcode"],
+        raw["qname"], raw["qtype"],
+    )  # fmt: skip
+
+
+def differing(expected: PacketRow | DnsRow | None, ours: PacketRow | DnsRow | None) -> Iterator[str]:
+    """Names of the fields that differ; none where a side is missing."""
+    if expected is None or ours is None:
+        return
+    for name, left, right in zip(expected._fields, expected, ours, strict=True):
+        if left != right:
+            yield name
