@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
@@ -29,7 +30,8 @@ class Disposed(Enum):
 
 @dataclass(slots=True)
 class Disposal:
-    """Moves inputs of one watched directory to their last place, by renaming within its file system."""
+    """Moves inputs of one watched directory to their last place, by renaming within its file system. The files of a sensor
+    are moved by the holder of its lease alone."""
 
     directory: Path
     store: StoreReader
@@ -111,6 +113,8 @@ def open_for_writing(path: Path) -> bool:
     except PermissionError:
         return False
     try:
+        # a writer that comes at this very moment is announced by a signal that does nothing; the default one would kill us
+        fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
     except OSError as error:
@@ -125,15 +129,12 @@ def _unchanged(file: SpoolFile) -> bool:
 
 
 def _reserve(folder: Path, name: str) -> Path:
-    """A name that nobody else has: taken by an empty file, which the rename replaces."""
+    """A name that nobody else has: taken by an empty file, which the rename replaces. An empty one that is there already was
+    taken by a loader that did not live to use it, or holds nothing to lose."""
     for place in _names(folder, name):
-        if sidecar_of(place).exists():
-            continue
-        try:
-            place.touch(exist_ok=False)
-        except FileExistsError:
-            continue
-        return place
+        if not sidecar_of(place).exists() and (not place.exists() or place.stat().st_size == 0):
+            place.touch()
+            return place
     raise AssertionError("counting has no end")
 
 

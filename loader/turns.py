@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Event
 
 from loader.disposal import Disposal, Disposed, open_for_writing
@@ -70,10 +70,18 @@ class Turns:
     def _answer(self, file: SpoolFile, taken: LeasedSensor) -> None:
         started = self.world.clock()
         outcome = self._load(file, taken)
-        if outcome is not None:
-            self.telemetry.answered(outcome, self.world.clock() - started)
-            self._settle(file, outcome)
-            taken.loaded(file.name if outcome.state is not FileState.WAITING else None)
+        if outcome is None:
+            return
+        if outcome.state is FileState.QUARANTINED and _is_being_written(file):
+            outcome = replace(outcome, state=FileState.WAITING, reason=f"{outcome.reason}; it is still being written")
+        if outcome.state is not FileState.WAITING:
+            taken.loaded(file.name)
+        elif file.not_before > 0:  # told already
+            self.spool.again(file, self.world.clock() + _AGAIN_S)
+            return
+        self.telemetry.answered(outcome, self.world.clock() - started)
+        self._settle(file, outcome)
+        self.world.on_outcome(outcome)
 
     def _load(self, file: SpoolFile, taken: LeasedSensor) -> FileOutcome | None:
         """The file's outcome; None where it is gone, or its turn comes again under a new lease."""
@@ -100,21 +108,15 @@ class Turns:
     def _settle(self, file: SpoolFile, outcome: FileOutcome) -> None:
         """What becomes of a file that has an outcome."""
         now = self.world.clock()
-        first_time = file.not_before == 0
         if outcome.state is FileState.WAITING:
             self.spool.again(file, now + _AGAIN_S)
         elif outcome.state is FileState.QUARANTINED:
             self._quarantine(file, outcome)
         else:
             self.spool.answer(file, outcome, now)
-        if first_time or outcome.state is not FileState.WAITING:
-            self.world.on_outcome(outcome)
 
     def _quarantine(self, file: SpoolFile, outcome: FileOutcome) -> None:
         try:
-            if open_for_writing(file.path):  # it may become a capture yet
-                self.spool.again(file, self.world.clock() + _AGAIN_S)
-                return
             self.disposal.quarantine(file, outcome)
         except FileNotFoundError:
             _LOG.debug("%s was gone before it could be moved", file.path)
@@ -153,3 +155,11 @@ class Turns:
 
     def _outcome(self, file: SpoolFile, state: FileState, reason: str) -> FileOutcome:
         return FileOutcome(file=str(file.path), state=state, reason=reason, sensor=file.sensor)
+
+
+def _is_being_written(file: SpoolFile) -> bool:
+    """Whether a file that is no capture may become one yet."""
+    try:
+        return open_for_writing(file.path)
+    except OSError:
+        return False

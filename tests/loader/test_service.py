@@ -220,6 +220,17 @@ def test_what_somebody_still_writes_to_is_loaded_but_not_taken_away(spool: Path,
         watch.until(lambda: (spool / ".pcapline" / "archive" / "edge" / "live.pcap").exists())
 
 
+def test_a_file_that_is_no_capture_yet_waits_for_its_writer(spool: Path, database: Path):
+    content = some(1)
+    with watching(spool, database) as watch:
+        with (spool / "begun.pcap").open("wb", buffering=0) as file:
+            file.write(content[:10])
+            watch.until(lambda: watch.states() == {"begun.pcap": FileState.WAITING})
+            file.write(content[10:])
+        watch.until(lambda: watch.states() == {"begun.pcap": LOADED})
+    assert not list((spool / ".pcapline" / "quarantine").iterdir())
+
+
 class Away:
     """A store that can be cut off."""
 
