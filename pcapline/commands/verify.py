@@ -38,6 +38,8 @@ def verify(
         page = None if scrape is None else lambda: fetch(scrape)
         verdict = reconcile(reader, int(time.time() * 1000), page, sensor or None)
     write_verdict(verdict, as_json=as_json)
+    if scrape is None:
+        sys.stderr.write("pcapline: metrics were not checked; --scrape URL holds an exporter's page against the ledger\n")
     raise typer.Exit(0 if verdict.holds else 1)
 
 
