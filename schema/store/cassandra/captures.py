@@ -68,7 +68,9 @@ class Entry:
 
 
 def read_standing(connection: Connection, capture_id: bytes) -> Standing | None:
-    """What stands for a content after every conditional write that was acknowledged."""
+    """What stands for a content after every conditional write that was acknowledged; nothing for one without an identity."""
+    if not capture_id:
+        return None  # a file without packets; no partition may have an empty key
     for row in connection.read(f"{_RECORD} WHERE capture_id = ?", (capture_id,), serial=True):
         return Standing(record=_record(row), attempt=row[-2], row_ts=row[-1])
     return None

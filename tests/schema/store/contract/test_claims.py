@@ -46,6 +46,7 @@ def test_record_says_what_was_claimed_and_where_it_was_committed(store: Store) -
     assert (record.state, record.reason, record.position) == ("loaded", "", head.position)
     assert record.loaded_at_ms > 0
     assert store.capture(id_of("never seen")) is None
+    assert store.capture(b"") is None  # a file without packets has no identity
 
 
 def test_captures_by_sensor_and_state(store: Store) -> None:
