@@ -20,7 +20,7 @@ def watch_directory(settings: Settings, request: WatchRequest, world: Surroundin
     """Load what lands in a directory, and serve the loader's own metrics, until `world.stop`; `bound` gets their address."""
     wanted, own = settings.of(StoreSettings), settings.of(LoaderSettings)
     telemetry = LoaderTelemetry(store_kind(wanted), __version__)
-    face = HttpFace(name="pcapline loader", version=__version__, metrics=telemetry.expose, ready=lambda: None)
+    face = HttpFace(name="pcapline loader", version=__version__, metrics=telemetry.expose, ready=telemetry.ready)
     with opened_store(wanted, loads=True) as store, _serving(own.listen, face, world.stop, bound):
         run_watch(store, request, own, telemetry, world)
 
