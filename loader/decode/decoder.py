@@ -139,14 +139,11 @@ class CaptureDecoder:
 
     def report(self) -> DecodeReport:
         """After `finish`: the capture's balance."""
-        flow, dns = self._flows.words, self._dns.words
+        flow = self._flows.words
         counters = {
             "time_jumps": flow[layout.TABLE_JUMPS],
             "evicted_flows": flow[layout.TABLE_EVICTED],
-            "dns_malformed": dns[layout.DNS_MALFORMED],
-            "dns_too_large": dns[layout.DNS_TOO_LARGE],
-            "dns_cut": dns[layout.DNS_CUT],
-            "dns_other_opcode": dns[layout.DNS_OTHER_OPCODE],
+            **self._dns.counters(),
         }
         return DecodeReport(
             frames=self._frames,

@@ -1,5 +1,5 @@
 # mypy: disable-error-code="valid-type,untyped-decorator,misc,no-any-return,no-untyped-call"
-# ruff: noqa: C901, SIM102, SIM109
+# ruff: noqa: C901, SIM102
 """The kernel that reads DNS responses (RFC 1035; mDNS RFC 6762, LLMNR RFC 4795) out of a chunk of packets.
 
 Names are written lower case without the last dot into an arena, each once; dots within labels, backslashes and what is not
@@ -61,6 +61,7 @@ _MALFORMED = cython.declare(cython.int, layout.DNS_MALFORMED)
 _TOO_LARGE = cython.declare(cython.int, layout.DNS_TOO_LARGE)
 _CUT_COUNT = cython.declare(cython.int, layout.DNS_CUT)
 _OTHER_OPCODE = cython.declare(cython.int, layout.DNS_OTHER_OPCODE)
+_RCODES = cython.declare(cython.int, layout.DNS_RCODES)
 
 _MAX_RECORDS = cython.declare(cython.ulonglong, layout.DNS_MAX_RECORDS)
 _MAX_TEXT = cython.declare(cython.ulonglong, layout.DNS_MAX_TEXT)
@@ -366,7 +367,9 @@ class DnsKernel:
         self.messages[message, _M_RESOLVER_LO] = packets[i, _P_SRC_LO]
         self.messages[message, _M_KIND] = kind
         self.messages[message, _M_TXID] = self._u16(self.base)
-        self.messages[message, _M_RCODE] = self.buf[self.base + 3] & 15
+        k = self.buf[self.base + 3] & 15
+        self.messages[message, _M_RCODE] = k
+        self.words[_RCODES + k] += 1
         fault = self._sections(message)
         self.words[_MESSAGES] = message + 1
         if fault == _BAD:

@@ -154,8 +154,10 @@ RECORD_WIDTH = 10
     DNS_TOO_LARGE,
     DNS_CUT,
     DNS_OTHER_OPCODE,
-) = range(8)
-DNS_WIDTH = 8
+    DNS_RCODES,  # responses with response code 0, 1, ... 15 (RFC 6895 2.3: those of the header)
+) = range(9)
+DNS_RCODE_COUNT = 16
+DNS_WIDTH = DNS_RCODES + DNS_RCODE_COUNT
 
 # Bounds of one message: a 64 KiB datagram made of compression pointers would expand to megabytes.
 DNS_MAX_RECORDS = 1_024

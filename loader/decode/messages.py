@@ -24,6 +24,11 @@ TYPE_TEXT = {
     64: "SVCB", 65: "HTTPS", 249: "TKEY", 250: "TSIG", 252: "AXFR", 255: "ANY", 257: "CAA",
 }  # fmt: skip
 
+RCODE_TEXT = (
+    "NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "YXDOMAIN", "YXRRSET", "NXRRSET", "NOTAUTH", "NOTZONE",
+    "DSOTYPENI", "RCODE12", "RCODE13", "RCODE14", "RCODE15",
+)  # fmt: skip
+
 _Value = TypeVar("_Value")
 
 
@@ -40,6 +45,16 @@ class DnsTable:
         self._no_index = bytes(4 * 2 * _NAMES)
         tables = (self._messages, self._records, self._spans)
         self.kernel = DnsKernel(tables, memoryview(self._arena), memoryview(self._index), self.words)
+
+    def counters(self) -> dict[str, int]:
+        """What was seen so far: responses by response code, and messages by what is wrong with them."""
+        faults = {
+            "dns_malformed": self.words[layout.DNS_MALFORMED],
+            "dns_too_large": self.words[layout.DNS_TOO_LARGE],
+            "dns_cut": self.words[layout.DNS_CUT],
+            "dns_other_opcode": self.words[layout.DNS_OTHER_OPCODE],
+        }
+        return faults | {f"dns_responses/{text}": self.words[layout.DNS_RCODES + n] for n, text in enumerate(RCODE_TEXT)}
 
     def take(self, book: AddressBook) -> DnsColumns:
         """All rows since the last call."""
