@@ -15,7 +15,7 @@ def main() -> None:
     """Run until told to end."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with tempfile.TemporaryDirectory(prefix="pcapline-cassandra-", ignore_cleanup_errors=True) as directory:
-        node = CassandraNode(Path(directory))
+        node = CassandraNode(Path(directory), survives=False)  # nobody starts it again on these data
         try:
             node.start()
             print(node.port, flush=True)

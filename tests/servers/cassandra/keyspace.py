@@ -53,10 +53,9 @@ class Keyspace:
 
     def empty(self) -> None:
         """Delete all rows."""
-        used = [table for table in self._tables if self.execute(f"SELECT * FROM pcapline.{table} LIMIT 1")]
-        answers = [self._session.execute_async(f"TRUNCATE {self.name}.{table}", timeout=60) for table in used]
-        for answer in answers:
-            answer.result()
+        for table in self._tables:
+            if self.execute(f"SELECT * FROM pcapline.{table} LIMIT 1"):
+                self.execute(f"TRUNCATE pcapline.{table}")
 
     def close(self) -> None:
         self._cluster.shutdown()
