@@ -342,7 +342,7 @@ class DnsKernel:
     def _message(
         self, packets: cython.ulonglong[:, ::1], i: cython.Py_ssize_t, frame: cython.ulonglong, kind: cython.ulonglong
     ) -> cython.int:
-        """Read one response: its rows, or those before its fault."""
+        """Read one response: its rows, or those before its fault, which name nothing unless the rest was only cut off."""
         message: cython.ulonglong = self.words[_MESSAGES]
         first: cython.ulonglong = self.words[_RECORDS]
         k: cython.int
@@ -372,14 +372,15 @@ class DnsKernel:
         self.words[_RCODES + k] += 1
         fault = self._sections(message)
         self.words[_MESSAGES] = message + 1
+        if fault == _BAD and not packets[i, _P_KIND] & _CUT:
+            self.words[_MALFORMED] += 1
+            return 0
         if fault == _BAD:
-            self.words[_CUT_COUNT if packets[i, _P_KIND] & _CUT else _MALFORMED] += 1
-            return 0
-        if fault == _LARGE:
+            self.words[_CUT_COUNT] += 1
+        elif fault == _LARGE:
             self.words[_TOO_LARGE] += 1
-            return 0
         self._follow(message, first)
-        if self.words[_RECORDS] == first:
+        if fault == _OK and self.words[_RECORDS] == first:
             for k in range(_RECORD_WORDS):
                 self.records[first, k] = 0
             self.records[first, _R_MESSAGE] = message

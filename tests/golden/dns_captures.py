@@ -1,0 +1,103 @@
+"""DNS responses, ordinary and hostile, each in a capture of its own."""
+
+from itertools import pairwise
+
+from tests.golden.frames import HOST, SERVER, ipv6, told
+from tests.golden.writing import START_US, Frames, capture
+from tests.loader.decode import dns_wire as dns
+from tests.loader.decode.captures import ethernet, ipv4, pcap_header, record, udp
+
+_WWW = dns.dotted("www.example.com")
+_AT_QUESTION = dns.pointer(12)
+_LABEL_63 = "x" * 63
+
+
+def _one(*answers: bytes, owner: bytes = _WWW, kind: int = dns.A, flags: int = 0x8180) -> Frames:
+    return [told(dns.message(dns.question(owner, kind), list(answers), flags=flags))]
+
+
+def _chain() -> Frames:
+    links = ["www.example.com", "edge.example.net", "pop7.example.org"]
+    answers = [dns.record(dns.dotted(a), dns.CNAME, dns.dotted(b)) for a, b in pairwise(links)]
+    told_too = [dns.address(dns.dotted("other.example"), "203.0.113.9")]
+    return _one(*answers, dns.address(dns.dotted(links[-1]), "203.0.113.1"), *told_too)
+
+
+def _name_bomb() -> Frames:
+    """Every record's owner points at one long name: 64 KiB that would become megabytes of text."""
+    long_name = dns.name(_LABEL_63, _LABEL_63, _LABEL_63, "x" * 60)
+    answers = [dns.record(_AT_QUESTION, dns.TXT, b"")] * 1_500
+    return _one(*answers, owner=long_name)
+
+
+def _loops() -> Frames:
+    itself = dns.message(b"\xc0\x0c\0\x01\0\x01", counts=(1, 0, 0, 0))
+    forward = dns.message(b"\xc0\x0e\xc0\x0c\0\x01\0\x01", counts=(1, 0, 0, 0))
+    circle = dns.message(b"\x01a\xc0\x0c\0\x01\0\x01", counts=(1, 0, 0, 0))
+    return [told(each) for each in (itself, forward, circle)]
+
+
+def _odd_names() -> Frames:
+    names = [
+        dns.name(b"caf\xe9", "example"),
+        dns.name(b"\xff\x00\x07", "example"),
+        dns.name(_LABEL_63, "example"),
+        dns.name("dot.inside", "example"),
+        dns.name("back\\slash", "exa mple"),
+        dns.name("UPPER", "Example"),
+        dns.name(),
+    ]
+    return [frame for each in names for frame in _one(dns.address(_AT_QUESTION, "203.0.113.1"), owner=each)]
+
+
+def _broken() -> Frames:
+    question = dns.question(_WWW)
+    first = dns.address(_AT_QUESTION, "203.0.113.1")
+    wholes = [
+        dns.message(question, [first, dns.pointer(0x3FFF) + bytes(10)]),  # a pointer past the end
+        dns.message(question, [first, dns.record(_AT_QUESTION, dns.A, b"\xcb\0\x71\x02", length=400)]),  # data past the end
+        dns.message(question, [first, dns.record(_AT_QUESTION, dns.A, b"\xcb\0")]),  # an address of two octets
+        dns.message(question, [first], counts=(1, 9, 0, 0)),  # more records claimed than there are
+        dns.message(question, [first, b"\x40bad"]),  # a label type that does not exist
+        dns.message(question, [first, dns.record(_AT_QUESTION, dns.CNAME, b"\x01a\0more")]),  # data behind the target
+        b"\0\x07\x81\x80",  # shorter than a header
+    ]
+    return [told(each) for each in wholes]
+
+
+def _cut_answers() -> bytes:
+    """The snap length ends in the second answer: the first one names its address."""
+    answers = [dns.address(_AT_QUESTION, f"203.0.113.{n}") for n in (1, 2)]
+    frame = told(dns.message(dns.question(_WWW), answers))
+    return pcap_header() + record(START_US, frame[:-9], wire=len(frame))
+
+
+def _other_ports() -> Frames:
+    answer = dns.message(b"", [dns.address(dns.dotted("printer.local"), "192.0.2.77")], flags=0x8400)
+    asked = dns.message(dns.question(dns.dotted("nas")), [dns.address(dns.dotted("nas"), "2001:db8::77")], flags=0x8000)
+    return [
+        ethernet(ipv4(HOST, "224.0.0.251", 17, udp(5353, 5353, answer))),
+        ethernet(ipv6("fe80::1", "fe80::2", 17, udp(5355, 51_000, asked)), 0x86DD),
+        ethernet(ipv4(SERVER, HOST, 17, udp(8053, 40_000, answer))),
+        ethernet(ipv4(HOST, SERVER, 17, udp(40_000, 53, dns.message(dns.question(_WWW), flags=0x0100)))),
+        ethernet(ipv4(SERVER, HOST, 17, udp(53, 40_000, dns.message(dns.question(_WWW), flags=0xA880)))),
+    ]
+
+
+CAPTURES: dict[str, bytes] = {
+    "dns-cname-chain": capture(_chain()),
+    "dns-several-answers": capture(
+        _one(
+            *(dns.address(_AT_QUESTION, f"203.0.113.{n}", 60 * n) for n in (1, 2, 3)), dns.address(_AT_QUESTION, "2001:db8::1")
+        )
+    ),
+    "dns-nxdomain": capture(_one(flags=0x8183)),
+    "dns-name-bomb": capture(_name_bomb()),
+    "dns-pointer-loops": capture(_loops()),
+    "dns-odd-names": capture(_odd_names()),
+    "dns-broken": capture(_broken()),
+    "dns-cut": _cut_answers(),
+    "dns-ports": capture(_other_ports()),
+    "dns-opt-only": capture(_one(dns.record(dns.name(), dns.OPT, b""))),
+    "dns-mapped-address": capture(_one(dns.address(_AT_QUESTION, "::ffff:203.0.113.5"), kind=dns.AAAA)),
+}
