@@ -19,6 +19,10 @@ _FRONT = 1_310_720
 _READ = 1_048_576
 _COMPRESSED_READ = 262_144
 _PREVIEW = 65_536
+_STREAM_DETAIL = {
+    "corrupt_stream": "its gzip stream is corrupt before the capture begins (see `gzip -t`): copy it anew",
+    "cut_stream": "its gzip stream is cut before the capture begins: copy it anew, or wait until it is whole",
+}
 
 
 class _Hash(Protocol):
@@ -96,11 +100,12 @@ class _Gzip:
         if not self._input:
             self._input = self._file.read(_COMPRESSED_READ)
         at_end = not self._input
+        before = self._inflate.copy()
         try:
             piece = self._inflate.decompress(self._input, limit)
         except zlib.error:
             self._end("corrupt_stream")
-            return b""
+            return _before_fault(before, self._input, limit)
         self._input = self._inflate.unconsumed_tail
         if at_end and not piece and not self._inflate.eof:
             self._end("cut_stream")
@@ -116,6 +121,20 @@ class _Gzip:
 
     def _end(self, damage: str) -> None:
         self._ended, self.damage = True, damage
+
+
+def _before_fault(inflate: "zlib._Decompress", data: bytes, limit: int) -> bytes:
+    """What decompresses of data with a fault in it: zlib gives it only if it is asked for no byte too many."""
+    whole, at, size = b"", 0, len(data)
+    while size and at < len(data) and len(whole) < limit:
+        trial = inflate.copy()
+        try:
+            whole += trial.decompress(data[at : at + size], limit - len(whole))
+        except zlib.error:
+            size //= 2
+        else:
+            inflate, at = trial, at + size
+    return whole
 
 
 @contextmanager
@@ -160,7 +179,8 @@ class CaptureReading:
         behind = _FRONT + source.readinto(area[_FRONT:])
         if behind == _FRONT and not source.damage:
             return
-        decoder = CaptureDecoder(_header(bytes(area[_FRONT : min(behind, _FRONT + 24)])), self._options, self._carried_before)
+        header = _header(bytes(area[_FRONT : min(behind, _FRONT + HEADER_BYTES)]), source.damage)
+        decoder = CaptureDecoder(header, self._options, self._carried_before)
         skip = self._after.consumed_bytes if self._after else HEADER_BYTES
         start = _FRONT
         while True:
@@ -224,11 +244,14 @@ class _Identity:
         return (self._tail or self._whole).digest()[:16]
 
 
-def _header(head: bytes) -> CaptureHeader:
+def _header(head: bytes, stream_damage: str) -> CaptureHeader:
+    """The capture's header; where there is none, what is wrong with the stream comes before what is wrong with its content."""
     header = read_header(head)
-    if isinstance(header, Unreadable):
-        raise CaptureError(header.reason, header.detail)
-    return header
+    if isinstance(header, CaptureHeader):
+        return header
+    if stream_damage and len(head) < HEADER_BYTES:
+        raise CaptureError(stream_damage, _STREAM_DETAIL[stream_damage])
+    raise CaptureError(header.reason, header.detail)
 
 
 def first_part_matches(path: Path, part: LoadedPart) -> bool:

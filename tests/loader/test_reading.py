@@ -84,7 +84,11 @@ def test_what_a_file_grew_by_is_a_capture_of_its_own(tmp_path: Path) -> None:
         (pcap_header()[:20], "not_a_capture"),
         (b"\x0a\x0d\x0d\x0a" + bytes(40), "unsupported_format"),
         (b"\x28\xb5\x2f\xfd" + bytes(40), "unsupported_format"),
-        (b"\x1f\x8b" + bytes(40), "not_a_capture"),
+        (b"\x1f\x8b" + bytes(40), "corrupt_stream"),
+        (b"\x1f\x8b", "cut_stream"),
+        (gzip.compress(_capture(5_000))[:12], "cut_stream"),
+        (gzip.compress(b"text"), "not_a_capture"),
+        (gzip.compress(b"text", mtime=0) + b"tail that is no member", "corrupt_stream"),
     ],
 )
 def test_what_is_no_capture_is_refused_with_a_reason(tmp_path: Path, content: bytes, reason: str) -> None:
@@ -107,3 +111,47 @@ def test_the_first_packets_time_is_a_look_at_the_head(tmp_path: Path) -> None:
     path = tmp_path / "a.pcap"
     path.write_bytes(gzip.compress(_capture(2)))
     assert first_packet_time(path) == 1_700_000_000_000_000_000
+
+
+def test_a_gzip_file_that_turns_corrupt_gives_what_came_before(tmp_path: Path) -> None:
+    packed = bytearray(gzip.compress(_capture(50_000), mtime=0))
+    middle = len(packed) // 2
+    packed[middle : middle + 64] = b"\xff" * 64
+    path = tmp_path / "a.pcap.gz"
+    path.write_bytes(packed)
+    report = _read(path).report
+    assert report.damage["corrupt_stream"] == 1
+    assert 20_000 < report.frames < 30_000
+
+
+def test_what_stands_behind_the_last_member_is_damage_and_zeros_are_padding(tmp_path: Path) -> None:
+    packed = gzip.compress(_capture(100), mtime=0)
+    padded, trailed = tmp_path / "padded", tmp_path / "trailed"
+    padded.write_bytes(packed + bytes(512))
+    trailed.write_bytes(packed + b"no member")
+    assert (_read(padded).report.frames, _read(padded).report.damage) == (100, {})
+    assert (_read(trailed).report.frames, _read(trailed).report.damage) == (100, {"corrupt_stream": 1})
+
+
+def test_members_may_be_empty_and_cut_anywhere(tmp_path: Path) -> None:
+    content = _capture(30)
+    path = tmp_path / "a"
+    path.write_bytes(
+        gzip.compress(b"") + b"".join(gzip.compress(content[n : n + 1]) for n in range(len(content))) + gzip.compress(b"")
+    )
+    reading = _read(path)
+    assert (reading.report.frames, reading.content_bytes, reading.report.damage) == (30, len(content), {})
+
+
+def test_a_checksum_that_is_wrong_is_damage(tmp_path: Path) -> None:
+    packed = bytearray(gzip.compress(_capture(100), mtime=0))
+    packed[-8] ^= 1
+    path = tmp_path / "a"
+    path.write_bytes(packed)
+    assert (_read(path).report.frames, _read(path).report.damage) == (100, {"corrupt_stream": 1})
+
+
+def test_an_empty_gzip_file_is_empty(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(gzip.compress(b""))
+    assert _read(path).report.frames == 0
