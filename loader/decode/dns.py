@@ -66,6 +66,7 @@ _RCODES = cython.declare(cython.int, layout.DNS_RCODES)
 _MAX_RECORDS = cython.declare(cython.ulonglong, layout.DNS_MAX_RECORDS)
 _MAX_TEXT = cython.declare(cython.ulonglong, layout.DNS_MAX_TEXT)
 _MAX_NAME_TEXT = cython.declare(cython.ulonglong, layout.DNS_MAX_NAME_TEXT)
+_MAX_JUMPS = cython.declare(cython.int, layout.DNS_MAX_JUMPS)
 _WORD32 = cython.declare(cython.ulonglong, 0xFFFF_FFFF)
 _MAPPED = cython.declare(cython.ulonglong, 0xFFFF_0000_0000)
 
@@ -143,6 +144,7 @@ class DnsKernel:
         lowest: cython.Py_ssize_t = at
         length: cython.int
         octets: cython.int = 0
+        jumps: cython.int = 0
         k: cython.Py_ssize_t
         while True:
             if at >= self.end:
@@ -154,7 +156,8 @@ class DnsKernel:
                 if behind == 0:
                     behind = at + 2
                 at = self.base + (self._u16(at) & 0x3FFF)
-                if at >= lowest:
+                jumps += 1
+                if at >= lowest or jumps > _MAX_JUMPS:
                     return _BAD  # a pointer goes back, or it could go round in circles
                 lowest = at
                 continue

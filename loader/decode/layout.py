@@ -163,5 +163,6 @@ DNS_WIDTH = DNS_RCODES + DNS_RCODE_COUNT
 DNS_MAX_RECORDS = 1_024
 DNS_MAX_TEXT = 65_536
 DNS_MAX_NAME_TEXT = 1_100  # 255 octets, each of them escaped
+DNS_MAX_JUMPS = 128  # compression pointers in one name: it has no more labels
 
 KIND_DNS, KIND_MDNS, KIND_LLMNR = 0, 1, 2
