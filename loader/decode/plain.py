@@ -1,6 +1,5 @@
 """What the kernels use of `cython`, for an interpreter that has neither a compiled kernel nor the cython package."""
 
-from collections.abc import Callable
 from typing import TypeVar
 
 _Item = TypeVar("_Item")
@@ -47,7 +46,4 @@ def cast(_kind: object, value: _Item) -> _Item:
     return value
 
 
-compiled = False
-_Kind = Callable[[int], int]
-int: _Kind
-longlong = ulonglong = uint = uchar = Py_ssize_t = bint = object
+int = longlong = ulonglong = uint = uchar = Py_ssize_t = bint = object

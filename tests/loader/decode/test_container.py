@@ -1,0 +1,133 @@
+"""Records in a buffer: corrupt places are searched, found behind and counted, however the bytes come."""
+
+import struct
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from loader.decode import container, decoder
+from loader.decode.columns import DecodeOptions, DecodeReport
+from loader.decode.container import (
+    CHAIN_RECORDS,
+    MAX_PACKET_BYTES,
+    CaptureHeader,
+    Unreadable,
+    read_header,
+    resynchronise,
+)
+from loader.decode.decoder import CaptureDecoder
+
+from .captures import decode, ethernet, ipv4, pcap_header, record, udp
+
+_START_US = 1_700_000_000_000_000
+_NEAR = _START_US // 1_000_000
+_LITTLE_US = (0, 1000)
+# No record begins so: it would hold more than a packet can.
+_IMPOSSIBLE = b"\xff" * 16
+
+
+def _records(count: int, first: int = 0, size: int = 40) -> bytes:
+    frame = ethernet(ipv4("10.0.0.1", "10.0.0.2", 17, udp(40_000, 443, bytes(size))))
+    return b"".join(record(_START_US + 1_000 * n, frame) for n in range(first, first + count))
+
+
+def _in_pieces(capture: bytes, ends: list[int]) -> DecodeReport:
+    """As a file that is read piece by piece: what is left of one piece stands before the next."""
+    header = read_header(capture[:24])
+    assert isinstance(header, CaptureHeader)
+    fed = CaptureDecoder(header, DecodeOptions())
+    at, view = 24, memoryview(capture)
+    for end in sorted({*ends, len(capture)}):
+        at = fed.feed(view, (at, end), final=end == len(capture))
+    fed.finish()
+    return fed.report()
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(1, 20), st.binary(max_size=300), st.integers(CHAIN_RECORDS, 20))
+def test_records_behind_a_corrupt_place_are_found(before: int, noise: bytes, after: int) -> None:
+    capture = pcap_header() + _records(before) + _IMPOSSIBLE + noise + _records(after, before)
+    _, report, _ = decode(capture)
+    assert report.frames == before + after
+    assert report.damage == {"corrupt_record": 1, "skipped_bytes": len(_IMPOSSIBLE) + len(noise)}
+    assert report.consumed_bytes == len(capture)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(st.one_of(st.integers(1, 6).map(_records), st.binary(max_size=80), st.just(_IMPOSSIBLE)), max_size=6),
+    st.data(),
+)
+def test_a_capture_decodes_the_same_whole_and_in_pieces(parts: list[bytes], data: st.DataObject) -> None:
+    capture = pcap_header() + b"".join(parts)
+    ends = data.draw(st.lists(st.integers(24, len(capture)), max_size=8))
+    assert _in_pieces(capture, ends) == decode(capture, DecodeOptions())[1]
+
+
+def _found(content: bytes, *, final: bool = True, how: tuple[int, int] = _LITTLE_US, near: int = _NEAR) -> tuple[bool, int]:
+    return resynchronise(memoryview(content), (0, len(content)), how, near, final)
+
+
+def test_a_chain_that_ends_with_the_file_may_be_short() -> None:
+    assert _found(_IMPOSSIBLE + _records(1)) == (True, 16)
+    assert _found(_IMPOSSIBLE + _records(CHAIN_RECORDS - 1) + b"x") == (False, len(_IMPOSSIBLE + _records(3)) + 1 - 15)
+
+
+def test_a_chain_that_may_go_on_in_bytes_to_come_is_kept() -> None:
+    assert _found(_IMPOSSIBLE + _records(CHAIN_RECORDS - 1), final=False) == (False, 16)
+    assert _found(_IMPOSSIBLE + _records(CHAIN_RECORDS), final=False) == (True, 16)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        (0, _NEAR + 2 * 86_400),  # two days later
+        (0, _NEAR - 2 * 86_400),
+        (4, 1_000_000),  # microseconds in a second
+        (8, 0),  # no packet
+        (8, MAX_PACKET_BYTES + 1),
+        (12, 1),  # less on the wire than captured
+        (12, MAX_PACKET_BYTES + 1),
+    ],
+)
+def test_records_that_cannot_be_true_are_no_chain(field: int, value: int) -> None:
+    content = bytearray(_records(1))
+    content[field : field + 4] = struct.pack("<I", value)
+    assert _found(bytes(content))[0] is False
+    assert _found(_records(1)) == (True, 0)
+
+
+def test_nanosecond_and_big_endian_records_are_found_as_such() -> None:
+    big = struct.pack(">IIII", _NEAR, 999_999_999, 20, 20) + bytes(20)
+    assert _found(b"\0" + big, how=(1, 1)) == (True, 1)
+    assert _found(b"\0" + big, how=(1, 1000))[0] is False
+
+
+def test_the_search_gives_up_and_the_rest_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoder, "MAX_RESYNC_BYTES", 5_000)
+    noise = b"\xff" * 20_000
+    capture = pcap_header() + _records(2) + noise + _records(CHAIN_RECORDS, 2)
+    ends = list(range(24, len(capture), 1_000))
+    report = _in_pieces(capture, ends)
+    assert report.frames == 2
+    assert report.damage == {"corrupt_record": 1, "skipped_bytes": len(noise) + len(_records(CHAIN_RECORDS))}
+
+
+def test_a_second_corrupt_place_is_a_second_count() -> None:
+    part = _records(CHAIN_RECORDS)
+    _, report, _ = decode(pcap_header() + part + _IMPOSSIBLE + part + _IMPOSSIBLE + part)
+    assert (report.frames, report.damage) == (3 * CHAIN_RECORDS, {"corrupt_record": 2, "skipped_bytes": 32})
+
+
+@given(st.binary(max_size=40))
+def test_any_head_is_a_header_or_says_why_not(head: bytes) -> None:
+    assert isinstance(read_header(head), CaptureHeader | Unreadable)
+
+
+@pytest.mark.parametrize("name", sorted(set(container._OTHER_FORMATS.values())))
+def test_other_formats_are_named_with_a_way_out(name: str) -> None:
+    magic = next(magic for magic, other in container._OTHER_FORMATS.items() if other == name)
+    refused = read_header(magic + bytes(40))
+    assert isinstance(refused, Unreadable)
+    assert (refused.reason, name in refused.detail) == ("unsupported_format", True)
