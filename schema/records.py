@@ -71,6 +71,9 @@ class EndpointTotals(NamedTuple):
         return EndpointTotals(*map(int.__sub__, self, other))
 
 
+NO_TOTALS = EndpointTotals()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerPosition:
     """A point in one sensor's chain of commits. seq 0 with an empty nonce: before the first commit."""
@@ -203,7 +206,7 @@ class Admission:
 
     admitted: bool
     base: EndpointTotals  # its total when the series began, or went on
-    shown: EndpointTotals = EndpointTotals()  # what the series last showed before: 0 at first
+    shown: EndpointTotals = NO_TOTALS  # what the series last showed before: 0 at first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

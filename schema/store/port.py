@@ -58,6 +58,23 @@ class Commit:
     carried: bytes | None  # open flows for the next capture; None: the carried state stays where it is
     loaded_at_ms: int
 
+    def record(self, claim: Claim, sensor: str, position: LedgerPosition, *, previous: bytes) -> CommitRecord:
+        """The row of the ledger that this commit is; `previous`: nonce of the commit before it."""
+        return CommitRecord(
+            sensor=sensor,
+            position=position,
+            previous=previous,
+            capture_id=claim.facts.capture_id,
+            frames=claim.facts.frames,
+            flows=self.flows,
+            flow_packets=self.flow_packets,
+            flow_bytes=self.flow_bytes,
+            rows=claim.manifest.own_rows(),
+            non_flow=self.non_flow,
+            loaded_at_ms=self.loaded_at_ms,
+            deltas=self.deltas,
+        )
+
 
 class ClaimRefusal(Enum):
     """Why an attempt may not begin."""
@@ -80,10 +97,12 @@ class SensorLease(Protocol):
     """The right to load one sensor's captures, and its ledger as of `head`."""
 
     @property
-    def sensor(self) -> str: ...
+    def sensor(self) -> str:
+        """Whose captures it loads."""
 
     @property
-    def head(self) -> LedgerHead: ...
+    def head(self) -> LedgerHead:
+        """The ledger as of the newest commit through this lease, or of taking it."""
 
     def carried(self) -> bytes | None:
         """The open flows that `head` names; None when nothing is carried."""
@@ -162,9 +181,11 @@ class StoreHealth:
 class StoreReader(Protocol):
     """Everything that reads: the exporter, query, status, verify."""
 
-    def health(self) -> StoreHealth: ...
+    def health(self) -> StoreHealth:
+        """What the store is and whether what it acknowledges lasts."""
 
-    def sensors(self) -> list[SensorRecord]: ...
+    def sensors(self) -> list[SensorRecord]:
+        """Every sensor that ever was taken."""
 
     def ledger(self, sensor: str) -> LedgerTotals:
         """Running totals at the newest commit, read consistently with their position."""
@@ -175,16 +196,20 @@ class StoreReader(Protocol):
     def commits(self, sensor: str, after_seq: int, *, deltas: bool = False) -> Iterator[CommitRecord]:
         """Commits with a larger seq, oldest first, within the sensor's current segment."""
 
-    def capture(self, capture_id: bytes) -> CaptureRecord | None: ...
+    def capture(self, capture_id: bytes) -> CaptureRecord | None:
+        """What became of a content; None: it was never claimed."""
 
     def capture_of_file(self, file_id: str) -> CaptureRecord | None:
         """The newest committed capture that came from this inode, for a file that has grown since."""
 
-    def captures(self, sensor: str | None = None, state: str | None = None) -> Iterator[CaptureRecord]: ...
+    def captures(self, sensor: str | None = None, state: str | None = None) -> Iterator[CaptureRecord]:
+        """All of them, or those of one sensor or in one state, in no particular order."""
 
-    def recount(self, capture_id: bytes) -> Recount: ...
+    def recount(self, capture_id: bytes) -> Recount:
+        """Count a capture's own rows where its manifest says they are."""
 
-    def flows(self, query: FlowQuery) -> QueryResult: ...
+    def flows(self, query: FlowQuery) -> QueryResult:
+        """Flow rows, newest first."""
 
     def names_of(self, address: bytes) -> QueryResult:
         """Rows of `names_by_ip`."""
@@ -195,14 +220,16 @@ class StoreReader(Protocol):
     def scan(self, table: Table) -> Iterator[tuple[object, ...]]:
         """Every row of a table in no particular order, as values that cross the port (export, tests)."""
 
-    def admissions(self, network: str) -> AdmissionBook: ...
+    def admissions(self, network: str) -> AdmissionBook:
+        """The network's book; version 0 where nothing was ever shown."""
 
     def admit(
         self, network: str, expected_version: int, positions: Mapping[str, int], changed: Mapping[str, Admission]
     ) -> bool:
         """Raise the book by one version if it still stands at `expected_version`; False: somebody else was faster."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Let go of files and connections; nothing may be asked afterwards."""
 
 
 class Store(StoreReader, Protocol):

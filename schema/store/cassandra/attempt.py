@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Self
 
-from schema.records import CommitRecord, EndpointTotals, LedgerPosition
+from schema.records import EndpointTotals, LedgerPosition
 from schema.store.cassandra import captures, ledger
 from schema.store.cassandra.hold import Hold
 from schema.store.cassandra.writer import Writer
@@ -61,7 +61,7 @@ class CassandraAttempt:
         deltas = commit.deltas
         none = EndpointTotals()
         return ledger.Step(
-            record=self._record(commit, at),
+            record=commit.record(self._claim, hold.sensor, at, previous=before.position.nonce),
             before=before,
             after=LedgerHead(position=at, state_version=state[0], state_nonce=state[1]),
             epoch=hold.epoch,
@@ -69,22 +69,6 @@ class CassandraAttempt:
             reason=commit.reason,
             endpoints={name: hold.endpoints.get(name, none).plus(gained) for name, gained in deltas.endpoints.items()},
             totals={name: hold.totals.get(name, 0) + gained for name, gained in deltas.totals.items()},
-        )
-
-    def _record(self, commit: Commit, at: LedgerPosition) -> CommitRecord:
-        return CommitRecord(
-            sensor=self._hold.sensor,
-            position=at,
-            previous=self._hold.head.position.nonce,
-            capture_id=self._claim.facts.capture_id,
-            frames=self._claim.facts.frames,
-            flows=commit.flows,
-            flow_packets=commit.flow_packets,
-            flow_bytes=commit.flow_bytes,
-            rows=self._claim.manifest.own_rows(),
-            non_flow=commit.non_flow,
-            loaded_at_ms=commit.loaded_at_ms,
-            deltas=commit.deltas,
         )
 
     def _write_what_it_names(self, step: ledger.Step, carried: bytes | None) -> None:

@@ -5,22 +5,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from schema.buckets import day_of
-from schema.records import CaptureFacts, CaptureRecord, LedgerPosition, Manifest
+from schema.records import CaptureFacts, CaptureRecord, Manifest
+from schema.store.capture_row import FACTS, RECORD, capture_record
 from schema.store.cassandra.connection import Connection, Row
 from schema.store.cassandra.ledger import Commitment
 from schema.store.codec import decode_manifest, encode_manifest
 
-_FACTS = (
-    "capture_id, file_name, file_id, size_bytes, content_bytes, consumed_bytes, link_types, frames, kernel_drops,"
-    " first_ts_ns, last_ts_ns"
-)
-_RECORD = (
-    f"SELECT {_FACTS}, sensor, state, reason, detail, inputs, segment, seq, nonce, finished_at, attempt, row_ts"
-    " FROM pcapline.captures"
-)
+_RECORD = f"SELECT {RECORD}, attempt, row_ts FROM pcapline.captures"
 _CLAIM = "sensor, epoch, attempt, row_ts, inputs, state, reason, detail, segment, seq, nonce, started_at, finished_at"
-_INSERT = f"INSERT INTO pcapline.captures ({_FACTS}, {_CLAIM}) VALUES ({', '.join('?' * 24)}) IF NOT EXISTS"
-_CHANGED = [name.strip() for name in f"{_FACTS}, {_CLAIM}".split(",")][1:]
+_INSERT = f"INSERT INTO pcapline.captures ({FACTS}, {_CLAIM}) VALUES ({', '.join('?' * 24)}) IF NOT EXISTS"
+_CHANGED = [name.strip() for name in f"{FACTS}, {_CLAIM}".split(",")][1:]
 _UPDATE = f"UPDATE pcapline.captures SET {', '.join(f'{name} = ?' for name in _CHANGED)} WHERE capture_id = ? IF attempt = ?"
 _SET_LOADED = """
     UPDATE pcapline.captures SET state = 'loaded', segment = ?, seq = ?, nonce = ?, reason = ?, detail = '', finished_at = ?
@@ -158,28 +152,4 @@ def read_captures(connection: Connection, sensor: str | None, state: str | None)
 
 
 def _record(row: Row) -> CaptureRecord:
-    capture_id, file_name, file_id, size, content, consumed, link_types, frames, drops, first, last = row[:11]
-    sensor, state, reason, detail, inputs, segment, seq, nonce, finished_at = row[11:20]
-    facts = CaptureFacts(
-        capture_id=capture_id,
-        file_name=file_name,
-        file_id=file_id,
-        size_bytes=size,
-        content_bytes=content,
-        consumed_bytes=consumed,
-        link_types=tuple(link_types or ()),
-        frames=frames,
-        kernel_drops=drops,
-        first_ts_ns=first,
-        last_ts_ns=last,
-    )
-    return CaptureRecord(
-        facts=facts,
-        sensor=sensor,
-        state=state,
-        reason=reason,
-        detail=detail,
-        inputs=dict(inputs or {}),
-        position=None if seq is None else LedgerPosition(segment=segment, seq=seq, nonce=nonce),
-        loaded_at_ms=finished_at if state == "loaded" else 0,
-    )
+    return capture_record(row, row[6] or (), dict(row[15] or {}))

@@ -5,7 +5,7 @@ import re
 import time
 
 from schema.errors import SchemaMismatchError, SettingsError, StoreUnavailableError
-from schema.migrations import Migration, migrations
+from schema.migrations import Migration, migrations, missing_migrations
 from schema.store.cassandra.connection import Connection
 
 _AGREEMENT_S = 60.0
@@ -23,7 +23,7 @@ def applied_version(connection: Connection) -> int:
 
 def check_schema(connection: Connection) -> None:
     """Raise SchemaMismatchError where the keyspace has not the schema that this pcapline works with."""
-    if missing := _missing(connection):
+    if missing := missing_migrations("cql", _applied(connection), connection.where):
         raise SchemaMismatchError(
             f"{connection.where} lacks the schema {missing[-1].name}; run: pcapline schema apply --store {connection.where}"
         )
@@ -32,7 +32,7 @@ def check_schema(connection: Connection) -> None:
 def apply_missing(connection: Connection, now_ms: int) -> list[str]:
     """Create the keyspace where there is none and apply what is missing, each statement once every node has agreed."""
     _define(connection, f"CREATE KEYSPACE IF NOT EXISTS {connection.keyspace} WITH replication = {_replication(connection)}")
-    missing = _missing(connection)
+    missing = missing_migrations("cql", _applied(connection), connection.where)
     for migration in missing:
         for statement in statements_of(migration):
             _define(connection, connection.spelt(statement))
@@ -67,17 +67,6 @@ def _replication(connection: Connection) -> str:
         return chosen
     local = connection.options.local_dc or next(connection.run("SELECT data_center FROM system.local"))[0]
     return json.dumps({"class": "NetworkTopologyStrategy", local: 1}).replace('"', "'")
-
-
-def _missing(connection: Connection) -> list[Migration]:
-    applied = _applied(connection)
-    steps = migrations("cql")
-    if max(applied, default=0) > steps[-1].version:
-        raise SchemaMismatchError(f"{connection.where} has the schema of a newer pcapline: update pcapline")
-    for step in steps:
-        if applied.get(step.version, step.checksum) != step.checksum:
-            raise SchemaMismatchError(f"{connection.where} has another schema {step.name}: load into a new keyspace")
-    return [step for step in steps if step.version not in applied]
 
 
 def _applied(connection: Connection) -> dict[int, str]:

@@ -4,17 +4,14 @@ import json
 from collections.abc import Iterator
 
 from schema.records import CaptureFacts, CaptureRecord, LedgerPosition, Manifest
+from schema.store.capture_row import FACTS, RECORD, capture_record
 from schema.store.codec import decode_manifest, encode_manifest
 from schema.store.port import Claim
 from schema.store.sqlite.database import Database, Row, Session, Transaction
 
-_FACTS = (
-    "capture_id, file_name, file_id, size_bytes, content_bytes, consumed_bytes, link_types, frames, kernel_drops,"
-    " first_ts_ns, last_ts_ns"
-)
-_RECORD = f"SELECT {_FACTS}, sensor, state, reason, detail, inputs, segment, seq, nonce, finished_at FROM captures"
+_RECORD = f"SELECT {RECORD} FROM captures"
 _PUT = f"""
-    INSERT OR REPLACE INTO captures ({_FACTS}, sensor, epoch, inputs, state, reason, detail, started_at, finished_at)
+    INSERT OR REPLACE INTO captures ({FACTS}, sensor, epoch, inputs, state, reason, detail, started_at, finished_at)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
@@ -93,28 +90,4 @@ def _facts(facts: CaptureFacts) -> Row:
 
 
 def _record(row: Row) -> CaptureRecord:
-    capture_id, file_name, file_id, size, content, consumed, link_types, frames, drops, first, last = row[:11]
-    sensor, state, reason, detail, inputs, segment, seq, nonce, finished_at = row[11:]
-    facts = CaptureFacts(
-        capture_id=capture_id,
-        file_name=file_name,
-        file_id=file_id,
-        size_bytes=size,
-        content_bytes=content,
-        consumed_bytes=consumed,
-        link_types=tuple(json.loads(link_types)),
-        frames=frames,
-        kernel_drops=drops,
-        first_ts_ns=first,
-        last_ts_ns=last,
-    )
-    return CaptureRecord(
-        facts=facts,
-        sensor=sensor,
-        state=state,
-        reason=reason,
-        detail=detail,
-        inputs=json.loads(inputs),
-        position=None if seq is None else LedgerPosition(segment=segment, seq=seq, nonce=nonce),
-        loaded_at_ms=finished_at if state == "loaded" else 0,
-    )
+    return capture_record(row, json.loads(row[6]), json.loads(row[15]))

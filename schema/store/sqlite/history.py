@@ -1,7 +1,7 @@
 """Which migrations a file has, and applying those that it lacks."""
 
 from schema.errors import SchemaMismatchError
-from schema.migrations import Migration, migrations
+from schema.migrations import migrations, missing_migrations
 from schema.store.sqlite.database import Database, Session, Transaction
 
 _APPLY = "run: pcapline schema apply"
@@ -19,14 +19,14 @@ def applied_version(source: Session | Transaction) -> int:
 
 def check_schema(source: Session, path: object) -> None:
     """Raise SchemaMismatchError where the file has not the schema that this pcapline works with."""
-    if missing := _missing(source, path):
+    if missing := missing_migrations("sql", _applied(source), str(path)):
         raise SchemaMismatchError(f"{path} lacks the schema {missing[-1].name}; {_APPLY}")
 
 
 def apply_missing(database: Database, now_ms: int) -> list[str]:
     """Apply what is missing, all or nothing; returns the names."""
     with database.transaction() as transaction:
-        missing = _missing(transaction, database.path)
+        missing = missing_migrations("sql", _applied(transaction), str(database.path))
         for migration in missing:
             transaction.execute(migration.text)
             transaction.execute(
@@ -35,17 +35,6 @@ def apply_missing(database: Database, now_ms: int) -> list[str]:
             )
         transaction.commit()
     return [migration.name for migration in missing]
-
-
-def _missing(source: Session | Transaction, path: object) -> list[Migration]:
-    applied = _applied(source)
-    steps = migrations("sql")
-    if max(applied, default=0) > steps[-1].version:
-        raise SchemaMismatchError(f"{path} has the schema of a newer pcapline: update pcapline")
-    for step in steps:
-        if applied.get(step.version, step.checksum) != step.checksum:
-            raise SchemaMismatchError(f"{path} has another schema {step.name} than this pcapline: load into a new file")
-    return [step for step in steps if step.version not in applied]
 
 
 def _applied(source: Session | Transaction) -> dict[int, str]:

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Self, cast
 
 from schema.errors import LeaseHeldError, LeaseLostError
-from schema.records import CaptureFacts, CommitRecord, LedgerPosition, NameTold
+from schema.records import CaptureFacts, LedgerPosition, NameTold
 from schema.store.owners import known_dead
 from schema.store.port import Attempt, Claim, ClaimRefusal, Commit, LedgerHead
 from schema.store.sqlite import captures, ledger
@@ -182,7 +182,9 @@ class SqliteAttempt:
         sensor, transaction = self._lease.sensor, self._transaction
         after = _after(self._lease.head, moves_state=commit.carried is not None)
         self._lease.move_head(transaction, after, commit.loaded_at_ms)
-        ledger.add_commit(transaction, self._record(commit, after.position), after)
+        ledger.add_commit(
+            transaction, commit.record(self._claim, sensor, after.position, previous=self._lease.head.position.nonce), after
+        )
         ledger.add_totals(transaction, sensor, commit.deltas, after.position)
         capture_id = self._claim.facts.capture_id
         captures.set_loaded(transaction, capture_id, after.position, commit.reason, commit.loaded_at_ms)
@@ -198,22 +200,6 @@ class SqliteAttempt:
             times = cast(Sequence[int], batch.column(time))
             first, last = self._spans.get(batch.table.name, empty_span(batch.table))
             self._spans[batch.table.name] = min(first, min(times, default=first)), max(last, max(times, default=last))
-
-    def _record(self, commit: Commit, at: LedgerPosition) -> CommitRecord:
-        return CommitRecord(
-            sensor=self._lease.sensor,
-            position=at,
-            previous=self._lease.head.position.nonce,
-            capture_id=self._claim.facts.capture_id,
-            frames=self._claim.facts.frames,
-            flows=commit.flows,
-            flow_packets=commit.flow_packets,
-            flow_bytes=commit.flow_bytes,
-            rows=self._claim.manifest.own_rows(),
-            non_flow=commit.non_flow,
-            loaded_at_ms=commit.loaded_at_ms,
-            deltas=commit.deltas,
-        )
 
 
 def _after(before: LedgerHead, *, moves_state: bool) -> LedgerHead:

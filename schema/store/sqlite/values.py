@@ -63,7 +63,7 @@ def sql_rows(batch: RowBatch, *further: Iterable[object]) -> list[tuple[Any, ...
     columns = [_turned(_TO_SQL, kind, values) for kind, values in zip(kinds, batch.columns, strict=True)]
     rows = zip(*columns, *further)  # noqa: B905  `further` may repeat for ever
     # neighbours in the tree are written together: half the time; stable, so that the last row of a key still wins
-    return sorted(rows, key=itemgetter(*range(len(table.key))))
+    return sorted(rows, key=itemgetter(*range(len(table.partition))))
 
 
 def sql_keys(table: Table, partitions: Sequence[tuple[object, ...]]) -> list[tuple[Any, ...]]:

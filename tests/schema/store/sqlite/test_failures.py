@@ -71,7 +71,7 @@ def test_store_with_another_schema_of_the_same_number(tmp_path: Path) -> None:
         store.apply_schema()
     with closing(apsw.Connection(str(path))) as connection:
         connection.execute("UPDATE schema_history SET checksum = 'another'")
-    with closing(open_sqlite(path)) as store, pytest.raises(SchemaMismatchError, match="load into a new file"):
+    with closing(open_sqlite(path)) as store, pytest.raises(SchemaMismatchError, match="load into a new store"):
         store.sensors()
 
 
