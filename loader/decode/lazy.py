@@ -50,20 +50,25 @@ class AddressBook:
     """One `bytes` object an address (4 or 16, canonical); begun again when it has grown large."""
 
     def __init__(self) -> None:
-        self._known: dict[int, bytes] = {}
+        self._known: dict[tuple[int, int], bytes] = {}
 
     def address(self, high: int, low: int) -> bytes:
         """The address of two words; an IPv4-mapped one is the IPv4 address."""
-        key = (high << 64) | low
-        found = self._known.get(key)
-        if found is None:
-            if len(self._known) >= _MAX_INTERNED:
-                self._known.clear()
-            whole = key.to_bytes(16, "big")
-            found = whole[12:] if key >> 32 == _MAPPED else whole
-            self._known[key] = found
-        return found
+        return self._known.get((high, low)) or self._learn((high, low))
+
+    def _learn(self, words: tuple[int, int]) -> bytes:
+        if len(self._known) >= _MAX_INTERNED:
+            self._known.clear()
+        high, low = words
+        mapped = high == 0 and low >> 32 == _MAPPED
+        made = (low & 0xFFFF_FFFF).to_bytes(4, "big") if mapped else (high << 64 | low).to_bytes(16, "big")
+        self._known[words] = made
+        return made
+
+    def _addresses(self, highs: "array[int]", lows: "array[int]") -> list[bytes]:
+        made = {words: self.address(*words) for words in set(zip(highs, lows, strict=True))}
+        return list(map(made.__getitem__, zip(highs, lows, strict=True)))
 
     def column(self, highs: "array[int]", lows: "array[int]") -> LazyColumn[bytes]:
         """A column of addresses."""
-        return LazyColumn(len(lows), lambda: list(map(self.address, highs, lows)))
+        return LazyColumn(len(lows), lambda: self._addresses(highs, lows))
