@@ -15,6 +15,4 @@ def shared_captures() -> list[Path]:
     if SHARED is None:
         return []
     beside = ".expected.jsonl.gz"
-    return sorted(
-        path.with_name(path.name.removesuffix(beside)) for path in (SHARED / "captures").rglob(f"*{beside}")
-    )
+    return sorted(path.with_name(path.name.removesuffix(beside)) for path in (SHARED / "captures").rglob(f"*{beside}"))
