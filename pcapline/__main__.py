@@ -32,6 +32,8 @@ def main() -> None:
         _fail(f"{error.filename or 'permission denied'}: {error.strerror}; give this user access to it", 4)
     except FileNotFoundError as error:
         _fail(f"{error.filename}: {error.strerror}", 1)
+    finally:
+        gc.freeze()  # the process ends: no last look through all there is
 
 
 def _end(number: int, _frame: FrameType | None) -> NoReturn:

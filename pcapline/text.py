@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from ipaddress import ip_address
-from uuid import UUID
 
 from schema.buckets import day_text
 from schema.tables import Kind
@@ -25,7 +24,8 @@ def address_text(address: bytes) -> str:
 
 def uuid_text(value: bytes) -> str:
     """16 bytes in the canonical form."""
-    return str(UUID(bytes=value))
+    text = value.hex()
+    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
 
 
 def time_text(ts_ns: int) -> str:
