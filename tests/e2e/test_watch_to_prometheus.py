@@ -7,6 +7,7 @@ from pathlib import Path
 
 from capture.demo import Rotation, write_captures
 from capture.traffic import TrafficPlan
+from exporter.service import fetch
 from tests.pcapline.command import clean_environment, command_line, objects, pcapline
 from tests.servers.prometheus import Prometheus, free_port, prometheus, promtool_lint, until
 
@@ -67,6 +68,6 @@ def test_what_is_watched_is_scraped_and_nothing_goes_down(tmp_path: Path) -> Non
                 ("packets", "rows", "totals", "metrics"), 0
             )
             assert found["packets"]["left"] == 6000
-            assert promtool_lint(subprocess.run(["curl", "-sf", page], capture_output=True, text=True, check=True).stdout) == ""
+            assert promtool_lint(fetch(page)) == ""
             for labels, values in server.range('{__name__=~"pcapline_.+_total"}').items():
                 assert values == sorted(values), labels

@@ -21,10 +21,11 @@ def shared_port(directory: Path) -> int:
     pipe, said = directory / "cassandra.alive", directory / "cassandra.port"
     with (directory / "cassandra.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not said.exists():
+        if not pipe.exists():
             fetched_jars()
             os.mkfifo(pipe)
             _start(pipe, said, directory)
+        assert said.exists(), f"the node did not start when the first test asked for it: {directory / 'cassandra.log'}"
         _hold_open(pipe)
     return int(said.read_text())
 
