@@ -29,8 +29,8 @@ def test_a_capture_has_one_identity_however_it_is_stored(tmp_path: Path) -> None
     content = _capture(5_000)
     plain, packed, members = tmp_path / "a.pcap", tmp_path / "b.pcap", tmp_path / "c.pcap"
     plain.write_bytes(content)
-    packed.write_bytes(gzip.compress(content))
-    members.write_bytes(gzip.compress(content[:70_001]) + gzip.compress(content[70_001:]))
+    packed.write_bytes(gzip.compress(content, mtime=0))
+    members.write_bytes(gzip.compress(content[:70_001], mtime=0) + gzip.compress(content[70_001:]))
     readings = [_read(path) for path in (plain, packed, members)]
     assert {reading.capture_id for reading in readings} == {blake3(content).digest()[:16]}
     assert {reading.report.frames for reading in readings} == {5_000}
@@ -86,8 +86,8 @@ def test_what_a_file_grew_by_is_a_capture_of_its_own(tmp_path: Path) -> None:
         (b"\x28\xb5\x2f\xfd" + bytes(40), "unsupported_format"),
         (b"\x1f\x8b" + bytes(40), "corrupt_stream"),
         (b"\x1f\x8b", "cut_stream"),
-        (gzip.compress(_capture(5_000))[:12], "cut_stream"),
-        (gzip.compress(b"text"), "not_a_capture"),
+        (gzip.compress(_capture(5_000), mtime=0)[:12], "cut_stream"),
+        (gzip.compress(b"text", mtime=0), "not_a_capture"),
         (gzip.compress(b"text", mtime=0) + b"tail that is no member", "corrupt_stream"),
     ],
 )
@@ -109,7 +109,7 @@ def test_files_without_packets_are_empty(tmp_path: Path, content: bytes) -> None
 
 def test_the_first_packets_time_is_a_look_at_the_head(tmp_path: Path) -> None:
     path = tmp_path / "a.pcap"
-    path.write_bytes(gzip.compress(_capture(2)))
+    path.write_bytes(gzip.compress(_capture(2), mtime=0))
     assert first_packet_time(path) == 1_700_000_000_000_000_000
 
 
@@ -137,7 +137,9 @@ def test_members_may_be_empty_and_cut_anywhere(tmp_path: Path) -> None:
     content = _capture(30)
     path = tmp_path / "a"
     path.write_bytes(
-        gzip.compress(b"") + b"".join(gzip.compress(content[n : n + 1]) for n in range(len(content))) + gzip.compress(b"")
+        gzip.compress(b"", mtime=0)
+        + b"".join(gzip.compress(content[n : n + 1]) for n in range(len(content)))
+        + gzip.compress(b"")
     )
     reading = _read(path)
     assert (reading.report.frames, reading.content_bytes, reading.report.damage) == (30, len(content), {})
@@ -153,5 +155,5 @@ def test_a_checksum_that_is_wrong_is_damage(tmp_path: Path) -> None:
 
 def test_an_empty_gzip_file_is_empty(tmp_path: Path) -> None:
     path = tmp_path / "a"
-    path.write_bytes(gzip.compress(b""))
+    path.write_bytes(gzip.compress(b"", mtime=0))
     assert _read(path).report.frames == 0
