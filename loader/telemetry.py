@@ -80,6 +80,8 @@ class LoaderTelemetry:
         self._load_seconds.observe(seconds)
         if outcome.state is FileState.QUARANTINED:
             self._failures.labels(outcome.sensor, outcome.reason.partition(":")[0]).inc()
+        self._sensors.add(outcome.sensor)
+        self._pending.labels(outcome.sensor)  # 0 until files are seen waiting
         if outcome.state is FileState.LOADED:
             self._packets.labels(outcome.sensor).inc(outcome.packets)
             for table, rows in outcome.rows.items():
