@@ -74,14 +74,13 @@ class LoaderTelemetry:
         """One file was worked on for so long."""
         if outcome.sensor not in self._states:
             self._states.add(outcome.sensor)
+            self._pending.labels(outcome.sensor)  # 0 until files are seen waiting
             for state in FileState:
                 self._files.labels(outcome.sensor, state.value)
         self._files.labels(outcome.sensor, outcome.state.value).inc()
         self._load_seconds.observe(seconds)
         if outcome.state is FileState.QUARANTINED:
             self._failures.labels(outcome.sensor, outcome.reason.partition(":")[0]).inc()
-        self._sensors.add(outcome.sensor)
-        self._pending.labels(outcome.sensor)  # 0 until files are seen waiting
         if outcome.state is FileState.LOADED:
             self._packets.labels(outcome.sensor).inc(outcome.packets)
             for table, rows in outcome.rows.items():
