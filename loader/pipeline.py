@@ -12,13 +12,23 @@ from loader.decode.columns import DecodeOptions
 from loader.inputs import ledger_inputs, prefix_of, rows_from_ms, settings_inputs
 from loader.names import CaptureNames, LearnedNames, NameCache
 from loader.outcome import FileOutcome
-from loader.prepared import PreparedCapture, damage_text, facts_of, file_id_of, kernel_drops_beside, named_totals
+from loader.prepared import (
+    CUT_SHORT,
+    PreparedCapture,
+    believed_start,
+    content_origin,
+    damage_text,
+    facts_of,
+    file_id_of,
+    kernel_drops_beside,
+    named_totals,
+)
 from loader.reading import CaptureReading, LoadedPart, file_identity, first_packet_time, first_part_matches
 from loader.rows import RowBuilder, RowContext
 from loader.settings import LoaderSettings
 from loader.staging import StagedRows
 from schema.errors import CaptureError, LeaseLostError
-from schema.records import CaptureFacts, CommitDeltas, FileState, Manifest
+from schema.records import CaptureFacts, CaptureRecord, CommitDeltas, FileState, Manifest
 from schema.store.port import Attempt, ClaimRefusal, SensorLease, StoreReader
 
 Clock = Callable[[], float]
@@ -68,10 +78,13 @@ class SensorLoader:
         reading = CaptureReading(path, self._options(), carried or None, identify=True, after=part)
         with StagedRows(self._settings.staging_rows) as staged:
             builder = self._decode(reading, staged)
-            after = CarriedState.after(reading.report.first_ts_ns, sequence, reading.carried) if in_order else None
+            first = first_ts_ns if part else believed_start(reading.report)
+            after = CarriedState.after(first or 0, sequence, reading.carried) if in_order else None
             prepared = self._prepare(path, reading, builder, staged.manifest(), after)
             if reading.report.frames == 0:
                 return self._without_packets(path, part, prepared)
+            if known := self._same_content(reading, part):
+                return self._already_loaded(path, prepared, known.facts.capture_id)
             return self._commit(path, prepared, staged)
 
     def _options(self) -> DecodeOptions:
@@ -108,7 +121,7 @@ class SensorLoader:
         report, drops = reading.report, kernel_drops_beside(path)
         rows_from = rows_from_ms(self._now_ms(), self._store.capture(reading.capture_id))
         inputs = settings_inputs(self._settings) | ledger_inputs(self._lease.head, carried=after is not None)
-        inputs |= {"prefix": reading.prefix_id.hex(), "rows_from_ms": str(rows_from)}
+        inputs |= {"sensor": self._lease.sensor, "prefix": reading.prefix_id.hex(), "rows_from_ms": str(rows_from)}
         late = self._carries and after is None
         totals = named_totals(report, manifest, drops, late=late) | builder.named_totals()
         return PreparedCapture(
@@ -125,6 +138,8 @@ class SensorLoader:
         """Nothing to load: the file is empty, or (being known already) has not grown by a whole packet."""
         if part is not None:
             return self._already_loaded(path, prepared, part.capture_id)
+        if spoilt := prepared.report.damage.keys() - CUT_SHORT:
+            raise CaptureError(min(spoilt), f"no packet can be read ({damage_text(prepared.report)}); capture it again")
         return prepared.outcome(path, FileState.EMPTY, self._lease.sensor, damage_text(prepared.report) or "no packets")
 
     def _commit(self, path: Path, prepared: PreparedCapture, staged: StagedRows) -> FileOutcome:
@@ -151,6 +166,8 @@ class SensorLoader:
     def _already_loaded(self, path: Path, prepared: PreparedCapture, capture_id: bytes) -> FileOutcome:
         """`capture_id`: of what is in the store, which for a file without a new packet is its first part."""
         record = self._store.capture(capture_id)
+        if record is not None and record.facts.file_id != prepared.facts.file_id:
+            self._lease.note_origin(prepared.facts.file_id, capture_id, self._now_ms())
         if record is None:
             outcome = prepared.outcome(path, FileState.ALREADY_LOADED, self._lease.sensor)
         else:
@@ -158,9 +175,16 @@ class SensorLoader:
             outcome = prepared.outcome(path, FileState.ALREADY_LOADED, record.sensor, reason, record.loaded_at_ms)
         return replace(outcome, capture_id=capture_id)
 
+    def _same_content(self, reading: CaptureReading, part: LoadedPart | None) -> CaptureRecord | None:
+        """The capture that made this whole content known: in parts as the file grew, or as a copy of the grown file."""
+        if part is None:
+            return self._store.capture_of_origin(content_origin(reading.capture_id))
+        record = self._store.capture(reading.prefix_id)
+        return record if record is not None and record.state == "loaded" else None
+
     def _part_loaded_before(self, path: Path) -> LoadedPart | None:
         """What of this file is in the store already: a file that grew after it was loaded goes on behind its first part."""
-        record = self._store.capture_of_file(file_id_of(path))
+        record = self._store.capture_of_origin(file_id_of(path))
         if record is None:
             return None
         part = LoadedPart(

@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loader.decode.columns import DecodeReport
+from loader.inputs import prefix_of
 from loader.names import LearnedNames
 from loader.outcome import FileOutcome
 from loader.reading import CaptureReading
 from schema.records import CaptureFacts, CommitDeltas, FileState, Manifest
 from schema.store.port import Claim, Commit
+
+# Damage that more bytes may mend: the file was cut off, or is still being written.
+CUT_SHORT = frozenset({"cut_tail", "cut_stream"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +32,13 @@ class PreparedCapture:
 
     def claim(self, started_at_ms: int) -> Claim:
         """What is fixed before the first row."""
-        return Claim(facts=self.facts, inputs=self.inputs, manifest=self.manifest, started_at_ms=started_at_ms)
+        return Claim(
+            facts=self.facts,
+            inputs=self.inputs,
+            manifest=self.manifest,
+            started_at_ms=started_at_ms,
+            origins=(self.facts.file_id, content_origin(prefix_of(self.inputs))),
+        )
 
     def commit(self, loaded_at_ms: int) -> Commit:
         """What becomes visible together."""
@@ -85,6 +95,11 @@ def file_id_of(path: Path) -> str:
     return f"{stat.st_dev}:{stat.st_ino}"
 
 
+def content_origin(content_id: bytes) -> str:
+    """What leads from a whole content to the capture that ended it: a file that grew was loaded in parts."""
+    return f"content:{content_id.hex()}"
+
+
 def kernel_drops_beside(path: Path) -> int | None:
     """Packets that the kernel dropped while this file was captured, as its sensor wrote beside it (`NAME.json`)."""
     with suppress(OSError, ValueError, TypeError, KeyError):
@@ -102,6 +117,12 @@ def named_totals(report: DecodeReport, manifest: Manifest, kernel_drops: int | N
     totals |= {f"damage/{reason}": count for reason, count in report.damage.items()}
     totals |= report.counters
     return {name: count for name, count in totals.items() if count}
+
+
+def believed_start(report: DecodeReport) -> int:
+    """When a capture began (Unix ns), as its place among the sensor's captures is judged: a first packet dated far ahead of
+    those behind it is not believed."""
+    return min(report.first_ts_ns, report.clock_first_ts_ns) if report.clock_first_ts_ns else report.first_ts_ns
 
 
 def damage_text(report: DecodeReport) -> str:

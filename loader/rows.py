@@ -4,8 +4,10 @@ The capture's id is known only when its last byte has been read: rows are built 
 the id in.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 from loader.decode.columns import DecodedBatch, DnsColumns, FlowColumns, MinuteColumns, PacketColumns
 from loader.identity import endpoint_of, flow_ids
@@ -13,6 +15,7 @@ from loader.names import Answer, CaptureNames, LearnedNames, Name
 from schema.buckets import GRANULARITIES, bucket_text
 from schema.records import (
     MAX_COMMIT_ENDPOINTS,
+    MAX_COMMIT_NAME_BYTES,
     OTHER_ENDPOINT,
     EndpointTotals,
     FlowEndReason,
@@ -88,20 +91,27 @@ class RowBuilder:
         yield from batches_of(IPS_BY_NAME, [(name, ip, "dns", last, sensor) for (ip, name), last in seen])
 
     def endpoint_deltas(self) -> dict[str, EndpointTotals]:
-        """What each endpoint gains: the busiest by flows, then by name, up to the bound of a commit; the rest as `_other`."""
-        if len(self._endpoints) <= MAX_COMMIT_ENDPOINTS:
-            return {endpoint: EndpointTotals(*counts) for endpoint, counts in self._endpoints.items()}
-        ranked = sorted(self._endpoints.items(), key=lambda item: (-item[1][0], item[0]))
-        kept = {endpoint: EndpointTotals(*counts) for endpoint, counts in ranked[: MAX_COMMIT_ENDPOINTS - 1]}
-        rest = [counts for _, counts in ranked[MAX_COMMIT_ENDPOINTS - 1 :]]
-        kept[OTHER_ENDPOINT] = EndpointTotals(*map(sum, zip(*rest, strict=True)))
-        return kept
+        """What each endpoint gains: the busiest by flows, then by name, within the bounds of a commit; the rest as `_other`."""
+        kept = self._kept_endpoints()
+        deltas = {endpoint: EndpointTotals(*self._endpoints[endpoint]) for endpoint in kept}
+        rest = [counts for endpoint, counts in self._endpoints.items() if endpoint not in deltas]
+        if rest:
+            deltas[OTHER_ENDPOINT] = EndpointTotals(*map(sum, zip(*rest, strict=True)))
+        return deltas
 
     def named_totals(self) -> dict[str, int]:
         """What was bounded while rows were made."""
-        folded = len(self._endpoints) - MAX_COMMIT_ENDPOINTS + 1 if len(self._endpoints) > MAX_COMMIT_ENDPOINTS else 0
+        folded = len(self._endpoints) - len(self._kept_endpoints())
         totals = {"folded_endpoints": folded, "names_not_learned": self.learned.refused}
         return {name: count for name, count in totals.items() if count}
+
+    def _kept_endpoints(self) -> list[str]:
+        ranked: list[str] = list(self._endpoints)
+        if len(ranked) > MAX_COMMIT_ENDPOINTS or sum(map(len, ranked)) > MAX_COMMIT_NAME_BYTES:
+            ranked.sort(key=lambda endpoint: (-self._endpoints[endpoint][0], endpoint))
+            room = bisect_right(list(accumulate(map(len, ranked))), MAX_COMMIT_NAME_BYTES)
+            ranked = ranked[: min(room, MAX_COMMIT_ENDPOINTS - 1)]
+        return ranked
 
     def _flows(self, flows: FlowColumns, minutes: MinuteColumns) -> RowBatch:
         names = self._names(flows)

@@ -4,6 +4,7 @@ What an attempt is going to write must be known when it claims the capture; a la
 that memory stays bounded whatever the capture's size.
 """
 
+import errno
 import pickle
 import tempfile
 from collections import Counter
@@ -65,12 +66,19 @@ class StagedRows:
 
     def _write_out(self) -> None:
         if self._spill is None:
-            self._spill = tempfile.TemporaryFile(prefix="pcapline-rows-")  # noqa: SIM115 - closed by the context
+            self._spill = _temporary_file()
         for batch in self._held:
             made = RowBatch(batch.table, tuple(map(list, batch.columns)))  # columns may be made on demand
             pickle.dump(made, self._spill, protocol=pickle.HIGHEST_PROTOCOL)
         self._spilled += len(self._held)
         self._held, self._held_rows = [], 0
+
+
+def _temporary_file() -> IO[bytes]:
+    try:
+        return tempfile.TemporaryFile(prefix="pcapline-rows-")
+    except FileNotFoundError as error:  # no directory can be written: not the capture is missing, but room
+        raise OSError(errno.ENOSPC, "no temporary directory can be written", tempfile.gettempprefix()) from error
 
 
 def _identified(batch: RowBatch, capture_id: bytes) -> RowBatch:

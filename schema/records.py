@@ -12,6 +12,8 @@ DEFAULT_NETWORK = "default"
 OTHER_ENDPOINT = "_other"
 # At most so many endpoints in one commit; the rest is totalled as `_other` and counted.
 MAX_COMMIT_ENDPOINTS = 50_000
+# And at most so many bytes of their names: a store takes one commit as one message.
+MAX_COMMIT_NAME_BYTES = 4 << 20
 
 
 class FileState(StrEnum):

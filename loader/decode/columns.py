@@ -123,6 +123,7 @@ class DecodeReport:
     first_ts_ns: int  # 0 without packets
     last_ts_ns: int
     consumed_bytes: int  # offset behind the last whole record
+    clock_first_ts_ns: int = 0  # when the capture began by its own clock: an outlying first date is not believed
     counters: Mapping[str, int]  # further counts: `time_jumps`, `evicted_flows`, ...
 
 

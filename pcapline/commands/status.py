@@ -32,10 +32,10 @@ def status(
 
     pcapline status captures/ --json
     """
-    from pcapline.wiring import opened_store
+    from pcapline.wiring import Purpose, opened_store
 
     settings = settings_of(config, {"store.url": store})
-    with opened_store(settings.of(StoreSettings), reads_only=True) as reader:
+    with opened_store(settings.of(StoreSettings), Purpose.READ) as reader:
         items = [_store_object(reader), *_sensor_objects(reader), *_quarantine_objects(reader)]
         if directory is not None:
             items += _directory_objects(directory, reader)
@@ -106,7 +106,7 @@ def _file_object(path: Path, sensor: str, reader: "StoreReader") -> Object:
         status = path.stat()
     except FileNotFoundError:
         return {"record": "archived", "file": str(path), "sensor": sensor, "reason": "moved away just now"}
-    known = reader.capture_of_file(f"{status.st_dev}:{status.st_ino}")
+    known = reader.capture_of_origin(f"{status.st_dev}:{status.st_ino}")
     if known is None or known.facts.size_bytes < status.st_size:
         return {"record": "waiting", "file": str(path), "sensor": sensor, "reason": f"{status.st_size:,} bytes"}
     return {"record": "loaded", "file": str(path), "sensor": known.sensor, "reason": "stays until its commit is durable"}

@@ -237,7 +237,13 @@ CREATE TABLE captures (
   finished_at    INTEGER NOT NULL     -- 0: not yet
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX captures_by_file ON captures (file_id, finished_at);
+CREATE TABLE captures_by_origin (     -- what leads to a capture again: a file (device:inode), a whole content (content:HEX)
+  origin     TEXT NOT NULL,
+  noted_at   INTEGER NOT NULL,
+  capture_id BLOB NOT NULL,
+  PRIMARY KEY (origin, noted_at DESC, capture_id)
+) STRICT, WITHOUT ROWID;
+
 CREATE INDEX captures_by_state ON captures (state, sensor);
 
 CREATE TABLE manifests (              -- partitions that an attempt touches and the rows in each, in chunks

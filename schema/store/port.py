@@ -43,6 +43,7 @@ class Claim:
     inputs: Mapping[str, str]  # all that the rows depend on besides the capture's bytes
     manifest: Manifest
     started_at_ms: int
+    origins: tuple[str, ...] = ()  # what leads to this capture again: its file's id, `content:HEX` of the file's whole content
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +114,9 @@ class SensorLease(Protocol):
     def begin(self, claim: Claim) -> "AbstractContextManager[Attempt] | ClaimRefusal":
         """Claim a capture. An unfinished attempt of this sensor at the same content is taken over: with equal inputs its
         rows are written again, with other inputs its own rows are deleted first."""
+
+    def note_origin(self, origin: str, capture_id: bytes, at_ms: int) -> None:
+        """Remember that this origin, too, holds a capture that is committed: a copy of it may grow."""
 
     def quarantine(self, facts: CaptureFacts, reason: str, detail: str, at_ms: int) -> None:
         """Record that a content cannot be loaded; own rows of an unfinished attempt at it are deleted."""
@@ -199,8 +203,12 @@ class StoreReader(Protocol):
     def capture(self, capture_id: bytes) -> CaptureRecord | None:
         """What became of a content; None: it was never claimed."""
 
-    def capture_of_file(self, file_id: str) -> CaptureRecord | None:
-        """The newest committed capture that came from this inode, for a file that has grown since."""
+    def capture_of_origin(self, origin: str) -> CaptureRecord | None:
+        """The newest committed capture that this origin led to. The asker holds its content against the file's: inodes are
+        used again."""
+
+    def stands(self, capture_id: bytes) -> bool:
+        """Whether the ledger itself holds this capture's commit: what is asked before its file is let go."""
 
     def captures(self, sensor: str | None = None, state: str | None = None) -> Iterator[CaptureRecord]:
         """All of them, or those of one sensor or in one state, in no particular order."""

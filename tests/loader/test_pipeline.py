@@ -1,5 +1,6 @@
 """One capture after the other into a real store: what is carried, what a restart changes (nothing), files that grow."""
 
+import gzip
 import os
 import struct
 import time
@@ -131,6 +132,56 @@ def test_a_file_that_grows_has_its_tail_loaded_and_nothing_twice(
     assert states == [FileState.LOADED, FileState.ALREADY_LOADED, FileState.LOADED, FileState.LOADED]
     assert store.ledger("edge-1").totals["frames"] == len(frames)
     assert loader.load(path).state is FileState.ALREADY_LOADED
+
+
+def test_a_file_that_grew_and_its_copies_are_one_content(
+    frames: Frames, tmp_path: Path, new_store: Callable[[], Store]
+) -> None:
+    path, copy, store, grown = tmp_path / "growing.pcap", tmp_path / "copy.pcap", new_store(), pcap(frames)
+    third = len(pcap(frames[: len(frames) // 3]))
+    path.write_bytes(grown[:third])
+    copy.write_bytes(grown[:third])
+    loader = loader_of(store)
+    assert [loader.load(file).state for file in (path, copy)] == [FileState.LOADED, FileState.ALREADY_LOADED]
+    with copy.open("ab") as file:
+        file.write(grown[third:])
+    assert loader.load(copy).state is FileState.LOADED  # its tail
+    path.write_bytes(grown)
+    zipped = tmp_path / "whole.pcap.gz"
+    zipped.write_bytes(gzip.compress(grown))
+    assert [loader.load(file).state for file in (path, zipped)] == [FileState.ALREADY_LOADED] * 2
+    assert store.ledger("edge-1").totals["frames"] == len(frames)
+
+
+def test_tails_of_a_growing_file_are_in_order_and_go_on_with_its_flows(
+    frames: Frames, tmp_path: Path, new_store: Callable[[], Store]
+) -> None:
+    path, grown, in_tails, in_parts = tmp_path / "growing.pcap", pcap(frames), new_store(), new_store()
+    loader, size = loader_of(in_tails), -(-len(frames) // 4)
+    for part in range(1, 5):
+        path.write_bytes(pcap(frames[: part * size]))
+        assert loader.load(path).state is FileState.LOADED
+    load_in_order(in_parts, cut(frames, 4, tmp_path))
+    assert grown == path.read_bytes()
+    assert by_destination_and_minute(contents(in_tails)) == by_destination_and_minute(contents(in_parts))
+    assert names_by_chain(contents(in_tails)) == names_by_chain(contents(in_parts))
+    assert "out_of_order" not in in_tails.ledger("edge-1").totals
+
+
+def test_a_first_packet_dated_2100_makes_no_later_capture_late(
+    frames: Frames, tmp_path: Path, new_store: Callable[[], Store]
+) -> None:
+    store, paths = new_store(), cut(frames, 3, tmp_path)
+    paths[0].write_bytes(pcap([(4_102_444_800 * 10**9, frames[0][1]), *frames[1 : len(frames) // 3]]))
+    load_in_order(store, paths)
+    assert "out_of_order" not in store.ledger("edge-1").totals
+
+
+def test_a_file_whose_every_record_is_spoilt_is_quarantined(tmp_path: Path, new_store: Callable[[], Store]) -> None:
+    path, store = tmp_path / "spoilt.pcap", new_store()
+    path.write_bytes(pcap([]) + b"\xff" * 4000)
+    outcome = loader_of(store).load(path)
+    assert (outcome.state, outcome.reason.partition(":")[0]) == (FileState.QUARANTINED, "corrupt_record")
 
 
 class Killed(BaseException):

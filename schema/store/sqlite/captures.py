@@ -22,6 +22,8 @@ def put_claim(transaction: Transaction, sensor: str, epoch: int, claim: Claim) -
     claimed = (sensor, epoch, inputs, "claimed", "", "", claim.started_at_ms, 0)
     transaction.execute(_PUT, (*_facts(claim.facts), *claimed))
     capture_id = claim.facts.capture_id
+    for origin in claim.origins:
+        note_origin(transaction, origin, capture_id, claim.started_at_ms)
     transaction.execute("DELETE FROM manifests WHERE capture_id = ?", (capture_id,))
     chunks = enumerate(encode_manifest(claim.manifest))
     transaction.for_each(
@@ -59,12 +61,20 @@ def read_capture(session: Session, capture_id: bytes) -> CaptureRecord | None:
     return None
 
 
-def read_capture_of_file(session: Session, file_id: str) -> CaptureRecord | None:
-    """The newest committed capture that came from this inode."""
-    statement = (
-        f"{_RECORD} WHERE file_id = ? AND file_id <> '' AND state = 'loaded' ORDER BY finished_at DESC, seq DESC LIMIT 1"
+def note_origin(transaction: Transaction, origin: str, capture_id: bytes, at_ms: int) -> None:
+    """An origin leads to a capture."""
+    transaction.execute(
+        "INSERT OR REPLACE INTO captures_by_origin (origin, noted_at, capture_id) VALUES (?, ?, ?)", (origin, at_ms, capture_id)
     )
-    for row in session.execute(statement, (file_id,)):
+
+
+def read_capture_of_origin(session: Session, origin: str) -> CaptureRecord | None:
+    """The newest committed capture that an origin led to."""
+    newest = f"""
+        {_RECORD} JOIN captures_by_origin USING (capture_id) WHERE origin = ? AND state = 'loaded'
+        ORDER BY noted_at DESC, seq DESC LIMIT 1
+    """
+    for row in session.execute(newest, (origin,)):
         return _record(row)
     return None
 

@@ -108,6 +108,12 @@ class SqliteLease:
             captures.put_claim(transaction, self._sensor, self._epoch, claim)
             return SqliteAttempt(self, claim, transaction, stack.pop_all())
 
+    def note_origin(self, origin: str, capture_id: bytes, at_ms: int) -> None:
+        """Remember that this origin, too, holds a capture that is committed."""
+        with self._database.transaction() as transaction:
+            captures.note_origin(transaction, origin, capture_id, at_ms)
+            transaction.commit()
+
     def quarantine(self, facts: CaptureFacts, reason: str, detail: str, at_ms: int) -> None:
         """Record that a content cannot be loaded; one that is loaded stays so."""
         with self._database.transaction() as transaction:

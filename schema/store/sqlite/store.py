@@ -83,10 +83,15 @@ class SqliteStore:
         with self._reading() as session:
             return captures.read_capture(session, capture_id)
 
-    def capture_of_file(self, file_id: str) -> CaptureRecord | None:
-        """The newest committed capture that came from this inode."""
+    def capture_of_origin(self, origin: str) -> CaptureRecord | None:
+        """The newest committed capture that this origin led to."""
         with self._reading() as session:
-            return captures.read_capture_of_file(session, file_id)
+            return captures.read_capture_of_origin(session, origin)
+
+    def stands(self, capture_id: bytes) -> bool:
+        """Whether the ledger holds this capture's commit."""
+        with self._reading() as session:
+            return bool(session.execute("SELECT 1 FROM ledger_commits WHERE capture_id = ?", (capture_id,)))
 
     def captures(self, sensor: str | None = None, state: str | None = None) -> Iterator[CaptureRecord]:
         """All captures, or one sensor's, or those in one state."""

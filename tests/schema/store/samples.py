@@ -128,7 +128,13 @@ class Sample:
         return self.facts.capture_id
 
     def claim(self) -> Claim:
-        return Claim(facts=self.facts, inputs=self.inputs, manifest=manifest_of(self.rows), started_at_ms=now_ms())
+        return Claim(
+            facts=self.facts,
+            inputs=self.inputs,
+            manifest=manifest_of(self.rows),
+            started_at_ms=now_ms(),
+            origins=(self.facts.file_id,) if self.facts.file_id else (),
+        )
 
     def batches(self) -> list[RowBatch]:
         return [batch for table, rows in self.rows.items() for batch in batches_of(table, rows)]

@@ -71,15 +71,34 @@ def test_newest_committed_capture_of_a_file(store: Store) -> None:
     load(lease, sample("its tail", file_id="8:42"))
     load(lease, sample("another file", file_id="8:43"))
     lease.quarantine(facts("not loaded", "8:42"), "not_a_capture", "no magic", now_ms())
-    record = store.capture_of_file("8:42")
+    record = store.capture_of_origin("8:42")
     assert record is not None
     assert record.facts.capture_id == id_of("its tail")
-    assert store.capture_of_file("8:44") is None
+    assert store.capture_of_origin("8:44") is None
+
+
+def test_further_origins_lead_to_a_committed_capture(store: Store) -> None:
+    lease = take(store)
+    load(lease, sample("a", file_id="8:42"))
+    lease.note_origin("8:99", id_of("a"), now_ms())
+    record = store.capture_of_origin("8:99")
+    assert record is not None
+    assert record.facts.capture_id == id_of("a")
+    abandon(lease, sample("b", file_id="8:100"))
+    assert store.capture_of_origin("8:100") is None
+
+
+def test_what_is_committed_stands_in_the_ledger(store: Store) -> None:
+    lease = take(store)
+    load(lease, sample("a"))
+    abandon(lease, sample("b"))
+    lease.quarantine(facts("c"), "not_a_capture", "no magic", now_ms())
+    assert [store.stands(id_of(name)) for name in ("a", "b", "c", "never seen")] == [True, False, False, False]
 
 
 def test_file_without_an_inode_has_no_capture(store: Store) -> None:
     load(take(store), sample("a", file_id=""))
-    assert store.capture_of_file("") is None
+    assert store.capture_of_origin("") is None
 
 
 def test_abandoned_attempt_with_the_same_inputs_is_written_again(store: Store) -> None:
