@@ -93,6 +93,7 @@ _CAPTURED = cython.declare(cython.int, layout.PACKET_CAPTURED)
 _WIRE = cython.declare(cython.int, layout.PACKET_WIRE)
 _MAX = cython.declare(cython.Py_ssize_t, MAX_PACKET_BYTES)
 _CHAIN = cython.declare(cython.int, CHAIN_RECORDS)
+_DAY_S = cython.declare(cython.longlong, 86_400)
 _NANO = cython.declare(cython.ulonglong, 1_000_000_000)
 
 # Why a walk ended.
@@ -165,19 +166,14 @@ def _plausible(
     at: cython.Py_ssize_t,
     big: cython.bint,
     limit: cython.longlong,
-    near: cython.longlong,
 ) -> cython.longlong:
-    """Length of the record at a position if its header can be true after one at `near` seconds, else 0."""
+    """Length of the record at a position if its header can be true, else 0."""
     captured: cython.longlong = _word(buf, at + 8, big)
     wire: cython.longlong
-    seconds: cython.longlong
     if captured == 0 or captured > _MAX:
         return 0
     wire = _word(buf, at + 12, big)
-    seconds = _word(buf, at, big)
     if wire < captured or wire > _MAX or _word(buf, at + 4, big) >= limit:
-        return 0
-    if seconds > near + 86_400 or seconds + 86_400 < near:
         return 0
     return captured + 16
 
@@ -186,12 +182,12 @@ def resynchronise(
     buf: cython.const[cython.uchar][::1],
     span: tuple[int, int],
     header: tuple[int, int],
-    near: cython.longlong,
     final: cython.bint,
 ) -> tuple[bool, int]:
     """Look in buf[span] for a chain of plausible records: (found, its offset), or (False, where to look on with more bytes).
 
-    A chain is `CHAIN_RECORDS` records, or fewer that end exactly at the end of the file (`final`).
+    A chain is `CHAIN_RECORDS` records, each within a day of the one before it, or fewer that end exactly at the end of the
+    file (`final`). Its times are not compared with those before the corrupt place: there may be none, or a wrong one.
     """
     big: cython.bint = header[0]
     limit: cython.longlong = 1_000_000_000 if header[1] == 1 else 1_000_000
@@ -199,15 +195,19 @@ def resynchronise(
     end: cython.Py_ssize_t = span[1]
     next_at: cython.Py_ssize_t
     length: cython.longlong
+    seconds: cython.longlong
+    near: cython.longlong = 0
     links: cython.int
     found: cython.bint = False
     with cython.nogil:
         while at + 16 <= end:
             next_at, links = at, 0
             while links < _CHAIN and next_at + 16 <= end:
-                length = _plausible(buf, next_at, big, limit, near)
-                if length == 0:
+                length = _plausible(buf, next_at, big, limit)
+                seconds = _word(buf, next_at, big)
+                if length == 0 or (links > 0 and (seconds > near + _DAY_S or seconds + _DAY_S < near)):
                     break
+                near = seconds
                 next_at += length
                 links += 1
             if links == _CHAIN or (links > 0 and final and next_at == end):

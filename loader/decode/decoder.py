@@ -10,6 +10,7 @@ from loader.decode.container import (
     MAX_RESYNC_BYTES,
     WALK_CORRUPT,
     WALK_FULL,
+    WALK_MORE,
     CaptureHeader,
     resynchronise,
     walk,
@@ -68,6 +69,8 @@ class CaptureDecoder:
             at = behind
             if count:
                 self._decode(buffer, count)
+            if why == WALK_MORE and final and resynchronise(buffer, (at + 1, end), self._how, final)[0]:
+                why = WALK_CORRUPT  # records follow: what ends beyond the file is a length that lies, not a cut
             if why == WALK_CORRUPT:
                 self._add_damage("corrupt_record", 1)
                 self._lost_for = 1
@@ -83,7 +86,7 @@ class CaptureDecoder:
         return at
 
     def _search(self, buffer: memoryview, span: tuple[int, int], *, final: bool) -> int:
-        found, at = resynchronise(buffer, span, self._how, self._last_ts_ns // 1_000_000_000, final)
+        found, at = resynchronise(buffer, span, self._how, final)
         self._skip(at - span[0])
         self._lost_for = 0 if found else self._lost_for + at - span[0]
         self._given_up = self._lost_for > MAX_RESYNC_BYTES

@@ -101,6 +101,16 @@ def _records(count: int, first: int = 0) -> bytes:
     return b"".join(record(START_US + n * 1_000, ethernet(f.asked(40_000 + n))) for n in range(first, first + count))
 
 
+def _lying_record() -> bytes:
+    """One that says it is longer than the file."""
+    whole = record(START_US, ethernet(f.asked()))
+    return whole[:8] + struct.pack("<II", 200_000, 200_000) + whole[16:]
+
+
+def _dated_2100() -> bytes:
+    return record(4_102_444_800_000_000, ethernet(f.asked()))
+
+
 _LINKS: dict[str, tuple[int, Frames]] = {
     "link-ethernet": (1, _ethernet()),
     "link-null": (0, [f.family(2, f.asked(), order) for order in "<>"] + [f.family(7, f.asked()), b"\2\0"]),
@@ -133,6 +143,9 @@ CAPTURES: dict[str, bytes] = {
     **{name: capture(_ethernet()[:4], magic=magic, order=order) for name, (magic, order) in _MAGICS.items()},
     "cut-in-record-header": pcap_header() + _records(3) + bytes(15),
     "cut-in-packet": pcap_header() + _records(3)[:-1],
+    "corrupt-first-record": pcap_header() + b"\xff" * 60 + _records(6),
+    "corrupt-first-length": pcap_header() + _lying_record() + _records(6),
+    "corrupt-behind-a-wrong-date": pcap_header() + _records(2) + _dated_2100() + b"\xff" * 60 + _records(6, 2),
     "corrupt-then-on": pcap_header() + _records(2) + b"\xff" * 100 + _records(6, 2),
     "corrupt-to-the-end": pcap_header() + _records(2) + b"\xff" * 100,
     "corrupt-last-chain-is-short": pcap_header() + _records(2) + b"\xff" * 33 + _records(2, 2),

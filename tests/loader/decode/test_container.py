@@ -21,7 +21,7 @@ from loader.decode.decoder import CaptureDecoder
 from .captures import decode, ethernet, ipv4, pcap_header, record, udp
 
 _START_US = 1_700_000_000_000_000
-_NEAR = _START_US // 1_000_000
+_START_S = _START_US // 1_000_000
 _LITTLE_US = (0, 1000)
 # No record begins so: it would hold more than a packet can.
 _IMPOSSIBLE = b"\xff" * 16
@@ -65,8 +65,8 @@ def test_a_capture_decodes_the_same_whole_and_in_pieces(parts: list[bytes], data
     assert _in_pieces(capture, ends) == decode(capture, DecodeOptions())[1]
 
 
-def _found(content: bytes, *, final: bool = True, how: tuple[int, int] = _LITTLE_US, near: int = _NEAR) -> tuple[bool, int]:
-    return resynchronise(memoryview(content), (0, len(content)), how, near, final)
+def _found(content: bytes, *, final: bool = True, how: tuple[int, int] = _LITTLE_US) -> tuple[bool, int]:
+    return resynchronise(memoryview(content), (0, len(content)), how, final)
 
 
 def test_a_chain_that_ends_with_the_file_may_be_short() -> None:
@@ -75,15 +75,14 @@ def test_a_chain_that_ends_with_the_file_may_be_short() -> None:
 
 
 def test_a_chain_that_may_go_on_in_bytes_to_come_is_kept() -> None:
-    assert _found(_IMPOSSIBLE + _records(CHAIN_RECORDS - 1), final=False) == (False, 16)
-    assert _found(_IMPOSSIBLE + _records(CHAIN_RECORDS), final=False) == (True, 16)
+    found, look_on_at = _found(_IMPOSSIBLE + _records(CHAIN_RECORDS - 1), final=False)
+    assert not found and look_on_at <= len(_IMPOSSIBLE)
+    assert _found(_records(CHAIN_RECORDS), final=False) == (True, 0)
 
 
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        (0, _NEAR + 2 * 86_400),  # two days later
-        (0, _NEAR - 2 * 86_400),
         (4, 1_000_000),  # microseconds in a second
         (8, 0),  # no packet
         (8, MAX_PACKET_BYTES + 1),
@@ -98,8 +97,39 @@ def test_records_that_cannot_be_true_are_no_chain(field: int, value: int) -> Non
     assert _found(_records(1)) == (True, 0)
 
 
+@pytest.mark.parametrize("days", [-2, 2])
+def test_records_days_apart_are_no_chain(days: int) -> None:
+    one, other = _records(1), bytearray(_records(1))
+    other[:4] = struct.pack("<I", _START_S + days * 86_400)
+    assert _found(one + bytes(other)) == (True, len(one))
+
+
+@pytest.mark.parametrize("header", [_IMPOSSIBLE, struct.pack("<IIII", _START_S, 0, 200_000, 200_000)])
+def test_a_corrupt_first_record_costs_itself(header: bytes) -> None:
+    good = _records(1_000)
+    _, report, _ = decode(pcap_header() + header + bytes(82) + good)
+    assert report.frames == 1_000
+    assert report.damage == {"corrupt_record": 1, "skipped_bytes": len(header) + 82}
+    assert report.first_ts_ns == _START_US * 1_000
+
+
+@pytest.mark.parametrize("seconds", [0, 4_102_444_800])  # 1970, 2100
+def test_a_wrong_date_before_a_corrupt_place_costs_nothing_behind_it(seconds: int) -> None:
+    wrong = record(seconds * 1_000_000, bytes(60))
+    _, report, _ = decode(pcap_header() + _records(3) + wrong + _IMPOSSIBLE + _records(50, 3))
+    assert report.frames == 54
+    assert report.damage == {"corrupt_record": 1, "skipped_bytes": len(_IMPOSSIBLE)}
+
+
+@given(st.integers(1, 5), st.integers(1, 200))
+def test_a_record_that_is_cut_at_the_end_is_a_cut_and_no_corruption(count: int, cut: int) -> None:
+    whole = pcap_header() + _records(count, size=180)
+    _, report, _ = decode(whole[:-cut])
+    assert (report.frames, report.damage) == (count - 1, {"cut_tail": 1})
+
+
 def test_nanosecond_and_big_endian_records_are_found_as_such() -> None:
-    big = struct.pack(">IIII", _NEAR, 999_999_999, 20, 20) + bytes(20)
+    big = struct.pack(">IIII", _START_S, 999_999_999, 20, 20) + bytes(20)
     assert _found(b"\0" + big, how=(1, 1)) == (True, 1)
     assert _found(b"\0" + big, how=(1, 1000))[0] is False
 
