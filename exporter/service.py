@@ -12,7 +12,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from exporter.collection import Collection
 from exporter.metrics import Exposition
 from exporter.settings import ExporterSettings
-from schema.errors import StoreUnavailableError
+from schema.errors import SchemaMismatchError, StoreUnavailableError
 from schema.store.port import StoreReader
 
 _LOG = logging.getLogger(__name__)
@@ -105,17 +105,25 @@ def fetch(url: str) -> str:
         with urllib.request.urlopen(url, timeout=_SCRAPE_TIMEOUT_S) as answer:
             return str(answer.read().decode())
     except OSError as error:
-        raise StoreUnavailableError(f"{url} does not answer: {error}") from error
+        raise StoreUnavailableError(f"{url} does not answer: {_why(error)}") from error
+
+
+def _why(error: OSError) -> str:
+    """The system's words, out of what urllib and ssl wrap around them."""
+    cause = getattr(error, "reason", error)
+    return str(getattr(cause, "strerror", None) or cause)
 
 
 def expose_once(reader: StoreReader, settings: ExporterSettings, *, store: str, version: str) -> str:
     """One exposition of a store as it is now, its identities checked over the newest captures of each sensor.
 
-    Raises `StoreUnavailableError` where there is nothing to show.
+    Raises `StoreUnavailableError` where there is nothing to show, `SchemaMismatchError` where the tables are not those of now.
     """
     collection = Collection(lambda: reader, settings, store, time.time)
     exposition = Exposition(lambda: collection.snapshot, version)
     snapshot = collection.refresh()
+    if snapshot.schema_version != snapshot.wanted_schema_version:
+        raise SchemaMismatchError(snapshot.not_ready)
     if snapshot.not_ready is not None:
         raise StoreUnavailableError(snapshot.not_ready)
     collection.check(exposition.page()[0].decode())

@@ -21,7 +21,7 @@ from loader.settings import LoaderSettings
 from loader.turns import Surroundings
 from pcapline.processes import serve_exporter, watch_directory
 from pcapline.truth_check import TruthCheck, check_truth
-from pcapline.wiring import lease_owner, opened_store
+from pcapline.wiring import Purpose, lease_owner, opened_store
 from schema.errors import PcaplineError, StoreUnavailableError
 from schema.records import DEFAULT_NETWORK
 from schema.settings import Settings, StoreSettings
@@ -90,7 +90,7 @@ def running(settings: Settings, captures: Path, stop: Event, told: Told) -> Iter
 
         return Thread(target=run, name="demo")
 
-    with opened_store(settings.of(StoreSettings), loads=True):
+    with opened_store(settings.of(StoreSettings), Purpose.LOAD):
         pass  # the exporter must find its tables
     threads = [
         kept(lambda: watch_directory(settings, request, world, loader_bound), up[0]),
@@ -150,7 +150,7 @@ def run_once(directory: Path, plan: TrafficPlan, stop: Event, told: Told) -> Ver
     wanted = {capture.file for capture in truth.captures}
     with running(settings, captures, stop, replace(told, outcome=on_outcome)) as parts:
         _await(parts, lambda: wanted <= answered, lambda: len(answered), "captures to be loaded")
-        with opened_store(settings.of(StoreSettings), reads_only=True) as reader:
+        with opened_store(settings.of(StoreSettings), Purpose.READ) as reader:
             identities = _settled_identities(parts, lambda: reconcile(reader, _now_ms(), lambda: fetch(parts.metrics_url)))
             return Verdict(identities, check_truth(reader, sensor, truth.captures))
 

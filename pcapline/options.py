@@ -16,7 +16,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="one JSON object a line
 NetworkOption = Annotated[
     str | None, typer.Option("--network", metavar="NAME", help="where the sensor sits; fixed when it is first seen")
 ]
-CheckOption = Annotated[bool, typer.Option("--check", help="check the settings and end")]
+CheckOption = Annotated[bool, typer.Option("--check", help="check the settings, nothing else, and end")]
 DumpOption = Annotated[bool, typer.Option("--dump", help="print the settings, each with where it came from, and end")]
 
 
@@ -34,10 +34,24 @@ def sections() -> dict[str, type[Any]]:
     }
 
 
+_FLAG_NAMES = {
+    "store.url": "--store",
+    "capture.sensor": "--sensor",
+    "capture.rotate_s": "--rotate",
+    "capture.rotate_bytes": "--rotate-bytes",
+    "capture.snaplen": "--snaplen",
+    "loader.after": "--after",
+    "loader.listen": "--web.listen-address",
+    "exporter.listen": "--web.listen-address",
+    "exporter.telemetry_path": "--web.telemetry-path",
+    "exporter.max_endpoints": "--max-endpoints",
+}
+
+
 def settings_of(config: Path | None, flags: Mapping[str, object] | None = None) -> Settings:
     """Every section, from flags ("section.key" -> value, None where not given), environment, file and defaults."""
     file = find_settings_file(os.environ, str(config) if config else None)
-    return read_settings(sections(), environ=os.environ, file=file, flags=flags)
+    return read_settings(sections(), environ=os.environ, file=file, flags=flags, flag_names=_FLAG_NAMES)
 
 
 def shown(settings: Settings, *, check: bool, dump: bool) -> bool:
@@ -45,5 +59,5 @@ def shown(settings: Settings, *, check: bool, dump: bool) -> bool:
     if dump:
         typer.echo(settings.dump())
     elif check:
-        typer.echo("settings are valid", err=True)
+        typer.echo("pcapline: the settings are valid; nothing else was checked (pcapline doctor checks more)", err=True)
     return check or dump

@@ -1,7 +1,9 @@
 """The long-running processes, built from their settings: what starts, what serves, what stops, in which order."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from threading import Event, Thread
 
 from exporter.service import ExporterService
@@ -12,17 +14,27 @@ from loader.telemetry import LoaderTelemetry
 from loader.turns import Surroundings
 from pcapline import __version__
 from pcapline.http import HttpFace, serve
-from pcapline.wiring import open_store, opened_store, store_kind
+from pcapline.wiring import Purpose, open_store, opened_store, refuse_impossible_store, store_kind
+from schema.errors import PermissionDeniedError, SettingsError
 from schema.settings import Settings, StoreSettings
 
 
 def watch_directory(settings: Settings, request: WatchRequest, world: Surroundings, bound: Callable[[str], None]) -> None:
     """Load what lands in a directory, and serve the loader's own metrics, until `world.stop`; `bound` gets their address."""
     wanted, own = settings.of(StoreSettings), settings.of(LoaderSettings)
+    _refuse_unreadable(request.directory)
     telemetry = LoaderTelemetry(store_kind(wanted), __version__)
     face = HttpFace(name="pcapline loader", version=__version__, metrics=telemetry.expose, ready=telemetry.ready)
-    with opened_store(wanted, loads=True) as store, _serving(own.listen, face, world.stop, bound):
+    with opened_store(wanted, Purpose.LOAD) as store, _serving(own.listen, face, world.stop, bound):
         run_watch(store, request, own, telemetry, world)
+
+
+def _refuse_unreadable(directory: Path) -> None:
+    """Before anything is announced. Raises `SettingsError` or `PermissionDeniedError`."""
+    if not directory.is_dir():
+        raise SettingsError(f"{directory} is no directory: create it, or name the one that captures land in")
+    if not os.access(directory, os.R_OK | os.X_OK, effective_ids=True):
+        raise PermissionDeniedError(f"{directory} cannot be read: give this user access to it")
 
 
 @contextmanager
@@ -61,7 +73,8 @@ def _url(host: str, port: int, path: str) -> str:
 def serve_exporter(settings: Settings, stop: Event, tell: Callable[[str], None]) -> None:
     """Follow the store's ledgers and answer HTTP until `stop`; `tell` gets the address of the metrics page."""
     wanted, own = settings.of(StoreSettings), settings.of(ExporterSettings)
-    service = ExporterService(lambda: open_store(wanted), own, store=store_kind(wanted), version=__version__)
+    refuse_impossible_store(wanted)
+    service = ExporterService(lambda: open_store(wanted, Purpose.FOLLOW), own, store=store_kind(wanted), version=__version__)
 
     def bound(host: str, port: int) -> None:
         url = _url(host, port, own.telemetry_path)

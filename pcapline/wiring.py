@@ -5,33 +5,49 @@ import secrets
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
+from enum import Enum
 from pathlib import Path
 
-from schema.errors import SettingsError
+from schema.errors import SettingsError, StoreUnavailableError
 from schema.settings import StoreSettings
 from schema.store.address import CassandraAddress, SqliteAddress, parse_store_url
 from schema.store.port import Store
 
 
-def open_store(settings: StoreSettings, *, loads: bool = False, reads_only: bool = False) -> Store:
-    """Open the store that the settings name; raises `StoreUnavailableError` with what to do.
+class Purpose(Enum):
+    """What a command wants of a store. Only the last two make an embedded store that is not there."""
 
-    `loads`: the caller brings rows, so that an embedded store that lacks its schema is given it (a server's schema is applied
-    by `pcapline schema apply` alone). `reads_only`: the caller writes nothing at all; the exporter writes its admissions.
-    """
+    READ = "read"  # nothing is written
+    FOLLOW = "follow"  # read, but for the exporter's own admissions
+    APPLY = "apply"  # the tables are made
+    LOAD = "load"  # rows are brought: an embedded store is given its tables, a server by `pcapline schema apply` alone
+
+
+def open_store(settings: StoreSettings, purpose: Purpose) -> Store:
+    """Open the store that the settings name; raises `StoreUnavailableError` with what to do, `SettingsError` for what can
+    never be a store."""
     address = parse_store_url(settings.url)
     if isinstance(address, SqliteAddress):
-        return _open_sqlite(address, loads=loads, reads_only=reads_only)
+        return _open_sqlite(address, purpose)
     return _open_cassandra(address, settings)
 
 
-def _open_sqlite(address: SqliteAddress, *, loads: bool, reads_only: bool) -> Store:
+def refuse_impossible_store(settings: StoreSettings) -> None:
+    """Raise `SettingsError` or `PermissionDeniedError` where waiting would not help; an absent store may yet come."""
+    address = parse_store_url(settings.url)
+    if isinstance(address, SqliteAddress):
+        with suppress(StoreUnavailableError), closing(_open_sqlite(address, Purpose.READ)) as store:
+            store.health()
+
+
+def _open_sqlite(address: SqliteAddress, purpose: Purpose) -> Store:
     from schema.store.sqlite import open_sqlite
 
     path = Path(address.path).expanduser()
-    store = open_sqlite(path, time.time, read_only=reads_only)
-    if loads:
+    makes = purpose in (Purpose.APPLY, Purpose.LOAD)
+    store = open_sqlite(path, time.time, read_only=purpose is Purpose.READ, create=makes)
+    if purpose is Purpose.LOAD:
         store.apply_schema()
     return store
 
@@ -54,9 +70,9 @@ def _open_cassandra(address: CassandraAddress, settings: StoreSettings) -> Store
 
 
 @contextmanager
-def opened_store(settings: StoreSettings, *, loads: bool = False, reads_only: bool = False) -> Iterator[Store]:
+def opened_store(settings: StoreSettings, purpose: Purpose) -> Iterator[Store]:
     """The same for the length of a block."""
-    store = open_store(settings, loads=loads, reads_only=reads_only)
+    store = open_store(settings, purpose)
     try:
         yield store
     finally:

@@ -72,6 +72,10 @@ class _Given:
     origin: str
     from_text: bool  # flags and the environment give text that may stand for a number
 
+    def told(self, key: str) -> str:
+        """What to correct: the flag as it was typed; else the key and where it stands."""
+        return f"{self.origin} {self.value}" if self.origin.startswith("--") else f"{key} ({self.origin})"
+
 
 def find_settings_file(environ: Mapping[str, str], wanted: str | None = None) -> Path | None:
     """The settings file: the one asked for, else the first of the working, the user's and the system's directory."""
@@ -88,13 +92,17 @@ def read_settings(
     environ: Mapping[str, str],
     file: Path | None = None,
     flags: Mapping[str, object] | None = None,
+    flag_names: Mapping[str, str] | None = None,
 ) -> Settings:
-    """Build every section of `kinds` (name -> settings class). `flags`: "section.key" -> value, None where not given."""
+    """Build every section of `kinds` (name -> settings class). `flags`: "section.key" -> value, None where not given;
+    `flag_names`: "section.key" -> how its flag is typed."""
     given: dict[str, _Given] = {}
     if file is not None:
         given.update(_from_file(file, kinds))
     given.update(_from_environment(environ, kinds))
-    given.update({key: _Given(value, "flag", True) for key, value in (flags or {}).items() if value is not None})
+    for key, value in (flags or {}).items():
+        if value is not None:
+            given[key] = _Given(value, (flag_names or {}).get(key, "flag"), True)
     sections, origins = {}, {}
     for name, kind in kinds.items():
         values = _section_values(name, kind, given)
@@ -157,9 +165,9 @@ def _typed(key: str, setting: Field[Any], kind: Any, given: _Given) -> object:
     try:
         typed: object = msgspec.convert(value, kind, strict=not given.from_text)
     except msgspec.ValidationError as error:
-        raise SettingsError(f"{key} ({given.origin}): {_plain(error)}, not {given.value!r}") from error
+        raise SettingsError(f"{given.told(key)}: {_plain(error)}, not {given.value!r}") from error
     if isinstance(typed, int | float) and typed < 0:
-        raise SettingsError(f"{key} ({given.origin}): {typed} is negative")
+        raise SettingsError(f"{given.told(key)}: {typed} is negative")
     return typed
 
 
@@ -179,8 +187,19 @@ def _construct(name: str, kind: type[Any], values: dict[str, object], given: Map
     try:
         return kind(**values)
     except (ValueError, SettingsError) as error:
-        origins = {given[f"{name}.{key}"].origin for key in values}
-        raise SettingsError(f"[{name}] ({', '.join(sorted(origins))}): {error}") from error
+        told = (given[f"{name}.{key}"].told(f"{name}.{key}") for key in _at_fault(kind, values))
+        raise SettingsError(f"{', '.join(told)}: {error}") from error
+
+
+def _at_fault(kind: type[Any], values: dict[str, object]) -> list[str]:
+    """The keys whose values are refused beside defaults; all of them where only their combination is."""
+    refused = []
+    for key, value in values.items():
+        try:
+            kind(**{key: value})
+        except (ValueError, SettingsError):
+            refused.append(key)
+    return refused or list(values)
 
 
 def _refuse_unknown(name: str, known: Sequence[str], where: str) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def capture(
     interface: Annotated[str, typer.Option("-i", "--interface", metavar="IF", help="network interface")],
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="complete captures appear there")],
+    directory: Annotated[Path, typer.Argument(metavar="DIR", readable=False, help="complete captures appear there")],
     bpf: Annotated[list[str] | None, typer.Argument(metavar="[BPF...]", help="a filter, as tcpdump takes it")] = None,
     sensor: Annotated[str | None, typer.Option("--sensor", metavar="NAME", help="default: the host's name")] = None,
     rotate: Annotated[

@@ -86,9 +86,9 @@ def _introduce(out: Path, parts: "Running") -> None:
 def _show_counters(store: StoreSettings, parts: "Running") -> None:
     """A line every two seconds, until the end."""
     from pcapline.demo import LIVE_SENSOR
-    from pcapline.wiring import opened_store
+    from pcapline.wiring import Purpose, opened_store
 
-    with opened_store(store, reads_only=True) as reader:
+    with opened_store(store, Purpose.READ) as reader:
         while not parts.stop.wait(_EVERY_S):
             if any(record.sensor == LIVE_SENSOR for record in reader.sensors()):
                 sys.stdout.write(_counters(reader.ledger(LIVE_SENSOR)) + "\n")

@@ -149,12 +149,12 @@ def _disk() -> Finding:
 
 
 def _store(settings: Settings) -> Finding:
-    from pcapline.wiring import opened_store, store_kind
+    from pcapline.wiring import Purpose, opened_store, store_kind
 
     wanted = settings.of(StoreSettings)
     if store_kind(wanted) == "sqlite" and not Path(wanted.url.partition(":")[2]).expanduser().exists():
         return Finding("ok", f"store {wanted.url}: not there yet; the first load makes it")
-    with opened_store(wanted, reads_only=True) as reader:
+    with opened_store(wanted, Purpose.READ) as reader:
         health = reader.health()
     text = f"store {wanted.url}: {health.kind} {health.version}, schema {health.schema_version}, {health.detail}"
     if health.schema_version != health.wanted_schema_version:

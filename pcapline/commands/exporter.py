@@ -49,10 +49,10 @@ def exporter(
 def _exposition(settings: Settings) -> str:
     from exporter.service import expose_once
     from exporter.settings import ExporterSettings
-    from pcapline.wiring import opened_store, store_kind
+    from pcapline.wiring import Purpose, opened_store, store_kind
 
     wanted = settings.of(StoreSettings)
-    with opened_store(wanted) as reader:
+    with opened_store(wanted, Purpose.FOLLOW) as reader:
         return expose_once(reader, settings.of(ExporterSettings), store=store_kind(wanted), version=__version__)
 
 

@@ -25,7 +25,9 @@ _REFUSED, _COME_AGAIN = 1, 5
 
 
 def load(
-    paths: Annotated[list[Path], typer.Argument(metavar="FILE|DIR...", help="captures; directories with all below them")],
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="FILE|DIR...", readable=False, help="captures; directories with all below them")
+    ],
     store: StoreOption = None,
     sensor: Annotated[
         str | None,
@@ -45,7 +47,8 @@ def load(
     from pcapline.signals import stop_on_signals
 
     settings = settings_of(config, {"store.url": store})
-    request = _request(files_under(paths), sensor, network)
+    there = [path for path in paths if _is_there(path)]
+    request = _request(files_under(there), sensor, network)
     counts: Counter[FileState] = Counter()
     with stop_on_signals() as stop:
         for outcome in _outcomes(settings, request, stop):
@@ -53,9 +56,24 @@ def load(
             tell_outcome(outcome, as_json=as_json)
         if stop.asked:
             raise typer.Exit(stop.exit_code)
-    if not as_json:
+    if not as_json and there:
         _sum_up(counts)
-    raise typer.Exit(_COME_AGAIN if counts[FileState.WAITING] else _REFUSED if counts[FileState.QUARANTINED] else 0)
+    refused = counts[FileState.QUARANTINED] or len(there) < len(paths)
+    raise typer.Exit(_COME_AGAIN if counts[FileState.WAITING] else _REFUSED if refused else 0)
+
+
+def _is_there(path: Path) -> bool:
+    """What is not there is told, and the others are loaded. Raises `PermissionError` for a directory that cannot be read."""
+    try:
+        path.stat()
+        if path.is_dir():
+            next(path.iterdir(), None)
+    except (FileNotFoundError, NotADirectoryError):
+        from pcapline.text import printable
+
+        _say(f"{printable(str(path))}: no such file")
+        return False
+    return True
 
 
 def _request(paths: list[Path], sensor: str | None, network: str | None) -> "Request":
@@ -79,10 +97,10 @@ def _outcomes(settings: Settings, request: "Request", stop: "Stop") -> Iterator[
     from loader.outcome import FileOutcome
     from loader.settings import LoaderSettings
     from pcapline.progress import progress
-    from pcapline.wiring import open_store
+    from pcapline.wiring import Purpose, open_store
 
     try:
-        opened = open_store(settings.of(StoreSettings), loads=True)
+        opened = open_store(settings.of(StoreSettings), Purpose.LOAD)
     except StoreUnavailableError as error:
         for path in request.paths:
             yield FileOutcome(file=str(path), state=FileState.WAITING, reason=str(error), sensor=request.sensor)
@@ -110,7 +128,7 @@ def tell_outcome(outcome: "FileOutcome", *, as_json: bool = False) -> None:
         parts.append(count_text(outcome.rows.get("dns_answers", 0), "DNS record"))
     if outcome.non_flow and outcome.state is FileState.LOADED:
         parts.append(f"in no flow: {counts_text(outcome.non_flow)}")
-    if outcome.reason:
+    if outcome.reason and not (outcome.state is FileState.ALREADY_LOADED and outcome.reason == f"as {Path(outcome.file).name}"):
         parts.append(printable(outcome.reason))
     sys.stdout.write("  ".join(parts) + "\n")
     sys.stdout.flush()

@@ -3,6 +3,8 @@
 import re
 import sys
 import time
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
 _DURATION = re.compile(r"(\d+)(ms|s|m|h|d|w)")
 _UNIT_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
+_NAME = re.compile(r"(?=.*[^\d.])[^\s/:@]{1,255}")  # generous: a name holds what somebody put into DNS
 _NOTHING = 6  # exit code: nothing matched
 
 
@@ -38,7 +41,8 @@ def query(
 
     pcapline query www.example.com --json --source 10.0.0.7
     """
-    from pcapline.wiring import opened_store
+    from pcapline.text import printable, time_text
+    from pcapline.wiring import Purpose, opened_store
     from schema.store.lookup import flows_of, parse_address
     from schema.store.port import FlowQuery
 
@@ -47,14 +51,36 @@ def query(
     if source is not None and client is None:
         raise typer.BadParameter(f"{source!r} is not an address", param_hint="--source")
     settings = settings_of(config, {"store.url": store})
-    with opened_store(settings.of(StoreSettings), reads_only=True) as reader:
-        results = list(flows_of(reader, what, FlowQuery(source=client, since_ms=since_ms, limit=limit)))
+    with opened_store(settings.of(StoreSettings), Purpose.READ) as reader:
+        wanted = FlowQuery(source=client, since_ms=since_ms, limit=limit)
+        results = list(flows_of(reader, what, wanted))
+        newest = _newest(flows_of(reader, what, replace(wanted, since_ms=None, limit=1))) if last else None
     if show_statements:
         for statement in dict.fromkeys(s for result in results for s in result.statements):
             sys.stderr.write(statement + "\n")
     if _write(results, limit, as_json=as_json) == 0:
-        sys.stderr.write(f"pcapline: nothing found for {what}{f' in the last {last}' if last else ''}\n")
+        _refuse_nonsense(what)
+        older = f"; the newest row is of {time_text(newest)}" if newest is not None else ""
+        sys.stderr.write(f"pcapline: nothing found for {printable(what)}{f' in the last {last}' if last else ''}{older}\n")
         raise typer.Exit(_NOTHING)
+
+
+def _refuse_nonsense(what: str) -> None:
+    """Nothing can be found for what is neither an address nor, by its letters, a name."""
+    from schema.store.lookup import parse_address
+
+    if parse_address(what) is None and not _NAME.fullmatch(what):
+        hint = "an address (192.0.2.1, 2001:db8::1) or a name (www.example.com), without port, prefix or scheme"
+        raise typer.BadParameter(f"{what!r} is neither: give {hint}", param_hint="IP|NAME")
+
+
+def _newest(results: "Iterable[QueryResult]") -> int | None:
+    """Time of the newest flow row (Unix ns), whenever it was."""
+    from schema.tables import FLOWS
+
+    ms, ns = FLOWS.index("ts"), FLOWS.index("ns")
+    times = [(row[ms], row[ns]) for result in results if result.table is FLOWS for row in result.rows]
+    return max((t * 1_000_000 + n for t, n in times if isinstance(t, int) and isinstance(n, int)), default=None)
 
 
 def _write(results: list["QueryResult"], limit: int, *, as_json: bool) -> int:

@@ -26,7 +26,7 @@ class View(StrEnum):
 
 
 def read(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="captures, plain or compressed")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", readable=False, help="captures, plain or compressed")],
     flows: Annotated[bool, typer.Option("--flows", help="one row a flow (what is shown by default)")] = False,
     dns: Annotated[bool, typer.Option("--dns", help="one row a resource record")] = False,
     packets: Annotated[bool, typer.Option("--packets", help="one row a packet")] = False,
@@ -49,9 +49,8 @@ def read(
     if frame is not None:
         _show_frame(files, frame)
         return
-    failed = [file for file in files if not _read_file(file, views[0] if views else View.FLOWS, as_json, as_csv)]
-    if failed:
-        raise typer.Exit(1)
+    codes = [_read_file(file, views[0] if views else View.FLOWS, as_json, as_csv) for file in files]
+    raise typer.Exit(max(codes))
 
 
 def _show_frame(files: list[Path], frame: int) -> None:
@@ -61,8 +60,8 @@ def _show_frame(files: list[Path], frame: int) -> None:
         typer.echo(explain_packet(file, frame))
 
 
-def _read_file(file: Path, view: View, as_json: bool, as_csv: bool) -> bool:
-    """Show one file; False where it is no capture, which has then been said."""
+def _read_file(file: Path, view: View, as_json: bool, as_csv: bool) -> int:
+    """Show one file; returns the exit code it is worth: not 0 where it could not be shown, which has then been said."""
     from pcapline import output
 
     how = output.Format.of(as_json=as_json, as_csv=as_csv)
@@ -79,21 +78,39 @@ def _read_file(file: Path, view: View, as_json: bool, as_csv: bool) -> bool:
     except (CaptureError, OSError) as error:
         if isinstance(error, BrokenPipeError):
             raise
-        sys.stderr.write(f"pcapline: {file}: {_why(error)}\n")
-        return False
+        _say(file, _why(error))
+        return 4 if isinstance(error, PermissionError) else 1
     _tell_damage(file, reading)
-    return True
+    return 0
 
 
 def _why(error: Exception) -> str:
-    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+    match error:
+        case FileNotFoundError():
+            return "no such file"
+        case PermissionError():
+            return f"{error.strerror}; give this user read access to it"
+        case IsADirectoryError():
+            return "is a directory; name the captures in it, or load all of them: pcapline load DIR"
+        case OSError():
+            return error.strerror or str(error)
+        case _:
+            return str(error)
 
 
 def _tell_damage(file: Path, reading: "CaptureReading") -> None:
     from pcapline.text import counts_text
 
     if reading.report.damage:
-        sys.stderr.write(f"pcapline: {file}: {counts_text(reading.report.damage)}; all packets before it are shown\n")
+        _say(file, f"{counts_text(reading.report.damage)}; all packets before it are shown")
+    elif not reading.report.frames:
+        _say(file, "no packets")
+
+
+def _say(file: Path, what: str) -> None:
+    from pcapline.text import printable
+
+    sys.stderr.write(f"pcapline: {printable(str(file))}: {what}\n")
 
 
 def _open(file: Path, *, packets: bool = False) -> "CaptureReading":
@@ -138,7 +155,7 @@ def _of_batches(reading: "CaptureReading", objects: Callable[["DecodedBatch"], I
     return (item for batch in reading.batches() for item in objects(batch))
 
 
-def _summarize(file: Path, how: "Any") -> bool:
+def _summarize(file: Path, how: "Any") -> int:
     from pcapline.objects import summary_object
     from pcapline.output import Format, write
     from pcapline.text import counts_text
@@ -160,7 +177,7 @@ def _summarize(file: Path, how: "Any") -> bool:
         _write_balance(item)
     else:
         write([item], how, ())
-    return state is not FileState.QUARANTINED
+    return 1 if state is FileState.QUARANTINED else 0
 
 
 def _write_balance(item: "Object") -> None:

@@ -21,10 +21,10 @@ def apply(store: StoreOption = None, config: ConfigOption = None) -> None:
 
     pcapline schema apply --store cassandra://127.0.0.1/pcapline
     """
-    from pcapline.wiring import opened_store
+    from pcapline.wiring import Purpose, opened_store
 
     settings = settings_of(config, {"store.url": store})
-    with opened_store(settings.of(StoreSettings)) as opened:
+    with opened_store(settings.of(StoreSettings), Purpose.APPLY) as opened:
         applied = opened.apply_schema()
         health = opened.health()
     for name in applied:

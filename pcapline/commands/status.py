@@ -20,7 +20,8 @@ _NEWEST = 100  # the newest packet is looked for in so many of the last captures
 
 def status(
     directory: Annotated[
-        Path | None, typer.Argument(metavar="[DIR]", help="a watched directory: its waiting and quarantined files too")
+        Path | None,
+        typer.Argument(metavar="[DIR]", readable=False, help="a watched directory: its waiting and quarantined files too"),
     ] = None,
     store: StoreOption = None,
     as_json: JsonOption = False,

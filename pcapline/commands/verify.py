@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,6 +12,14 @@ from schema.settings import StoreSettings
 
 if TYPE_CHECKING:
     from exporter.reconciliation import Difference, Reconciliation
+
+_NOTHING = 6  # exit code: no such sensor
+_SIDES = {
+    "packets": "packets in the files = in flow rows + in none, by reason",
+    "rows": "rows in the manifests = rows in the store",
+    "totals": "sum of all totals in the ledgers = of all their commits",
+    "metrics": "sum of all counters on the page = in the ledgers",
+}
 
 
 def verify(
@@ -31,16 +40,31 @@ def verify(
     """
     from exporter.reconcile import reconcile
     from exporter.service import fetch
-    from pcapline.wiring import opened_store
+    from pcapline.wiring import Purpose, opened_store
 
     settings = settings_of(config, {"store.url": store})
-    with opened_store(settings.of(StoreSettings), reads_only=True) as reader:
+    with opened_store(settings.of(StoreSettings), Purpose.READ) as reader:
+        _refuse_unknown(sensor or (), [record.sensor for record in reader.sensors()])
         page = None if scrape is None else lambda: fetch(scrape)
         verdict = reconcile(reader, int(time.time() * 1000), page, sensor or None)
+    if scrape is None and verdict.holds and not verdict.coverage.captures and not as_json:
+        sys.stderr.write("pcapline: nothing to verify: no capture is loaded\n")
+        return
     write_verdict(verdict, as_json=as_json)
     if scrape is None:
         sys.stderr.write("pcapline: metrics were not checked; --scrape URL holds an exporter's page against the ledger\n")
     raise typer.Exit(0 if verdict.holds else 1)
+
+
+def _refuse_unknown(wanted: Sequence[str], known: Sequence[str]) -> None:
+    """A name that the store does not have would be an identity over nothing, which holds."""
+    from pcapline.text import printable
+
+    unknown = [name for name in wanted if name not in known]
+    if unknown:
+        names = ", ".join(sorted(known)) or "none"
+        sys.stderr.write(f"pcapline: no sensor {printable(', '.join(unknown))} in the ledger; it has: {names}\n")
+        raise typer.Exit(_NOTHING)
 
 
 def write_verdict(verdict: "Reconciliation", *, as_json: bool) -> None:
@@ -52,7 +76,7 @@ def write_verdict(verdict: "Reconciliation", *, as_json: bool) -> None:
 
     for identity in verdict.identities:
         sides = f"{identity.left:>14,}  {identity.right:>14,}  difference {identity.difference:,}"
-        sys.stdout.write(f"{identity.name:<8}  {sides}\n")
+        sys.stdout.write(f"{identity.name:<8}  {sides}  {_SIDES[identity.name]}\n")
     for difference in verdict.differing:
         sys.stdout.write(f"DIFFERS  {printable(_difference_text(difference))}\n")
     unnamed = verdict.differing_count - len(verdict.differing)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def watch(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="files in DIR/NAME/ belong to sensor NAME")],
+    directory: Annotated[Path, typer.Argument(metavar="DIR", readable=False, help="files in DIR/NAME/ belong to sensor NAME")],
     store: StoreOption = None,
     sensor: Annotated[
         str | None, typer.Option("--sensor", metavar="NAME", help="of the files in DIR itself; default: the host's name")

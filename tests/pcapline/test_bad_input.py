@@ -43,7 +43,7 @@ def load(*paths: Path, cwd: Path) -> tuple[dict[str, dict[str, Any]], subprocess
         (b"", "empty", 0, "no packets"),
         (HEADER, "empty", 0, "no packets"),
         (HEADER[:10], "quarantined", 1, ""),
-        (HEADER + b"\xff" * 16, "empty", 0, "corrupt"),
+        (HEADER + b"\xff" * 16, "quarantined", 1, "corrupt"),
     ],
     ids=["text", "0 bytes", "header only", "half a header", "lengths that lie"],
 )
@@ -69,8 +69,8 @@ def test_a_tail_cut_mid_record_keeps_what_came_before_it(tmp_path: Path, neighbo
 
 def test_a_file_that_is_not_there(tmp_path: Path, neighbour: Path) -> None:
     files, done = load(tmp_path / "gone.pcap", neighbour, cwd=tmp_path)
-    assert files["gone.pcap"]["state"] == "quarantined"
-    assert "No such file" in files["gone.pcap"]["reason"]
+    assert list(files) == ["neighbour.pcap"]
+    assert done.stderr == f"pcapline: {tmp_path / 'gone.pcap'}: no such file\n"
     assert (files["neighbour.pcap"]["state"], done.returncode) == ("loaded", 1)
 
 
@@ -131,7 +131,8 @@ def test_a_directory_without_captures(tmp_path: Path) -> None:
     ("url", "exit_code"),
     [
         ("cassandra://127.0.0.1:1/pcapline", 5),
-        ("sqlite:/nowhere/at/all.db", 5),
+        ("sqlite:/nowhere/at/all.db", 3),
+        ("sqlite:neighbour.pcap", 3),
         ("mysql:x", 3),
     ],
 )

@@ -67,7 +67,7 @@ def test_settings_are_shown_with_their_origin(tmp_path: Path) -> None:
     assert done.returncode == 0
     for line in (
         'url = "sqlite:there.db"  # PCAPLINE_STORE',
-        'listen = "127.0.0.1:1"  # flag',
+        'listen = "127.0.0.1:1"  # --web.listen-address',
         "max_endpoints = 7  # pcapline.toml",
         'telemetry_path = "/metrics"  # default',
     ):

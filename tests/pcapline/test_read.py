@@ -128,7 +128,7 @@ def test_what_is_no_capture_is_told_and_the_others_are_shown(file: Path) -> None
     assert done.returncode == 1
     assert len(objects(done)) == 2
     assert [line.startswith("pcapline: ") for line in done.stderr.splitlines()] == [True, True]
-    assert "No such file" in done.stderr
+    assert "no such file" in done.stderr
 
 
 def test_two_views_at_once_are_refused(file: Path) -> None:

@@ -1,5 +1,6 @@
 """What the driver's errors mean to the person who reads them, and which are worth another try."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -65,13 +66,13 @@ def meaning(error: Exception, where: str) -> PcaplineError:
     if isinstance(error, (Unauthorized, AuthenticationFailed)):
         return PermissionDeniedError(f"{where} refuses this user ({text}): check store.username and store.password_file")
     if isinstance(error, InvalidRequest) and _FULL in text:
-        return StoreUnavailableError(f"the disks of {where} are full: add space, what waits is loaded then")
+        return StoreUnavailableError(f"the disks of {where} are full: add space, then try again")
     if isinstance(error, (InvalidRequest, AlreadyExists)) and any(words in text.lower() for words in _MISSING):
         return SchemaMismatchError(f"{where} lacks the schema; run: pcapline schema apply --store {where}")
     if isinstance(error, UnresolvableContactPoints):
         return StoreUnavailableError(f"the host names of {where} are unknown: check the store's address")
     if is_retryable(error):
-        return StoreUnavailableError(f"{where} does not answer ({_short(error)}): is the node up? what waits is loaded then")
+        return StoreUnavailableError(f"{where} does not answer ({_short(error)}): is the node up?")
     return StoreError(f"{where} refuses a statement: {text}")
 
 
@@ -84,5 +85,7 @@ def _refusal(error: NoHostAvailable) -> Exception | None:
 def _short(error: Exception) -> str:
     if isinstance(error, NoHostAvailable):
         causes = error.errors.values() if isinstance(error.errors, dict) else error.errors
-        return "; ".join(sorted({f"{type(cause).__name__}: {cause}" for cause in causes})) or "every host is down"
-    return f"{type(error).__name__}: {error}"
+        return "; ".join(sorted({_short(cause) for cause in causes})) or "every host is down"
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno)  # the driver puts its whole list of addresses into the text
+    return " ".join(str(error).split()) or type(error).__name__

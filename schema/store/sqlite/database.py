@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from enum import Enum
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -28,15 +29,23 @@ _WRITER_SETTINGS = """
 """
 
 
+class Access(Enum):
+    """What a file is opened for, as SQLite's flags."""
+
+    READ = apsw.SQLITE_OPEN_READONLY
+    WRITE = apsw.SQLITE_OPEN_READWRITE  # what is there already
+    MAKE = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+
+
 class Session:
     """One connection, for one thread at a time; errors leave it as the port's."""
 
-    def __init__(self, path: Path, flags: int, busy_timeout_s: float) -> None:
+    def __init__(self, path: Path, access: Access, busy_timeout_s: float) -> None:
         self._path = path
         self._lock = threading.RLock()
         self._polls = int(busy_timeout_s / _POLL_S)
         with explained(path):
-            self._connection = apsw.Connection(str(path), flags=flags)
+            self._connection = apsw.Connection(str(path), flags=access.value)
             self._connection.set_busy_handler(self._wait)
             self._connection.execute(_SETTINGS)
 
@@ -139,13 +148,12 @@ class Transaction:
 class Database:
     """One SQLite file: a connection that writes, one that reads beside it and sees only what is committed."""
 
-    def __init__(self, path: Path, read_only: bool, busy_timeout_s: float) -> None:
+    def __init__(self, path: Path, access: Access, busy_timeout_s: float) -> None:
         self.path = path
         self.turn = threading.RLock()  # this process's writers, one transaction at a time
         self._busy_timeout_s = busy_timeout_s
-        create = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
-        self.writer = Session(path, apsw.SQLITE_OPEN_READONLY if read_only else create, busy_timeout_s)
-        if not read_only:
+        self.writer = Session(path, access, busy_timeout_s)
+        if access is not Access.READ:
             self.writer.execute(_WRITER_SETTINGS)
         self._inode = self._now_at_path()
         self.reader = self._open_reader()
@@ -181,7 +189,7 @@ class Database:
         self.writer.close()
 
     def _open_reader(self) -> Session:
-        return Session(self.path, apsw.SQLITE_OPEN_READONLY, self._busy_timeout_s)
+        return Session(self.path, Access.READ, self._busy_timeout_s)
 
     def _now_at_path(self) -> tuple[int, int] | None:
         try:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import apsw
 
-from schema.errors import PcaplineError, PermissionDeniedError, StoreError, StoreUnavailableError
+from schema.errors import PcaplineError, PermissionDeniedError, SettingsError, StoreError, StoreUnavailableError
 
 
 @contextmanager
@@ -26,7 +26,7 @@ def _meaning(error: apsw.Error, path: Path) -> PcaplineError:
         case apsw.BusyError() | apsw.LockedError():
             return StoreUnavailableError(f"another process keeps writing to {path}: wait for it or stop it")
         case apsw.NotADBError():
-            return StoreUnavailableError(f"{path} is not a SQLite database: name another file with --store sqlite:PATH")
+            return SettingsError(f"{path} is not a SQLite database: name another file with --store sqlite:PATH")
         case apsw.CorruptError():
             return StoreUnavailableError(f"{path} is damaged ({error}): restore it, or load into a new file")
         case apsw.ReadOnlyError() | apsw.PermissionsError() | apsw.AuthError():
@@ -42,9 +42,9 @@ def _meaning(error: apsw.Error, path: Path) -> PcaplineError:
 def _cannot_open(path: Path) -> PcaplineError:
     with suppress(PermissionError):  # even looking may be denied
         if not path.parent.is_dir():
-            return StoreUnavailableError(f"there is no directory {path.parent} for the store: mkdir -p {path.parent}")
+            return SettingsError(f"there is no directory {path.parent} for the store: mkdir -p {path.parent}")
         if path.is_dir():
-            return StoreUnavailableError(f"{path} is a directory: name a file in it with --store sqlite:PATH")
+            return SettingsError(f"{path} is a directory: name a file in it with --store sqlite:PATH")
         if not path.exists() and os.access(path.parent, os.W_OK, effective_ids=True):
             return StoreUnavailableError(f"there is no store at {path} yet: load something first (pcapline load FILE)")
     return PermissionDeniedError(f"{path} cannot be opened: {_how_to_write(path)}")

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 import apsw
 import pytest
 
-from schema.errors import PermissionDeniedError, SchemaMismatchError, StoreUnavailableError
+from schema.errors import PermissionDeniedError, SchemaMismatchError, SettingsError, StoreUnavailableError
 from schema.store.sqlite import open_sqlite
 from schema.tables import FLOWS
 from tests.schema.store.samples import id_of, load, sample, scanned, take
@@ -18,18 +18,19 @@ from tests.servers import require
 
 
 def test_missing_directory(tmp_path: Path) -> None:
-    with pytest.raises(StoreUnavailableError, match=f"mkdir -p {tmp_path}/gone"):
+    with pytest.raises(SettingsError, match=f"mkdir -p {tmp_path}/gone"):
         open_sqlite(tmp_path / "gone" / "store.db")
 
 
 def test_directory_in_its_place(tmp_path: Path) -> None:
-    with pytest.raises(StoreUnavailableError, match="is a directory"):
+    with pytest.raises(SettingsError, match="is a directory"):
         open_sqlite(tmp_path)
 
 
-def test_nothing_to_read_yet(tmp_path: Path) -> None:
+@pytest.mark.parametrize("read_only", [False, True])
+def test_nothing_to_read_yet(tmp_path: Path, read_only: bool) -> None:
     with pytest.raises(StoreUnavailableError, match="pcapline load"):
-        open_sqlite(tmp_path / "store.db", read_only=True)
+        open_sqlite(tmp_path / "store.db", read_only=read_only, create=False)
     assert not (tmp_path / "store.db").exists()
 
 
@@ -37,7 +38,7 @@ def test_nothing_to_read_yet(tmp_path: Path) -> None:
 def test_file_of_another_kind_is_left_as_it_is(tmp_path: Path, read_only: bool) -> None:
     path = tmp_path / "holiday.jpg"
     path.write_bytes(b"\xff\xd8\xff\xe0" * 1_000)
-    with pytest.raises(StoreUnavailableError, match="not a SQLite database"):
+    with pytest.raises(SettingsError, match="not a SQLite database"):
         open_sqlite(path, read_only=read_only).health()
     assert path.read_bytes() == b"\xff\xd8\xff\xe0" * 1_000
 
