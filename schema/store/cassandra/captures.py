@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from schema.buckets import day_of
@@ -24,6 +25,9 @@ _BY_DAY = """
     INSERT INTO pcapline.captures_by_day (sensor, day, first_ts, capture_id, file_name, state, frames)
     VALUES (?, ?, ?, ?, ?, ?, ?)
 """
+
+_LOOKED_AT = 16  # captures of one origin, the newest first
+_OF_ORIGIN = "SELECT capture_id FROM pcapline.captures_by_origin WHERE origin = ? LIMIT 1000"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,23 +128,24 @@ def drop_manifest(connection: Connection, standing: Standing) -> None:
     )
 
 
-def note_file(connection: Connection, facts: CaptureFacts) -> None:
-    """That this inode once held this capture."""
-    if facts.file_id:
+def note_origin(connection: Connection, origin: str, capture_id: bytes, at_ms: int) -> None:
+    """That this origin leads to this capture; a file without an inode has none."""
+    if origin:
         connection.write(
-            "INSERT INTO pcapline.captures_by_file (file_id, capture_id) VALUES (?, ?)", (facts.file_id, facts.capture_id)
+            "INSERT INTO pcapline.captures_by_origin (origin, noted_at, capture_id) VALUES (?, ?, ?)",
+            (origin, at_ms, capture_id),
         )
 
 
-def read_capture_of_file(connection: Connection, file_id: str) -> CaptureRecord | None:
-    """The newest committed capture that came from this inode."""
-    if not file_id:
-        return None
-    noted = connection.read("SELECT capture_id FROM pcapline.captures_by_file WHERE file_id = ?", (file_id,))
-    standing = (read_standing(connection, capture_id) for (capture_id,) in noted)
-    records = [found.record for found in standing if found is not None]
-    loaded = [record for record in records if record.state == "loaded" and record.facts.file_id == file_id]
-    return max(loaded, key=lambda record: (record.loaded_at_ms, record.position.seq if record.position else 0), default=None)
+def read_capture_of_origin(connection: Connection, origin: str) -> CaptureRecord | None:
+    """The newest committed capture that this origin led to, among the newest that were noted."""
+    noted = connection.read(_OF_ORIGIN, (origin,)) if origin else []
+    newest = dict.fromkeys(capture_id for (capture_id,) in noted)  # each once: a repeated attempt notes its capture again
+    for capture_id in islice(newest, _LOOKED_AT):
+        standing = read_standing(connection, capture_id)
+        if standing is not None and standing.record.state == "loaded":
+            return standing.record
+    return None
 
 
 def read_captures(connection: Connection, sensor: str | None, state: str | None) -> Iterator[CaptureRecord]:

@@ -28,7 +28,7 @@ def claim(hold: Hold, asked: Claim) -> captures.Standing | ClaimRefusal:
         standing = captures.read_standing(connection, capture_id)
         if standing is not None and (refused := refusal(hold, standing)) is not None:
             return refused
-        if standing is not None and dict(standing.record.inputs) != dict(asked.inputs):
+        if standing is not None and not _writes_the_same(hold, asked, standing):
             delete_own_rows(connection, standing)
         entry = _entry(hold, asked, standing)
         captures.put_manifest(connection, capture_id, entry.attempt, asked.manifest)
@@ -82,6 +82,15 @@ def refusal(hold: Hold, standing: captures.Standing) -> ClaimRefusal | None:
     return None if _let_go(hold, standing) else ClaimRefusal.OWNED_ELSEWHERE
 
 
+def stands(connection: Connection, capture_id: bytes) -> bool:
+    """Whether the ledger holds the commit of this content; where `captures` names one, that very commit."""
+    standing = captures.read_standing(connection, capture_id)
+    committed = _commitment(connection, standing) if standing is not None else None
+    if standing is None or committed is None or not committed.position.seq:
+        return False
+    return standing.record.position in (None, committed.position)
+
+
 def _commitment(connection: Connection, standing: captures.Standing) -> ledger.Commitment | None:
     record = standing.record
     segment = record.position.segment if record.position else _segment(connection, record.sensor)
@@ -98,10 +107,13 @@ def _segment(connection: Connection, sensor: str) -> int:
 
 
 def _let_go(hold: Hold, standing: captures.Standing) -> bool:
-    """Whether the claim of another sensor goes nowhere: nobody loads that sensor, and its ledger now refuses the capture."""
+    """Whether the claim of another sensor goes nowhere: nobody else loads that sensor, and its ledger now refuses the capture.
+
+    A loader that holds both sensors has no second attempt open: it loads one capture at a time.
+    """
     connection, sensor = hold.connection, standing.record.sensor
     guard = ledger.read_guard(connection, sensor, _segment(connection, sensor))
-    held = guard.owner and guard.lease_until_ms > int(hold.clock() * 1000)
+    held = guard.owner not in ("", hold.owner) and guard.lease_until_ms > int(hold.clock() * 1000)
     if held and not known_dead(guard.owner, hold.owner):
         return False
     capture_id = standing.record.facts.capture_id
@@ -112,6 +124,11 @@ def _let_go(hold: Hold, standing: captures.Standing) -> bool:
 
     statement = connection.bound(_REFUSE, (sensor, guard.segment, capture_id.hex(), capture_id))
     return connection.conditionally(statement, refused)
+
+
+def _writes_the_same(hold: Hold, asked: Claim, standing: captures.Standing) -> bool:
+    """Whether the new attempt writes every row that the old one may have left: its sensor is part of some keys."""
+    return standing.record.sensor == hold.sensor and dict(standing.record.inputs) == dict(asked.inputs)
 
 
 def _entry(hold: Hold, asked: Claim, standing: captures.Standing | None) -> captures.Entry:
@@ -132,7 +149,8 @@ def _entry(hold: Hold, asked: Claim, standing: captures.Standing | None) -> capt
 
 def _settle(hold: Hold, asked: Claim, replaced: captures.Standing | None) -> None:
     connection, capture_id = hold.connection, asked.facts.capture_id
-    captures.note_file(connection, asked.facts)
+    for origin in asked.origins:
+        captures.note_origin(connection, origin, capture_id, asked.started_at_ms)
     if replaced is not None:
         captures.drop_manifest(connection, replaced)
     refused = ledger.read_commitment(connection, hold.sensor, hold.segment, capture_id)

@@ -64,10 +64,12 @@ class Connection:
         with explained(self.where):
             return list(self.session.execute(bound))
 
-    def stream(self, statement: str, values: Sequence[Any] = ()) -> Iterator[Row]:
-        """Rows, one page in memory at a time."""
+    def stream(self, statement: str, values: Sequence[Any] = (), *, serial: bool = False) -> Iterator[Row]:
+        """Rows, one page in memory at a time; `serial` as with `read`."""
         bound = self.bound(statement, values)
         bound.fetch_size = _PAGE_ROWS
+        if serial:
+            bound.consistency_level = ConsistencyLevel.SERIAL
         with explained(self.where):
             yield from self.session.execute(bound)
 
@@ -81,12 +83,15 @@ class Connection:
         with explained(self.where):
             self.session.execute(self.bound(statement, values))
 
-    def each(self, statement: str, many: Iterable[Sequence[Any]]) -> Iterator[list[Row]]:
-        """The rows of the same statement for many values, in their order, some at a time."""
+    def each(self, statement: str, many: Iterable[Sequence[Any]], *, quorum: bool = False) -> Iterator[list[Row]]:
+        """The rows of the same statement for many values, in their order, some at a time; `quorum`: whatever is configured."""
         waiting: deque[Any] = deque()
         with explained(self.where):
             for values in many:
-                waiting.append(self.session.execute_async(self.bound(statement, values)))
+                bound = self.bound(statement, values)
+                if quorum:
+                    bound.consistency_level = ConsistencyLevel.QUORUM
+                waiting.append(self.session.execute_async(bound))
                 if len(waiting) >= _IN_FLIGHT:
                     yield list(waiting.popleft().result())
             while waiting:

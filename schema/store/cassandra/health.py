@@ -1,22 +1,29 @@
 """What a cluster says of itself: its version, its schema, and whether an acknowledged commit survives a crash."""
 
+from collections.abc import Mapping
+
 from schema.store.cassandra import history
 from schema.store.cassandra.connection import Connection
 from schema.store.port import StoreHealth
 
+_SYNCS_BEFORE_IT_ANSWERS = ("batch", "group")
+_KEYSPACE = "SELECT replication, durable_writes FROM system_schema.keyspaces WHERE keyspace_name = ?"
+
 
 def read_health(connection: Connection) -> StoreHealth:
     """What `doctor` and `/-/ready` say."""
-    version = connection.read("SELECT release_version FROM system.local")[0][0]
-    sync = _commitlog_sync(connection)
-    copies = min(_copies(connection), _nodes(connection))
-    # one node that syncs its log now and then has lost what it acknowledged since, even when only its process dies
-    durable = copies > 1 or sync != "periodic"
+    version, local_dc = connection.read("SELECT release_version, data_center FROM system.local")[0]
+    replication, logs = next(iter(connection.read(_KEYSPACE, (connection.keyspace,))), ({}, True))
+    consistency = connection.options.consistency
+    copies, sync = copies_of(replication), _commitlog_sync(connection) if logs else "none"
+    acknowledged = acknowledging(consistency, copies, local_dc)
+    durable = survives_crash(acknowledged, sync)
     detail = (
-        f"{connection.where}, {_nodes(connection)} node(s), {copies} cop{'y' if copies == 1 else 'ies'}, commit log: {sync}"
+        f"{connection.where}, {_nodes(connection)} node(s), {acknowledged} of {sum(copies.values())} copies acknowledge"
+        f" at {consistency}, commit log: {sync}"
     )
     if not durable:
-        detail += "; acknowledged is not durable: set commitlog_sync: group, or more copies; input is not deleted"
+        detail += "; acknowledged is not durable: set commitlog_sync: group, or more copies and a quorum; input is not deleted"
     return StoreHealth(
         kind="cassandra",
         version=str(version),
@@ -27,6 +34,32 @@ def read_health(connection: Connection) -> StoreHealth:
     )
 
 
+def copies_of(replication: Mapping[str, str]) -> dict[str, int]:
+    """Copies by data centre, as a keyspace states them; a strategy that knows none has one entry."""
+    return {place: int(value) for place, value in replication.items() if str(value).isdecimal()} or {"": 1}
+
+
+def acknowledging(consistency: str, copies: Mapping[str, int], local_dc: str) -> int:
+    """How many replicas have a write when it is acknowledged."""
+    everywhere = sum(copies.values())
+    return {
+        "TWO": 2,
+        "THREE": 3,
+        "ALL": everywhere,
+        "QUORUM": everywhere // 2 + 1,
+        "LOCAL_QUORUM": copies.get(local_dc, everywhere) // 2 + 1,
+        "EACH_QUORUM": sum(count // 2 + 1 for count in copies.values()),
+    }.get(consistency, 1)
+
+
+def survives_crash(acknowledged: int, sync: str) -> bool:
+    """Whether what is acknowledged is still there after one node has lost what its memory held.
+
+    A node that syncs its log now and then has lost what it acknowledged since, even when only its process dies.
+    """
+    return acknowledged > 1 or sync in _SYNCS_BEFORE_IT_ANSWERS
+
+
 def _commitlog_sync(connection: Connection) -> str:
     found = connection.read("SELECT value FROM system_views.settings WHERE name = 'commitlog_sync'")
     return str(found[0][0]) if found else "unknown"
@@ -34,9 +67,3 @@ def _commitlog_sync(connection: Connection) -> str:
 
 def _nodes(connection: Connection) -> int:
     return 1 + int(connection.read("SELECT count(*) FROM system.peers_v2")[0][0])
-
-
-def _copies(connection: Connection) -> int:
-    found = connection.read("SELECT replication FROM system_schema.keyspaces WHERE keyspace_name = ?", (connection.keyspace,))
-    counts = [int(value) for (options,) in found for value in options.values() if str(value).isdecimal()]
-    return sum(counts) or 1

@@ -12,6 +12,8 @@ Clock = Callable[[], float]
 
 _BELIEVED_S = 1.0  # how long a lease whose time is over is believed after its ledger was asked
 
+_REMEMBERED = 100_000  # captures; some 10 MB
+
 
 class Hold:
     """One epoch of a sensor's ledger, as its holder has it."""
@@ -22,6 +24,7 @@ class Hold:
         self.endpoints, self.totals = dict(totals.endpoints), dict(totals.totals)
         self.head = ledger.read_head(connection, totals.sensor, totals.position)
         self._believed_until = 0.0
+        self._committed: set[bytes] = set()  # captures of this ledger, as far as anyone has asked
 
     @property
     def segment(self) -> int:
@@ -51,8 +54,17 @@ class Hold:
         """The write timestamp of a new attempt (microseconds): larger than any committed one and the last attempt's."""
         return max(int(self.clock() * 1_000_000), self.row_ts + 1, last_row_ts + 1)
 
+    def committed(self, capture_ids: set[bytes]) -> set[bytes]:
+        """Those of these captures that this sensor's ledger holds; each is asked for once."""
+        unknown = capture_ids - self._committed
+        if len(self._committed) > _REMEMBERED:
+            self._committed &= capture_ids
+        self._committed |= ledger.committed_among(self.connection, self.sensor, self.segment, unknown)
+        return capture_ids & self._committed
+
     def stand_at(self, step: ledger.Step) -> None:
         """The commit that made this step is in the ledger."""
         self.head, self.row_ts = step.after, step.row_ts
+        self._committed.add(step.record.capture_id)
         self.endpoints.update(step.endpoints)
         self.totals.update(step.totals)

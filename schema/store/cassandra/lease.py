@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from schema.errors import LeaseHeldError, StoreUnavailableError
 from schema.records import CaptureFacts, NameTold
-from schema.store.cassandra import claims, ledger
+from schema.store.cassandra import captures, claims, ledger
 from schema.store.cassandra.attempt import CassandraAttempt
-from schema.store.cassandra.connection import Connection
+from schema.store.cassandra.connection import Connection, Row
 from schema.store.cassandra.hold import Clock, Hold
 from schema.store.owners import known_dead
 from schema.store.port import Attempt, Claim, ClaimRefusal, LedgerHead
@@ -83,29 +83,22 @@ class CassandraLease:
         return b"".join(data for (data,) in parts) if parts else None
 
     def names_told(self, clients: Collection[bytes]) -> list[NameTold]:
-        """What these clients were told, as of `head`."""
+        """What these clients were told, as of `head`; an attempt that died may have left rows of a seq that is another's."""
         newest = self.head.position.seq
-        found = self._connection.each(_NAMES_TOLD, ((self.sensor, client) for client in clients))
-        return [
-            NameTold(
-                client_ip=client,
-                address=address,
-                valid_from_ms=valid_from,
-                hostname=hostname,
-                capture_id=capture_id,
-                valid_to_ms=valid_to,
-                frame=frame,
-            )
-            for rows in found
-            for client, address, valid_from, hostname, capture_id, valid_to, frame, seq in rows
-            if seq <= newest
-        ]
+        answers = self._connection.each(_NAMES_TOLD, ((self.sensor, client) for client in clients))
+        told = [_name_told(row) for rows in answers for row in rows if row[-1] <= newest]
+        committed = self._hold.committed({name.capture_id for name in told})
+        return [name for name in told if name.capture_id in committed]
 
     def begin(self, claim: Claim) -> AbstractContextManager[Attempt] | ClaimRefusal:
         """Claim a capture."""
         self._hold.check()
         claimed = claims.claim(self._hold, claim)
         return claimed if isinstance(claimed, ClaimRefusal) else CassandraAttempt(self._hold, claim, claimed)
+
+    def note_origin(self, origin: str, capture_id: bytes, at_ms: int) -> None:
+        """Remember that this origin, too, holds a capture that is committed."""
+        captures.note_origin(self._connection, origin, capture_id, at_ms)
 
     def quarantine(self, facts: CaptureFacts, reason: str, detail: str, at_ms: int) -> None:
         """Record that a content cannot be loaded; one that is loaded, or being loaded elsewhere, stays so."""
@@ -126,3 +119,16 @@ class CassandraLease:
 
     def _fence(self) -> tuple[str, int, int]:
         return self.sensor, self._hold.segment, self._hold.epoch
+
+
+def _name_told(row: Row) -> NameTold:
+    client, address, valid_from, hostname, capture_id, valid_to, frame, _ = row
+    return NameTold(
+        client_ip=client,
+        address=address,
+        valid_from_ms=valid_from,
+        hostname=hostname,
+        capture_id=capture_id,
+        valid_to_ms=valid_to,
+        frame=frame,
+    )

@@ -1,7 +1,7 @@
 """The ledger in Cassandra: one partition a sensor and segment. Every write to it is conditional; this file only reads,
 and spells the one batch that commits."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -110,13 +110,16 @@ def read_guard(connection: Connection, sensor: str, segment: int) -> Guard:
 
 def read_head(connection: Connection, sensor: str, at: LedgerPosition) -> LedgerHead:
     """A position, with the carried state that it names."""
-    for _, state_version, state_nonce, _ in connection.read(_HEAD, (sensor, at.segment, at.seq)):
+    for _, state_version, state_nonce, _ in connection.read(_HEAD, (sensor, at.segment, at.seq), serial=True):
         return LedgerHead(position=at, state_version=state_version, state_nonce=state_nonce or b"")
     return LedgerHead(position=at)
 
 
 def read_totals(connection: Connection, sensor: str) -> LedgerTotals:
-    """The totals at the newest commit: version, totals, and the version again, until nothing was committed between."""
+    """The totals at the newest commit: version, totals, and the version again, until nothing was committed between.
+
+    At SERIAL, for the next commit is counted on top of it, and the configured consistency may be one replica's.
+    """
     for _ in range(_CONSISTENT_TRIES):
         seen = segment_of(connection, sensor)
         if seen is None:
@@ -130,13 +133,13 @@ def read_totals(connection: Connection, sensor: str) -> LedgerTotals:
 
 def _totals_at(connection: Connection, sensor: str, network: str, guard: Guard) -> LedgerTotals:
     place = (sensor, guard.segment)
-    commit = connection.read(_HEAD, (*place, guard.version))
+    commit = connection.read(_HEAD, (*place, guard.version), serial=True)
     return LedgerTotals(
         sensor=sensor,
         network=network,
         position=LedgerPosition(segment=guard.segment, seq=guard.version, nonce=commit[0][0] if commit else b""),
-        endpoints={name: EndpointTotals._make(counts) for name, *counts in connection.stream(_ENDPOINTS, place)},
-        totals=dict(connection.stream(_TOTALS, place)),
+        endpoints={name: EndpointTotals._make(counts) for name, *counts in connection.stream(_ENDPOINTS, place, serial=True)},
+        totals=dict(connection.stream(_TOTALS, place, serial=True)),
         last_loaded_at_ms=commit[0][3] if commit else 0,
     )
 
@@ -153,6 +156,13 @@ def read_commitment(connection: Connection, sensor: str, segment: int, capture_i
         position = LedgerPosition(segment=segment, seq=seq, nonce=nonce or b"")
         return Commitment(position=position, reason=reason or "", loaded_at_ms=loaded_at or 0)
     return None
+
+
+def committed_among(connection: Connection, sensor: str, segment: int, capture_ids: Iterable[bytes]) -> set[bytes]:
+    """Those of these captures whose commit a ledger holds."""
+    asked = list(capture_ids)  # at QUORUM: many SERIAL reads of one partition would get into each other's way
+    found = connection.each(_CAPTURE, ((sensor, segment, capture_id.hex()) for capture_id in asked), quorum=True)
+    return {capture_id for capture_id, rows in zip(asked, found, strict=True) if rows and rows[0][0]}
 
 
 def read_commits(connection: Connection, sensor: str, after_seq: int, deltas: bool) -> Iterator[CommitRecord]:

@@ -10,17 +10,18 @@ from schema.store.port import Recount
 from schema.tables import BY_NAME, FLOWS
 
 _BOTH_WAYS = ("packets", "packets_rev")
+_EXPIRY_MARGIN_MS = 60_000  # rows expire by the node's clock, while they are counted
 
 
 def recount_capture(connection: Connection, capture_id: bytes, standing: Standing | None, now_ms: int) -> Recount:
-    """Own rows that the manifest states and that are there; tables whose rows have expired are left out."""
+    """Own rows that the manifest states and that are there; tables whose rows have expired, or are about to, are left out."""
     expected: dict[str, int] = {}
     found: dict[str, int] = {}
     flow_packets = None
     loaded_ms = standing.record.rows_expire_from_ms if standing else 0
     for counts in read_manifest(connection, standing).own:
         table = BY_NAME[counts.table]
-        if loaded_ms + table.ttl_seconds * 1000 <= now_ms:
+        if loaded_ms + table.ttl_seconds * 1000 <= now_ms + _EXPIRY_MARGIN_MS:
             continue
         rows, packets = _count(connection, counts, capture_id)
         expected[table.name] = expected.get(table.name, 0) + counts.total

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 
 from schema.records import Admission, AdmissionBook, CaptureRecord, CommitRecord, LedgerTotals
-from schema.store.cassandra import admissions, captures, history, lease, ledger, queries
+from schema.store.cassandra import admissions, captures, claims, history, lease, ledger, queries
 from schema.store.cassandra.connection import Connection
 from schema.store.cassandra.health import read_health
 from schema.store.cassandra.own_rows import recount_capture
@@ -62,9 +62,13 @@ class CassandraStore:
         standing = captures.read_standing(self._checked(), capture_id)
         return None if standing is None else standing.record
 
-    def capture_of_file(self, file_id: str) -> CaptureRecord | None:
-        """The newest committed capture that came from this inode."""
-        return captures.read_capture_of_file(self._checked(), file_id)
+    def capture_of_origin(self, origin: str) -> CaptureRecord | None:
+        """The newest committed capture that this origin led to."""
+        return captures.read_capture_of_origin(self._checked(), origin)
+
+    def stands(self, capture_id: bytes) -> bool:
+        """Whether the ledger holds this capture's commit, whatever `captures` says."""
+        return claims.stands(self._checked(), capture_id)
 
     def captures(self, sensor: str | None = None, state: str | None = None) -> Iterator[CaptureRecord]:
         """All captures, or one sensor's, or those in one state."""
