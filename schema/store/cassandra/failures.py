@@ -22,7 +22,7 @@ from cassandra.cluster import NoHostAvailable
 from cassandra.connection import ConnectionException
 from cassandra.protocol import ErrorMessage, IsBootstrappingErrorMessage, OverloadedErrorMessage, ServerError
 
-from schema.errors import PcaplineError, PermissionDeniedError, SchemaMismatchError, StoreError, StoreUnavailableError
+from schema.errors import PcaplineError, SchemaMismatchError, StoreError, StorePermissionError, StoreUnavailableError
 
 # Everything here says "not now" or "nobody knows"; as every write may be repeated, it is.
 RETRYABLE = (
@@ -40,6 +40,7 @@ RETRYABLE = (
 )
 _MISSING = ("does not exist", "unconfigured table", "unknown identifier", "undefined column")
 _FULL = "disk usage exceeds"  # a guardrail: the same code as a malformed request, and yet it passes
+_TOO_LARGE = "exceeds allowed maximum"  # half of a node's commit log segment, where nothing else is set
 
 
 @contextmanager
@@ -64,9 +65,11 @@ def meaning(error: Exception, where: str) -> PcaplineError:
         error = refusal
     text = str(error)
     if isinstance(error, (Unauthorized, AuthenticationFailed)):
-        return PermissionDeniedError(f"{where} refuses this user ({text}): check store.username and store.password_file")
+        return StorePermissionError(f"{where} refuses this user ({text}): check store.username and store.password_file")
     if isinstance(error, InvalidRequest) and _FULL in text:
         return StoreUnavailableError(f"the disks of {where} are full: add space, then try again")
+    if isinstance(error, InvalidRequest) and _TOO_LARGE in text:
+        return StoreError(f"{where} takes no message of this size ({text}): set commitlog_segment_size of its nodes to 32MiB")
     if isinstance(error, (InvalidRequest, AlreadyExists)) and any(words in text.lower() for words in _MISSING):
         return SchemaMismatchError(f"{where} lacks the schema; run: pcapline schema apply --store {where}")
     if isinstance(error, UnresolvableContactPoints):

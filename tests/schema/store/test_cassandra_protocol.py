@@ -2,17 +2,19 @@
 
 from contextlib import closing
 from dataclasses import replace
-from uuid import UUID
+from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
+from cassandra import ConsistencyLevel
 
-from schema.errors import LeaseLostError
-from schema.records import EndpointTotals
+from schema.errors import LeaseLostError, StoreError
+from schema.records import MAX_COMMIT_ENDPOINTS, EndpointTotals
 from schema.store.cassandra import CassandraOptions, open_cassandra
 from schema.store.port import ClaimRefusal
 from schema.tables import FLOWS, batches_of
 from tests.schema.store.factory import SteppedClock
-from tests.schema.store.samples import flow_row, id_of, load, owner, sample, scanned, take, with_inputs
+from tests.schema.store.samples import abandon, flow_row, id_of, load, owner, sample, scanned, take, with_inputs
 from tests.servers.cassandra.keyspace import CassandraFactory, Keyspace
 from tests.servers.lossy_proxy import LossyProxy
 
@@ -128,14 +130,103 @@ def test_claim_may_go_there_and_back(cassandra_store_factory: Factory) -> None:
     assert load(take(store, "edge-1"), capture).position.seq == 1
 
 
-def test_twenty_thousand_endpoints_in_one_commit(cassandra_store_factory: Factory) -> None:
+def test_as_many_endpoints_in_one_commit_as_there_may_be(cassandra_store_factory: Factory) -> None:
     store = cassandra_store_factory()
-    endpoints = {f"host-{n}.example.com": EndpointTotals(1, 2, 3, 4, n) for n in range(20_000)}
+    endpoints = {f"host-{n}.site.example.com": EndpointTotals(1, 2, 3, 4, n) for n in range(MAX_COMMIT_ENDPOINTS)}
     load(take(store), replace(sample("a"), endpoints=endpoints))
     assert store.ledger("edge-1").endpoints == endpoints
     (commit,) = store.commits("edge-1", 0, deltas=True)
     assert commit.deltas is not None
     assert commit.deltas.endpoints == endpoints
+
+
+def test_commit_that_is_too_large_is_refused_at_once(cassandra_store_factory: Factory) -> None:
+    store = cassandra_store_factory()
+    lease, long = take(store), "x" * 200
+    endpoints = {f"{n}.{long}": EndpointTotals(1, 2, 3, 4, n) for n in range(MAX_COMMIT_ENDPOINTS)}
+    with pytest.raises(StoreError, match=r"takes no message of this size .* set commitlog_segment_size") as refused:
+        load(lease, replace(sample("a"), endpoints=endpoints))
+    assert type(refused.value) is StoreError  # not one of those that are worth another try
+    assert store.ledger("edge-1").position.seq == 0
+    assert load(lease, sample("b")).position.seq == 1
+
+
+def test_origin_whose_newest_captures_never_came_in(cassandra_store_factory: Factory) -> None:
+    store = cassandra_store_factory()
+    lease = take(store)
+    load(lease, sample("a", file_id="8:42"))
+    for n in range(3):
+        for _ in range(10):  # a repeated attempt is no further capture
+            abandon(lease, sample(f"died {n}", flows=0, file_id="8:42"))
+    record = store.capture_of_origin("8:42")
+    assert record is not None
+    assert record.facts.capture_id == id_of("a")
+
+
+def test_origins_do_not_last_for_ever(cassandra_store_factory: Factory, keyspace: Keyspace) -> None:
+    load(take(cassandra_store_factory()), sample("a", file_id="8:42"))
+    (row,) = keyspace.execute("SELECT origin, capture_id FROM pcapline.captures_by_origin")
+    assert (row.origin, row.capture_id.bytes) == ("8:42", id_of("a"))
+    (table,) = keyspace.execute(
+        "SELECT default_time_to_live FROM system_schema.tables"
+        f" WHERE keyspace_name = '{keyspace.name}' AND table_name = 'captures_by_origin'"
+    )
+    assert table.default_time_to_live == 30 * 86_400
+
+
+def test_mark_whose_commit_a_node_has_lost_does_not_stand(cassandra_store_factory: Factory, keyspace: Keyspace) -> None:
+    store = cassandra_store_factory()
+    load(take(store), sample("a"))
+    assert store.stands(id_of("a"))
+    of_capture = f"sensor = 'edge-1' AND segment = 0 AND kind = 'capture' AND seq = 0 AND key = '{id_of('a').hex()}'"
+    keyspace.execute(f"UPDATE pcapline.ledger SET nonce = {uuid4()} WHERE {of_capture} IF EXISTS")
+    assert not store.stands(id_of("a"))  # another commit
+    keyspace.execute(f"DELETE FROM pcapline.ledger WHERE {of_capture} IF EXISTS")
+    assert not store.stands(id_of("a"))
+    record = store.capture(id_of("a"))
+    assert record is not None
+    assert record.state == "loaded"
+
+
+def test_commit_without_a_mark_stands(cassandra_store_factory: Factory, keyspace: Keyspace) -> None:
+    store = cassandra_store_factory()
+    load(take(store), sample("a"))
+    unmark = "UPDATE pcapline.captures SET state = 'claimed', segment = null, seq = null, nonce = null"
+    keyspace.execute(f"{unmark} WHERE capture_id = {UUID(bytes=id_of('a'))} IF EXISTS")
+    assert store.stands(id_of("a"))
+
+
+def test_tables_about_to_expire_are_not_counted(cassandra_store_factory: Factory) -> None:
+    clock = SteppedClock()
+    store, capture = cassandra_store_factory(clock=clock), sample("a")
+    load(take(store), capture)
+    loaded_s = int(capture.inputs["rows_from_ms"]) / 1000
+    clock.now = loaded_s + FLOWS.ttl_seconds - 90
+    assert "flows" in store.recount(id_of("a")).expected
+    clock.now = loaded_s + FLOWS.ttl_seconds - 30
+    recount = store.recount(id_of("a"))
+    assert set(recount.expected) == {"traffic_by_minute", "dns_answers"}
+    assert recount.flow_packets is None
+
+
+def test_lease_counts_on_the_ledger_whatever_consistency_is_set(cassandra_store_factory: Factory) -> None:
+    store, capture = cassandra_store_factory(consistency="ONE"), sample("a", carried=b"open")
+    lease = take(store)
+    load(lease, capture)
+    lease.release()
+    connection = store._connection  # type: ignore[attr-defined]
+    asked: list[tuple[str, int]] = []
+    connection.session.add_request_init_listener(lambda future: asked.append(_read_of(future)))
+    assert take(store).head == lease.head
+    of_ledger = [level for statement, level in asked if statement.startswith("SELECT") and ".ledger" in statement]
+    assert len(of_ledger) >= 5
+    assert set(of_ledger) == {ConsistencyLevel.SERIAL}
+
+
+def _read_of(future: Any) -> tuple[str, int]:
+    """A request's statement and consistency level."""
+    prepared = getattr(future.query, "prepared_statement", None)
+    return ("" if prepared is None else prepared.query_string.strip(), future.message.consistency_level or 0)
 
 
 def test_carried_state_that_nobody_can_need_is_gone(cassandra_store_factory: Factory, keyspace: Keyspace) -> None:
