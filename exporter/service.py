@@ -37,6 +37,7 @@ class ExporterService:
         self._collection = Collection(open_reader, settings, store, clock)
         self._exposition = Exposition(lambda: self._collection.snapshot, version)
         self._scrape: Callable[[], str] | None = None
+        self._closing: Callable[[], bool] = lambda: False
         # One worker: the store's reader is used by one thread at a time, and a long check delays a refresh, no more.
         self._scheduler = BackgroundScheduler(timezone=UTC, executors={"default": ThreadPoolExecutor(1)})
 
@@ -52,9 +53,10 @@ class ExporterService:
             self._scheduler.shutdown(wait=True)
         self._collection.close()
 
-    def scrape_at(self, url: str) -> None:
-        """Check the identity `metrics` through this address of the service's own metrics page."""
-        self._scrape = lambda: fetch(url)
+    def scrape_at(self, url: str, closing: Callable[[], bool] = lambda: False) -> None:
+        """Check the identity `metrics` through this address of the service's own metrics page; `closing`: whether the page
+        is being taken down, so that its silence is no fault."""
+        self._scrape, self._closing = (lambda: fetch(url)), closing
 
     def metrics(self, accept: str = "") -> tuple[bytes, str]:
         """The metrics page and its content type, for an `Accept` header."""
@@ -95,7 +97,8 @@ class ExporterService:
         try:
             return self._scrape() if self._scrape else None
         except StoreUnavailableError as error:
-            _LOG.warning("exporter: its own metrics page cannot be checked: %s", error)
+            if not self._closing():
+                _LOG.warning("exporter: its own metrics page cannot be checked: %s", error)
             return None
 
 

@@ -6,12 +6,13 @@ A family that the exporter has too, from the ledger, is called `pcapline_loader_
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.exposition import choose_encoder
 
 from loader.outcome import FileOutcome
 from schema.records import FileState
 
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a series a counter for what `process_start_time_seconds` says
 _LOAD_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
@@ -58,6 +59,9 @@ class LoaderTelemetry:
         )
         self._missed = Counter(
             "pcapline_spool_missed_events", "Files found by a scan that no event had told of.", registry=registry
+        )
+        self._strays = Gauge(
+            "pcapline_spool_passed_over", "Entries of the watched directory that are no inputs.", registry=registry
         )
         self._directory_up = Gauge("pcapline_spool_up", "1 while the watched directory can be read.", registry=registry)
         info = Gauge("pcapline_loader_info", "Build of the loader; always 1.", ["version"], registry=registry)
@@ -130,6 +134,10 @@ class LoaderTelemetry:
     def missed(self, files: int) -> None:
         """A scan found files that no event had told of."""
         self._missed.inc(files)
+
+    def passed_over(self, entries: int) -> None:
+        """So many entries of the directory are no inputs."""
+        self._strays.set(entries)
 
     def expose(self, accept: str) -> tuple[bytes, str]:
         """The metrics page and its content type, for an `Accept` header."""

@@ -1,5 +1,7 @@
 """The `pcapline` command: its commands in the order in which people meet them. ◄ door to typer, with pcapline/commands"""
 
+import os
+import sys
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -10,6 +12,8 @@ from typer.main import get_command
 from pcapline import __version__
 
 COMMANDS = ("demo", "load", "read", "watch", "capture", "exporter", "query", "status", "verify", "schema", "doctor")
+
+_BROKEN_PIPE = 141  # 128 + SIGPIPE
 
 
 class _Commands(TyperGroup):
@@ -29,6 +33,17 @@ class _Commands(TyperGroup):
         alone = typer.Typer(add_completion=False)
         alone.command(cmd_name)(found)
         return get_command(alone)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command. Where nobody reads its output any more (`| head -1`) it ends quietly, as if by SIGPIPE."""
+        try:
+            try:
+                return super().invoke(ctx)
+            finally:
+                sys.stdout.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise SystemExit(_BROKEN_PIPE) from None
 
 
 app = typer.Typer(

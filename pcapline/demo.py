@@ -116,6 +116,10 @@ def make_live_traffic(captures: Path, seed: int, rate: float, stop: Event) -> Gr
         return pace(plan, handover, Rotation(seconds=_ROTATE_S), clock, lambda _capture: None)
 
 
+class InterruptedDemoError(PcaplineError):
+    """Somebody asked a bounded demo to stop before its end."""
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What a bounded demo ends with."""
@@ -133,6 +137,7 @@ def run_once(directory: Path, plan: TrafficPlan, stop: Event, told: Told) -> Ver
     """A bounded demo: traffic, load, scrape, and everything held against everything.
 
     The same plan gives the same captures, so that a second run in the same directory loads nothing and checks again.
+    Raises `InterruptedDemoError`.
     """
     captures, sensor = directory / "captures", f"once-{plan.seed}-{plan.packets}"
     folder = captures / sensor
@@ -176,7 +181,7 @@ def _await(parts: Running, done: Callable[[], bool], progress: Callable[[], int]
     while not done():
         parts.check()
         if parts.stop.wait(0.05):
-            raise SystemExit(130)
+            raise InterruptedDemoError
         if progress() != before:
             moved_at, before = time.monotonic(), progress()
         if time.monotonic() - moved_at > _PATIENCE_S:

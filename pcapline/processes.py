@@ -78,7 +78,7 @@ def serve_exporter(settings: Settings, stop: Event, tell: Callable[[str], None])
 
     def bound(host: str, port: int) -> None:
         url = _url(host, port, own.telemetry_path)
-        service.scrape_at(url)
+        service.scrape_at(url, stop.is_set)
         service.start()
         tell(url)
 

@@ -1,11 +1,13 @@
 """`pcapline demo`: everything at once with made-up traffic."""
 
+import shlex
 import socket
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -14,7 +16,7 @@ from schema.settings import StoreSettings
 if TYPE_CHECKING:
     from pcapline.demo import Running, Verdict
     from pcapline.signals import Stop
-    from schema.records import LedgerTotals
+    from schema.store.port import StoreReader
 
 _EVERY_S = 2.0
 
@@ -44,9 +46,13 @@ def demo(
         if not once:
             raise typer.Exit(_live(out, seed, rate, stop))
         from capture.traffic import TrafficPlan
-        from pcapline.demo import run_once
+        from pcapline.demo import InterruptedDemoError, run_once
 
-        verdict = run_once(out, TrafficPlan(seed=seed, packets=packets), stop.event, told)
+        try:
+            verdict = run_once(out, TrafficPlan(seed=seed, packets=packets), stop.event, told)
+        except InterruptedDemoError:
+            _say("interrupted; nothing was verified")
+            raise typer.Exit(stop.exit_code) from None
     _tell_verdict(verdict)
     raise typer.Exit(0 if verdict.holds else 1)
 
@@ -60,6 +66,7 @@ def _live(out: Path, seed: int, rate: float, stop: "Stop") -> int:
     quiet = Told(say=_say, outcome=lambda _outcome: None)
     with running(settings, captures, stop.event, quiet) as parts:
         _introduce(out, parts)
+        _tell_earlier(out, settings.of(StoreSettings))
         traffic = Thread(target=make_live_traffic, args=(captures, seed, rate, stop.event), name="traffic")
         traffic.start()
         try:
@@ -68,16 +75,39 @@ def _live(out: Path, seed: int, rate: float, stop: "Stop") -> int:
             stop.event.set()
             traffic.join()
     parts.check()
+    _take_leave(out)
     return stop.exit_code
 
 
+def _take_leave(out: Path) -> None:
+    from pcapline.program import program
+
+    store = shlex.quote(f"sqlite:{out / 'pcapline.db'}")
+    _say(f"stopped; the store stays: {program()} query www.example.com --store {store}")
+
+
+def _tell_earlier(out: Path, store: StoreSettings) -> None:
+    """What is shown below, here and on the metrics page, begins where the store's totals stand."""
+    from pcapline.text import count_text
+    from pcapline.wiring import Purpose, opened_store
+
+    with opened_store(store, Purpose.READ) as reader:
+        captures = _all(reader).captures
+    if captures:
+        sys.stdout.write(
+            f"The store holds {count_text(captures, 'capture')} of earlier runs, counted below (rm -r {out}: a new one).\n"
+        )
+
+
 def _introduce(out: Path, parts: "Running") -> None:
+    from pcapline.program import program
+
     sys.stdout.write(
         "Synthetic traffic, a capture every 2 s, no root and no server:\n"
         f"  captures  {out / 'captures'}\n"
         f"  store     sqlite:{out / 'pcapline.db'}\n"
         f"  metrics   {parts.metrics_url}   (loader: {parts.loader_url})\n"
-        f"  query     pcapline query www.example.com --store sqlite:{out / 'pcapline.db'}\n"
+        f"  query     {program()} query www.example.com --store sqlite:{out / 'pcapline.db'}\n"
         f"  stop      Ctrl-C        clean up  rm -r {out}\n"
     )
     sys.stdout.flush()
@@ -85,23 +115,40 @@ def _introduce(out: Path, parts: "Running") -> None:
 
 def _show_counters(store: StoreSettings, parts: "Running") -> None:
     """A line every two seconds, until the end."""
-    from pcapline.demo import LIVE_SENSOR
     from pcapline.wiring import Purpose, opened_store
 
     with opened_store(store, Purpose.READ) as reader:
         while not parts.stop.wait(_EVERY_S):
-            if any(record.sensor == LIVE_SENSOR for record in reader.sensors()):
-                sys.stdout.write(_counters(reader.ledger(LIVE_SENSOR)) + "\n")
+            totals = _all(reader)
+            if totals.captures:
+                sys.stdout.write(_counters(totals) + "\n")
                 sys.stdout.flush()
 
 
-def _counters(ledger: "LedgerTotals") -> str:
-    totals = ledger.totals
-    busiest = sorted(ledger.endpoints.items(), key=lambda item: (-item[1].flows, item[0]))[:3]
+class _Totals(NamedTuple):
+    """What the metrics page adds up to as well: the ledgers of all sensors."""
+
+    captures: int
+    packets: int
+    flow_rows: int
+    writes: Counter[str]  # by endpoint
+
+
+def _all(reader: "StoreReader") -> _Totals:
+    totals, writes = Counter[str](), Counter[str]()
+    for record in reader.sensors():
+        ledger = reader.ledger(record.sensor)
+        totals.update(ledger.totals)
+        writes.update({endpoint: counts.flows for endpoint, counts in ledger.endpoints.items()})
+    return _Totals(totals["captures"], totals["frames"], totals["rows/flows"], writes)
+
+
+def _counters(totals: _Totals) -> str:
+    busiest = sorted(totals.writes.items(), key=lambda item: (-item[1], item[0]))[:3]
     return (
-        f"{time.strftime('%H:%M:%S')}  captures {totals.get('captures', 0):,}  packets {totals.get('frames', 0):,}  "
-        f"flow rows {totals.get('rows/flows', 0):,}  endpoints {len(ledger.endpoints):,}  writes: "
-        + ", ".join(f"{endpoint} {counts.flows:,}" for endpoint, counts in busiest)
+        f"{time.strftime('%H:%M:%S')}  captures {totals.captures:,}  packets {totals.packets:,}  "
+        f"flow rows {totals.flow_rows:,}  endpoints {len(totals.writes):,}  writes: "
+        + ", ".join(f"{endpoint} {count:,}" for endpoint, count in busiest)
     )
 
 
@@ -112,6 +159,7 @@ def _address(port: int) -> str:
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:
+            _say(f"port {port} is taken, so any free one is used")
             return "127.0.0.1:0"
     return f"127.0.0.1:{port}"
 

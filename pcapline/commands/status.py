@@ -39,7 +39,10 @@ def status(
     with opened_store(settings.of(StoreSettings), Purpose.READ) as reader:
         items = [_store_object(reader), *_sensor_objects(reader), *_quarantine_objects(reader)]
         if directory is not None:
-            items += _directory_objects(directory, reader)
+            here = _directory_objects(directory, reader)
+            named = {(item["sensor"], Path(item["file"]).name) for item in here if item["record"] == "quarantined"}
+            items = [item for item in items if item["record"] != "quarantined" or (item["sensor"], item["file"]) not in named]
+            items += here
     if as_json:
         from pcapline.output import json_line
 

@@ -1,6 +1,7 @@
 """Bad input through the real command: its state, a line that says what to do, the exit code; neighbours still load."""
 
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -212,3 +213,53 @@ def test_a_signal_ends_between_files(tmp_path: Path) -> None:
     assert process.returncode == 143
     assert (first + rest).endswith("}\n")
     assert pcapline("verify", cwd=tmp_path).returncode == 0
+
+
+@pytest.fixture
+def locked(neighbour: Path) -> Path:
+    """A capture that nobody may read but a root who may do everything."""
+    require(os.geteuid() == 0 and shutil.which("setpriv") is not None, "dropping rights needs root and setpriv (util-linux)")
+    path = settled(neighbour.with_name("locked.pcap"), neighbour.read_bytes())
+    path.chmod(0)
+    return path
+
+
+def as_anybody(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command for which the modes of files count, as they do not for root."""
+    command = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", *command_line(*arguments)]
+    return subprocess.run(command, cwd=cwd, env=clean_environment(), capture_output=True, text=True, timeout=120)
+
+
+def test_what_may_not_be_read(tmp_path: Path, locked: Path, neighbour: Path) -> None:
+    loaded = as_anybody("load", "--json", locked, neighbour, cwd=tmp_path)
+    states = {Path(item["file"]).name: item["state"] for item in objects(loaded)}
+    assert states == {"locked.pcap": "quarantined", "neighbour.pcap": "loaded"}, loaded.stderr
+    assert loaded.returncode == 1
+    shown = as_anybody("read", "--json", locked, neighbour, cwd=tmp_path)
+    assert (len(objects(shown)), shown.returncode, shown.stderr.count("\n")) == (2, 4, 1)
+    assert "read access" in shown.stderr
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0)
+    for command in ("load", "watch"):
+        refused = as_anybody(command, closed, cwd=tmp_path)
+        assert (refused.returncode, refused.stderr.count("\n")) == (4, 1), refused.stderr
+
+
+@pytest.mark.parametrize("command", [("exporter", "--once"), ("verify",), ("status",), ("query", "10.0.0.1")])
+def test_who_reads_makes_no_store(tmp_path: Path, command: tuple[str, ...]) -> None:
+    done = pcapline(*command, "--store", "sqlite:none.db", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (5, "")
+    assert done.stderr == "pcapline: there is no store at none.db yet: load something first (pcapline load FILE)\n"
+    (tmp_path / "none.db").touch()
+    assert pcapline(*command, "--store", "sqlite:none.db", cwd=tmp_path).returncode == 3
+
+
+def test_nobody_reads_on(tmp_path: Path, neighbour: Path) -> None:
+    frames = [udp("10.0.0.1", "10.0.0.2", (1, 2))] * 5_000
+    big = settled(tmp_path / "big.pcap", capture(frames))
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as closed:
+        command = command_line("read", "--packets", neighbour, big)
+        done = subprocess.run(command, env=clean_environment(), stdout=closed, stderr=subprocess.PIPE, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (141, "")

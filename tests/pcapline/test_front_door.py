@@ -89,3 +89,11 @@ def test_another_package_under_a_rooms_name_is_told(tmp_path: Path) -> None:
     assert done.returncode == 3
     assert "schema" in done.stderr
     assert "environment of its own" in done.stderr
+
+
+def test_a_wrong_flag_is_named(tmp_path: Path) -> None:
+    for flags in (("--rotate", "0"), ("--rotate", "-1"), ("--snaplen", "1")):
+        done = pcapline("capture", "-i", "lo", tmp_path, *flags, cwd=tmp_path)
+        assert done.returncode == 3
+        assert done.stderr.startswith(f"pcapline: {flags[0]} {flags[1]}")
+    assert pcapline("status", "--store", "mysql:x", cwd=tmp_path).stderr.startswith("pcapline: --store mysql:x: ")

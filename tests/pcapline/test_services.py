@@ -166,3 +166,14 @@ def test_a_wrong_filter_or_interface_is_told_before_anything_starts(tmp_path: Pa
         done = pcapline("capture", *arguments, cwd=tmp_path)
         assert done.returncode == 3
         assert "Traceback" not in done.stderr
+
+
+def test_an_exporter_waits_for_its_store_and_says_so_once(tmp_path: Path) -> None:
+    (tmp_path / "pcapline.toml").write_text("[exporter]\nrefresh_s = 0.1\n")
+    (tmp_path / "late.pcap").write_bytes(capture(conversation()))
+    with service("exporter", "--web.listen-address", "127.0.0.1:0", cwd=tmp_path) as (process, log):
+        eventually(lambda: "there is no store" in log.read_text(), process, log)
+        assert not (tmp_path / "pcapline.db").exists()
+        assert pcapline("load", "late.pcap", cwd=tmp_path).returncode == 0
+        eventually(lambda: "www.example.com" in page(url_in(log)), process, log)
+        assert log.read_text().count("there is no store") == 1

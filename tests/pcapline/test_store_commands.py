@@ -113,3 +113,25 @@ def test_doctor_has_a_fix_for_what_it_finds(folder: Path) -> None:
     away = pcapline("doctor", "--json", "--store", "cassandra://127.0.0.1:1/k", cwd=folder)
     assert away.returncode == 1
     assert [item["level"] for item in objects(away) if item["text"].startswith("store")] == ["FAIL"]
+
+
+def test_verify_of_nothing_is_not_passed(folder: Path) -> None:
+    unknown = pcapline("verify", "--sensor", "nosuch", cwd=folder)
+    assert (unknown.returncode, unknown.stdout) == (6, "")
+    assert "standalone" in unknown.stderr
+    assert pcapline("verify", "--sensor", "standalone", cwd=folder).returncode == 0
+    pcapline("schema", "apply", "--store", "sqlite:new.db", cwd=folder)
+    empty = pcapline("verify", "--store", "sqlite:new.db", cwd=folder)
+    assert (empty.returncode, empty.stdout) == (0, "")
+    assert "nothing to verify" in empty.stderr
+
+
+def test_query_tells_when_the_newest_row_was(folder: Path) -> None:
+    done = pcapline("query", "93.184.216.34", "--last", "1h", cwd=folder)
+    assert done.returncode == 6
+    assert "the newest row is of 20" in done.stderr
+
+
+@pytest.mark.parametrize("what", ["http://www.example.com/", "10.0.0.0/8", "999.1.2.3", "two words", "10.0.0.1:443"])
+def test_query_of_nonsense_is_wrong_usage(folder: Path, what: str) -> None:
+    assert pcapline("query", what, cwd=folder).returncode == 2
