@@ -3,6 +3,7 @@
 When and in what order files come, and what becomes of them afterwards, is the spool's; how rows are kept is the store's.
 """
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -27,9 +28,11 @@ from loader.reading import CaptureReading, LoadedPart, file_identity, first_pack
 from loader.rows import RowBuilder, RowContext
 from loader.settings import LoaderSettings
 from loader.staging import StagedRows
-from schema.errors import CaptureError, LeaseLostError
+from schema.errors import CaptureError, LeaseLostError, PcaplineError
 from schema.records import CaptureFacts, CaptureRecord, CommitDeltas, FileState, Manifest
 from schema.store.port import Attempt, ClaimRefusal, SensorLease, StoreReader
+
+_LOG = logging.getLogger(__name__)
 
 Clock = Callable[[], float]
 
@@ -77,7 +80,7 @@ class SensorLoader:
         carried = state.open_flows if in_order else b""
         reading = CaptureReading(path, self._options(), carried or None, identify=True, after=part)
         with StagedRows(self._settings.staging_rows) as staged:
-            builder = self._decode(reading, staged)
+            builder = self._decoded(reading, staged)
             first = first_ts_ns if part else believed_start(reading.report)
             after = CarriedState.after(first or 0, sequence, reading.carried) if in_order else None
             prepared = self._prepare(path, reading, builder, staged.manifest(), after)
@@ -95,6 +98,16 @@ class SensorLoader:
             max_carried_flows=settings.max_carried_flows,
             packets=settings.packets,
         )
+
+    def _decoded(self, reading: CaptureReading, staged: StagedRows) -> RowBuilder:
+        """The capture's rows. A fault of ours while they are made is the capture's end, not that of the files behind it."""
+        try:
+            return self._decode(reading, staged)
+        except (PcaplineError, OSError, MemoryError):
+            raise
+        except Exception as error:
+            _LOG.exception("a capture could not be decoded")
+            raise CaptureError("internal_error", f"{error!r}; report it, with the capture") from error
 
     def _decode(self, reading: CaptureReading, staged: StagedRows) -> RowBuilder:
         context = RowContext(

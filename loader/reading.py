@@ -11,7 +11,7 @@ from typing import BinaryIO, Literal, Protocol
 from loader.decode.columns import DecodedBatch, DecodeOptions, DecodeReport
 from loader.decode.container import HEADER_BYTES, CaptureHeader, Unreadable, read_header
 from loader.decode.decoder import CaptureDecoder
-from schema.errors import CaptureError
+from schema.errors import CaptureError, StoreError
 
 _GZIP = b"\x1f\x8b"
 # A read lands at a page's border; what is left of the one before is put in front of it (a chain of records at most).
@@ -180,7 +180,7 @@ class CaptureReading:
         if behind == _FRONT and not source.damage:
             return
         header = _header(bytes(area[_FRONT : min(behind, _FRONT + HEADER_BYTES)]), source.damage)
-        decoder = CaptureDecoder(header, self._options, self._carried_before)
+        decoder = self._decoder(header)
         skip = self._after.consumed_bytes if self._after else HEADER_BYTES
         start = _FRONT
         while True:
@@ -199,6 +199,12 @@ class CaptureReading:
             behind = _FRONT + source.readinto(area[_FRONT:])
         yield from decoder.finish()
         self._conclude(decoder, identity, source.damage)
+
+    def _decoder(self, header: CaptureHeader) -> CaptureDecoder:
+        try:
+            return CaptureDecoder(header, self._options, self._carried_before)
+        except ValueError as error:  # not the capture's fault
+            raise StoreError(f"the carried state cannot be read: {error}") from error
 
     def _conclude(self, decoder: CaptureDecoder, identity: "_Identity", stream_damage: str) -> None:
         report = decoder.report()

@@ -41,6 +41,12 @@ class StoreUnavailableError(StoreError):
     """The store does not answer (or is full, or locked): retry with back-off, captures wait."""
 
 
+class StorePermissionError(StoreError):
+    """The store refuses this user, or is read-only: captures wait until somebody gives the right to write."""
+
+    exit_code = 4
+
+
 class SchemaMismatchError(StoreError):
     """The store's schema is absent, older or newer: `pcapline schema apply`, no retry."""
 
@@ -57,3 +63,7 @@ class LeaseHeldError(StoreError):
     def __init__(self, sensor: str, owner: str, until_ms: int) -> None:
         super().__init__(f"sensor {sensor} is being loaded by {owner}; waiting for it to finish")
         self.sensor, self.owner, self.until_ms = sensor, owner, until_ms
+
+
+# What ails the store itself: every sensor's files wait. Any other `StoreError` is about one sensor or one capture.
+STORE_WIDE = (StoreUnavailableError, StorePermissionError, SchemaMismatchError)

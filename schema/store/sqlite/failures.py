@@ -7,7 +7,7 @@ from pathlib import Path
 
 import apsw
 
-from schema.errors import PcaplineError, PermissionDeniedError, SettingsError, StoreError, StoreUnavailableError
+from schema.errors import PcaplineError, StorePermissionError, SettingsError, StoreError, StoreUnavailableError
 
 
 @contextmanager
@@ -30,7 +30,7 @@ def _meaning(error: apsw.Error, path: Path) -> PcaplineError:
         case apsw.CorruptError():
             return StoreUnavailableError(f"{path} is damaged ({error}): restore it, or load into a new file")
         case apsw.ReadOnlyError() | apsw.PermissionsError() | apsw.AuthError():
-            return PermissionDeniedError(f"{path} cannot be written: {_how_to_write(path)}")
+            return StorePermissionError(f"{path} cannot be written: {_how_to_write(path)}")
         case apsw.CantOpenError():
             return _cannot_open(path)
         case apsw.IOError():
@@ -47,7 +47,7 @@ def _cannot_open(path: Path) -> PcaplineError:
             return SettingsError(f"{path} is a directory: name a file in it with --store sqlite:PATH")
         if not path.exists() and os.access(path.parent, os.W_OK, effective_ids=True):
             return StoreUnavailableError(f"there is no store at {path} yet: load something first (pcapline load FILE)")
-    return PermissionDeniedError(f"{path} cannot be opened: {_how_to_write(path)}")
+    return StorePermissionError(f"{path} cannot be opened: {_how_to_write(path)}")
 
 
 def _how_to_write(path: Path) -> str:

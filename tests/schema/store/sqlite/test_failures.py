@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 import apsw
 import pytest
 
-from schema.errors import PermissionDeniedError, SchemaMismatchError, SettingsError, StoreUnavailableError
+from schema.errors import StorePermissionError, SchemaMismatchError, SettingsError, StoreUnavailableError
 from schema.store.sqlite import open_sqlite
 from schema.tables import FLOWS
 from tests.schema.store.samples import id_of, load, sample, scanned, take
@@ -95,7 +95,7 @@ def test_file_opened_to_read_is_not_written(tmp_path: Path) -> None:
         load(take(writer), sample("a"))
         with closing(open_sqlite(path, read_only=True)) as reader:
             assert len(scanned(reader, FLOWS)) == 3
-            with pytest.raises(PermissionDeniedError, match="cannot be written"):
+            with pytest.raises(StorePermissionError, match="cannot be written"):
                 take(reader, "edge-2")
 
 
@@ -148,12 +148,12 @@ def test_store_of_another_user(shelf: Path, directory_mode: int, read_only: bool
     with closing(open_sqlite(shelf / "store.db")) as store:
         store.apply_schema()
     shelf.chmod(directory_mode)
-    with nobody(), pytest.raises(PermissionDeniedError, match="give this user write access"):
+    with nobody(), pytest.raises(StorePermissionError, match="give this user write access"):
         open_sqlite(shelf / "store.db", read_only=read_only).sensors()
 
 
 def test_directory_of_another_user(shelf: Path) -> None:
-    with nobody(), pytest.raises(PermissionDeniedError, match=f"directory {shelf}"):
+    with nobody(), pytest.raises(StorePermissionError, match=f"directory {shelf}"):
         open_sqlite(shelf / "store.db")
 
 
