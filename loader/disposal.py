@@ -5,6 +5,7 @@ import fcntl
 import os
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 from itertools import count
@@ -30,8 +31,8 @@ class Disposed(Enum):
 
 @dataclass(slots=True)
 class Disposal:
-    """Moves inputs of one watched directory to their last place, by renaming within its file system. The files of a sensor
-    are moved by the holder of its lease alone."""
+    """Moves inputs of one watched directory to their last place, by renaming within its file system. It asks for no lease:
+    who calls it holds that of the file's sensor."""
 
     directory: Path
     store: StoreReader
@@ -58,23 +59,35 @@ class Disposal:
         return now >= (file.outcome.loaded_at_ms / 1000 or file.answered_at) + self.settings.grace_s
 
     def dispose(self, file: SpoolFile) -> Disposed:
-        """Archive or delete an input whose time has come. Raises `StoreError` where the ledger cannot be read."""
-        if not _unchanged(file) or open_for_writing(file.path):
+        """Archive or delete an input whose time has come. Raises `StoreError` where the ledger cannot be read.
+
+        The store is asked first, as that takes time. From the last look at the file until it has its new name nobody can
+        write to it; who opened it meanwhile, by its old name, has it back there.
+        """
+        if not _unchanged(file):
             return Disposed.STAYS
         if not self._stands(file):
             return Disposed.UNCOMMITTED
-        if self._may_delete(file):
-            file.path.unlink()
-            sidecar_of(file.path).unlink(missing_ok=True)
-        else:
-            self._move(file, ARCHIVE)
+        deletes = self._may_delete(file)
+        with writers_held_up(file.path) as held_up:
+            if not held_up() or not _unchanged(file):
+                return Disposed.STAYS
+            place = self._move(file, ARCHIVE)
+            if not held_up() and _put_back(place, file.path):
+                return Disposed.STAYS
+            if deletes and held_up():
+                place.unlink()
+                sidecar_of(place).unlink(missing_ok=True)
         return Disposed.GONE
 
     def quarantine(self, file: SpoolFile, outcome: FileOutcome) -> Path:
         """Move a file that cannot be loaded out of the way, with the reason beside it; returns where it is now."""
         place = self._move(file, QUARANTINE)
         note = f"{outcome.reason}\n\nTo load it after all, put it right and move it back to {file.path.parent}\n"
-        place.with_name(place.name + REASON_SUFFIX).write_text(note, encoding="utf-8")
+        try:
+            place.with_name(place.name + REASON_SUFFIX).write_text(note, encoding="utf-8")
+        except OSError as error:
+            self.tell(f"{place} is quarantined, but its reason cannot be noted beside it: {error.strerror or error}")
         return place
 
     def _stands(self, file: SpoolFile) -> bool:
@@ -82,8 +95,7 @@ class Disposal:
         outcome = file.outcome
         if outcome is None or outcome.state is FileState.EMPTY:
             return outcome is not None
-        record = self.store.capture(outcome.capture_id)
-        return record is not None and record.state == FileState.LOADED and record.position is not None
+        return self.store.stands(outcome.capture_id)
 
     def _may_delete(self, file: SpoolFile) -> bool:
         if self.settings.after != _DELETE or (file.outcome is not None and file.outcome.state is FileState.EMPTY):
@@ -106,22 +118,51 @@ class Disposal:
 
 
 def open_for_writing(path: Path) -> bool:
-    """Whether a process on this machine has the file open for writing: no read lease is granted then. False where the
-    file system or our rights do not let us ask."""
+    """Whether a process on this machine has the file open for writing. False where nobody can tell."""
+    with writers_held_up(path) as held_up:
+        return not held_up()
+
+
+@contextmanager
+def writers_held_up(path: Path) -> Iterator[Callable[[], bool]]:
+    """Who opens the file for writing waits until the block ends: a read lease of the kernel.
+
+    The question is whether nobody has it open for writing, or waits to. Yes where the file system or our rights do not let us
+    ask: then nothing is held up. Raises `OSError` for a file that is gone.
+    """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except PermissionError:
-        return False
+        yield lambda: True
+        return
     try:
-        # a writer that comes at this very moment is announced by a signal that does nothing; the default one would kill us
+        yield _read_lease(descriptor)
+    finally:
+        os.close(descriptor)  # and with it the lease
+
+
+def _read_lease(descriptor: int) -> Callable[[], bool]:
+    try:
+        # a writer that comes meanwhile is announced by a signal that does nothing; the default one would kill us
         fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
-        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
     except OSError as error:
-        return error.errno == errno.EAGAIN
-    finally:
-        os.close(descriptor)
-    return False
+        written = error.errno == errno.EAGAIN
+        return lambda: not written
+    return lambda: fcntl.fcntl(descriptor, fcntl.F_GETLEASE) == fcntl.F_RDLCK
+
+
+def _put_back(place: Path, path: Path) -> bool:
+    """Whether a file could have its old name again: not where another has it by now."""
+    try:
+        path.hardlink_to(place)
+    except OSError:
+        return False
+    place.unlink()
+    sidecar = sidecar_of(place)
+    if sidecar.is_file():
+        sidecar.replace(sidecar_of(path))
+    return True
 
 
 def _unchanged(file: SpoolFile) -> bool:

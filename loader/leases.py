@@ -7,7 +7,7 @@ from loader.carried import NO_SEQUENCE, CarriedState
 from loader.pipeline import SensorLoader
 from loader.settings import LoaderSettings
 from schema.capture_names import CaptureName
-from schema.errors import LeaseHeldError, LeaseLostError, StoreError
+from schema.errors import STORE_WIDE, LeaseHeldError, StoreError
 from schema.store.port import Store
 
 _HELD_POLL_S = 1.0  # how often a lease that somebody else holds is asked for again
@@ -84,7 +84,9 @@ class LeasedSensors:
         for sensor, held in list(self._held.items()):
             try:
                 held.loader.lease.renew(until_ms)
-            except LeaseLostError as error:
+            except STORE_WIDE:
+                raise
+            except StoreError as error:  # this sensor's alone: it is taken anew with its next file
                 self.drop(sensor)
                 self.tell(str(error))
 

@@ -1,6 +1,7 @@
 """Files that a person names, loaded now: one verdict for each, whatever happens to the others. Moves and deletes nothing."""
 
 import errno
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,10 +11,11 @@ from loader.pipeline import Clock, SensorLoader
 from loader.reading import first_packet_time
 from loader.settings import LoaderSettings
 from schema.capture_names import parse_capture_name
-from schema.errors import CaptureError, LeaseHeldError, LeaseLostError, SchemaMismatchError, StoreError
+from schema.errors import STORE_WIDE, CaptureError, LeaseHeldError, LeaseLostError, SchemaMismatchError, StoreError
 from schema.records import STANDALONE_SENSOR, FileState
 from schema.store.port import SensorLease, Store
 
+_LOG = logging.getLogger(__name__)
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 _POLL_S = 0.2  # how often a held lease is asked for again
 _LATE_NS = 1 << 63  # behind every packet time
@@ -40,7 +42,7 @@ class Surroundings:
 
 def files_under(paths: Iterable[Path]) -> list[Path]:
     """The files named and all below the directories named, once each, in order of name; hidden files are passed over,
-    and the notes that a sensor writes beside its captures (`NAME.json`)."""
+    and the notes that a sensor writes beside its captures (`NAME.json`), and below a directory all that is no regular file."""
     found: dict[Path, None] = {}
     for path in paths:
         below = sorted(path.rglob("*")) if path.is_dir() else [path]
@@ -53,7 +55,12 @@ def files_under(paths: Iterable[Path]) -> list[Path]:
 def _is_input(file: Path, root: Path) -> bool:
     hidden = any(part.startswith(".") for part in file.relative_to(root).parts)
     note = file.suffix == ".json" and file.with_suffix("").is_file()
-    return not hidden and not note and not file.is_dir()
+    return not hidden and not note and file.is_file()
+
+
+def _is_special(path: Path) -> bool:
+    """Whether it is there and no regular file: to open a pipe or a device may wait for ever."""
+    return path.exists() and not path.is_file()
 
 
 @dataclass(slots=True)
@@ -93,6 +100,8 @@ class OnceLoader:
         sequence = self._sequence(path)
         if sequence is not None:
             return (0, sequence)
+        if _is_special(path):
+            return (1, _LATE_NS)
         try:
             return (1, first_packet_time(path) or _LATE_NS)
         except (CaptureError, OSError):
@@ -104,6 +113,8 @@ class OnceLoader:
 
     def _load(self, path: Path) -> tuple[FileOutcome, str | None]:
         """The file's outcome; and why the store is away, where it is: then the files behind it need not be tried."""
+        if _is_special(path):
+            return self._refused(path, "not a regular file"), None
         try:
             if self._grows(path):
                 return self._waiting(path, "still growing; load it again when it is complete"), None
@@ -112,9 +123,14 @@ class OnceLoader:
             raise
         except StoreError as error:
             self._loader = None
-            return self._waiting(path, str(error)), str(error)
+            away = isinstance(error, (*STORE_WIDE, LeaseHeldError))
+            return self._waiting(path, str(error)), str(error) if away else None
         except OSError as error:
             return self._unreadable(path, error), None
+        except Exception as error:  # not while decoding: nothing is wrong with the capture
+            _LOG.exception("%s could not be stored", path)
+            self._loader = None
+            return self._waiting(path, f"internal_error: {error!r}; report it, then load it again"), None
 
     def _under_lease(self, path: Path) -> FileOutcome:
         try:
@@ -167,7 +183,9 @@ class OnceLoader:
         reason = error.strerror or str(error)
         if error.errno in _NO_SPACE:
             return self._waiting(path, f"{reason}; make room in {error.filename or 'the temporary directory'}, load it again")
-        reason = f"unreadable: {reason}"
+        return self._refused(path, f"unreadable: {reason}")
+
+    def _refused(self, path: Path, reason: str) -> FileOutcome:
         return FileOutcome(file=str(path), state=FileState.QUARANTINED, reason=reason, sensor=self.request.sensor)
 
     def _let_go(self) -> None:

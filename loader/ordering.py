@@ -1,6 +1,6 @@
 """Which file of a sensor comes next: a pure rule over what waits."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,16 +17,17 @@ class Candidate:
     ready_since: float | None = None  # None: may still grow, or is to be tried later
 
 
-def next_file(
-    candidates: Iterable[Candidate], expected_sequence: int | None, now: float, gap_wait_s: float
-) -> Candidate | None:
-    """The file to load now, or None while one that comes before it may still turn up.
+def in_order(candidates: Iterable[Candidate]) -> list[Candidate]:
+    """In the order in which the sensor made them: numbered files first, by number, then by first packet time, then by name."""
+    return sorted(candidates, key=_order)
 
-    In the order in which the sensor made them: numbered files first, by number, then by first packet time, then by name. A
-    missing number, or an earlier file that still grows, holds up those behind it, but none of them for longer than
+
+def next_file(ordered: Sequence[Candidate], expected_sequence: int | None, now: float, gap_wait_s: float) -> Candidate | None:
+    """The file to load now, of those that `in_order` gave, or None while one that comes before it may still turn up.
+
+    A missing number, or an earlier file that still grows, holds up those behind it, but none of them for longer than
     `gap_wait_s`. Numbers below the expected one are late, or of a count that began again: they come last, and wait for none.
     """
-    ordered = sorted(candidates, key=_order)
     late = [candidate for candidate in ordered if _is_late(candidate, expected_sequence)]
     in_time = [candidate for candidate in ordered if not _is_late(candidate, expected_sequence)]
     head = next((candidate for candidate in in_time if candidate.ready_since is not None), None)

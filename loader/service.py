@@ -1,10 +1,12 @@
 """`watch`: loads what lands in a directory, for ever. One loop uses the store; events and periodic jobs only wake it."""
 
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 
+from loader.aside import SensorsAside
 from loader.backoff import BackOff
 from loader.disposal import Disposal
 from loader.leases import LeasedSensors
@@ -12,10 +14,11 @@ from loader.reading import first_packet_time
 from loader.schedule import Schedule
 from loader.settings import LoaderSettings
 from loader.spool import Spool
+from loader.strays import strays_in
 from loader.telemetry import LoaderTelemetry, Pending
 from loader.turns import Surroundings, Turns
 from loader.watcher import DirectoryWatcher, Hints
-from schema.errors import SchemaMismatchError, SettingsError, StoreError
+from schema.errors import SchemaMismatchError, SettingsError, StoreError, StorePermissionError
 from schema.store.port import Store
 
 _TICK_S = 0.2  # how soon the loop sees that it is to stop, or that a file has settled
@@ -52,6 +55,7 @@ def run_watch(
         settings=settings,
         telemetry=telemetry,
         world=world,
+        aside=SensorsAside(world.clock, world.tell),
     )
     _Watch(store=store, request=request, turns=turns).run()
 
@@ -95,6 +99,7 @@ class _Watch:
     _store_away: BackOff = field(default_factory=lambda: BackOff(random.random), init=False)
     _retry_at: float = field(default=0.0, init=False)
     _directory_away: bool = field(default=False, init=False)
+    _strays: set[Path] = field(default_factory=set, init=False)  # told of
 
     def __post_init__(self) -> None:
         self._hints = Hints(self._due.wake.set)
@@ -157,7 +162,7 @@ class _Watch:
             waiting = sum(1 for _ in self.turns.spool.waiting())
             self.turns.world.tell(f"{error}; waiting for the store, nothing is lost (files waiting: {waiting})")
         self._retry_at = self.turns.world.clock() + self._store_away.failed()
-        self.turns.telemetry.store_failed("unavailable")
+        self.turns.telemetry.store_failed("refused" if isinstance(error, StorePermissionError) else "unavailable")
         self.turns.telemetry.store_answers(False)
 
     def _expire(self, now: float) -> None:
@@ -172,15 +177,24 @@ class _Watch:
         try:
             self._follow_directory()
             missed = turns.spool.rescan(now)
+            strays = dict(strays_in(self.request.directory))
         except OSError as error:
             self._directory_lost(error)
             return
+        self._tell_of(strays)
         if not first and self.request.events:
             turns.telemetry.missed(missed)
         if self._directory_away:
             self._directory_away = False
             turns.world.tell(f"{self.request.directory} is back")
         turns.telemetry.directory_answers(True)
+
+    def _tell_of(self, strays: Mapping[Path, str]) -> None:
+        """Once each, while it is there."""
+        for path in strays.keys() - self._strays:
+            self.turns.world.tell(f"{path} is passed over: {strays[path]}")
+        self._strays = set(strays)
+        self.turns.telemetry.passed_over(len(strays))
 
     def _follow_directory(self) -> None:
         """Listen to the directory that has the name now: one made anew sends its events to nobody."""

@@ -138,7 +138,8 @@ class Spool:
         except OSError:
             self._files.pop(path, None)
             return False
-        if not S_ISREG(status.st_mode):
+        if not S_ISREG(status.st_mode):  # nor may what had the name before be looked for there
+            self._files.pop(path, None)
             return False
         stamp, file = Stamp.of(status), self._files.get(path)
         if file is None or file.stamp != stamp:

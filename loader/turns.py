@@ -5,14 +5,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from threading import Event
 
+from loader.aside import SensorsAside
 from loader.disposal import Disposal, Disposed, open_for_writing
 from loader.leases import LeasedSensor, LeasedSensors
-from loader.ordering import next_file
+from loader.ordering import in_order, next_file
 from loader.outcome import FileOutcome
 from loader.settings import LoaderSettings
 from loader.spool import Spool, SpoolFile
 from loader.telemetry import LoaderTelemetry
-from schema.errors import LeaseLostError, StoreError
+from schema.errors import STORE_WIDE, LeaseLostError, StoreError
 from schema.records import FileState
 
 _LOG = logging.getLogger(__name__)
@@ -40,17 +41,28 @@ class Turns:
     settings: LoaderSettings
     telemetry: LoaderTelemetry
     world: Surroundings
+    aside: SensorsAside
 
     def round(self) -> bool:
-        """Load some files of each sensor; whether there were any. Raises `StoreError` where the store is away: the file in
-        hand waits like the others."""
+        """Load some files of each sensor; whether there were any. Raises `StoreError` where the store is away (`STORE_WIDE`):
+        the file in hand waits like the others. What ails one sensor puts that one aside."""
         worked = False
-        for sensor in self.spool.sensors():
-            worked = self._turn(sensor) or worked
+        for sensor in filter(self.aside.is_due, self.spool.sensors()):
+            try:
+                worked = self._turn(sensor) or worked
+            except STORE_WIDE:
+                raise
+            except StoreError as error:
+                self._put_aside(sensor, error)
         return worked
 
+    def _put_aside(self, sensor: str, error: StoreError) -> None:
+        self.sensors.drop(sensor)
+        self.telemetry.store_failed("refused")
+        self.aside.failed(sensor, str(error))
+
     def _turn(self, sensor: str) -> bool:
-        candidates = self.spool.candidates(sensor, self.world.clock())
+        candidates = in_order(self.spool.candidates(sensor, self.world.clock()))
         if all(candidate.ready_since is None for candidate in candidates):
             return False
         loaded = 0
@@ -76,6 +88,7 @@ class Turns:
             outcome = replace(outcome, state=FileState.WAITING, reason=f"{outcome.reason}; it is still being written")
         if outcome.state is not FileState.WAITING:
             taken.loaded(file.name)
+            self.aside.succeeded(file.sensor)
         elif file.not_before > 0:  # told already
             self.spool.again(file, self.world.clock() + _AGAIN_S)
             return
@@ -94,15 +107,15 @@ class Turns:
         except StoreError:
             self.sensors.drop(file.sensor)
             raise
-        except FileNotFoundError:
+        except OSError as error:
+            if file.path.exists():
+                return self._outcome(file, FileState.WAITING, f"{error.strerror or error}; it is tried again")
             _LOG.debug("%s was gone before it could be loaded", file.path)
             self.spool.forget(file)
-        except OSError as error:
-            return self._outcome(file, FileState.WAITING, f"{error.strerror or error}; it is tried again")
-        except Exception as error:  # a fault of ours must not hold up the files behind
-            _LOG.exception("%s could not be loaded", file.path)
+        except Exception as error:  # not while decoding: nothing is wrong with the capture
+            _LOG.exception("%s could not be stored", file.path)
             self.sensors.drop(file.sensor)
-            return self._outcome(file, FileState.QUARANTINED, f"internal_error: {error!r}; report it, with the capture")
+            return self._outcome(file, FileState.WAITING, f"internal_error: {error!r}; report it; it is tried again")
         return None
 
     def _settle(self, file: SpoolFile, outcome: FileOutcome) -> None:
@@ -132,12 +145,19 @@ class Turns:
         for file in self.spool.answered():
             if self.world.stop.is_set():
                 return
-            if self.disposal.is_due(file, now):
+            if self.disposal.is_due(file, now) and self.aside.is_due(file.sensor):
                 self._dispose(file, now)
 
     def _dispose(self, file: SpoolFile, now: float) -> None:
         try:
+            if self.sensors.take(file.sensor) is None:  # whoever holds it takes its files away
+                return
             disposed = self.disposal.dispose(file)
+        except STORE_WIDE:
+            raise
+        except StoreError as error:
+            file.not_before = now + _AGAIN_S
+            self._put_aside(file.sensor, error)
         except FileNotFoundError:
             self.spool.forget(file)
         except OSError as error:

@@ -1,19 +1,26 @@
 """Where inputs go. What has to be committed first is tested with the whole watch, in `test_service`."""
 
 import os
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import cast
 
+import apsw
 import pytest
 
 from loader.disposal import Disposal, Disposed, open_for_writing
 from loader.outcome import FileOutcome
+from loader.pipeline import SensorLoader
 from loader.settings import LoaderSettings
 from loader.spool import Spool, SpoolFile
 from schema.errors import PermissionDeniedError
 from schema.records import FileState
-from schema.store.port import StoreReader
+from schema.store.port import StoreHealth, StoreReader
+from schema.store.sqlite import open_sqlite
+from tests.pcapline.captures import capture, conversation
 
 NO_STORE = cast(StoreReader, None)  # an empty file has no commit to be read back
 
@@ -65,6 +72,85 @@ def test_what_changed_since_or_is_open_for_writing_stays(tmp_path: Path):
     with file.path.open("ab"):
         assert disposal_of(tmp_path).dispose(file) is Disposed.STAYS
     assert disposal_of(tmp_path).dispose(file) is Disposed.GONE
+
+
+class Committed:
+    """A store that has every commit; while it says so, somebody else does `meanwhile`."""
+
+    def __init__(self, meanwhile: Callable[[], None]) -> None:
+        self._meanwhile = meanwhile
+
+    def stands(self, _capture_id: bytes) -> bool:
+        self._meanwhile()
+        return True
+
+    def health(self) -> StoreHealth:
+        self._meanwhile()
+        return StoreHealth(
+            kind="sqlite", version="", schema_version=1, wanted_schema_version=1, durable=True, detail=""
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("after", ["archive", "delete"])
+def test_what_is_written_while_the_store_is_asked_is_not_lost(tmp_path: Path, after: str):
+    file = answered(tmp_path, "a", b"loaded", FileState.LOADED)
+
+    def append() -> None:
+        with file.path.open("ab") as writer:
+            writer.write(b" and more")
+
+    disposal = Disposal(tmp_path, cast(StoreReader, Committed(append)), LoaderSettings(after=after), print)
+    assert disposal.dispose(file) is Disposed.STAYS
+    assert file.path.read_bytes().startswith(b"loaded and more")
+
+
+def test_who_opens_a_file_for_writing_while_it_goes_has_it_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    file = answered(tmp_path, "a", b"loaded", FileState.LOADED)
+    disposal = Disposal(tmp_path, cast(StoreReader, Committed(lambda: None)), LoaderSettings(after="delete"), print)
+    move = Disposal._move
+
+    def move_while_somebody_opens(self: Disposal, of: SpoolFile, kind: str) -> Path:
+        with pytest.raises(BlockingIOError):  # as a writer that would wait for the lease
+            os.open(of.path, os.O_WRONLY | os.O_NONBLOCK)
+        return move(self, of, kind)
+
+    monkeypatch.setattr(Disposal, "_move", move_while_somebody_opens)
+    assert disposal.dispose(file) is Disposed.STAYS
+    assert file.path.read_bytes() == b"loaded"
+    monkeypatch.undo()
+    assert disposal.dispose(file) is Disposed.GONE
+    assert not file.path.exists()
+
+
+def test_what_the_ledger_lacks_is_not_let_go_whatever_else_says_loaded(tmp_path: Path):
+    database, (path, spool) = tmp_path / "store.db", (tmp_path / "x.pcap", tmp_path / "spool")
+    spool.mkdir()
+    path.write_bytes(capture(conversation()))
+    with closing(open_sqlite(database, time.time)) as store:
+        store.apply_schema()
+        lease = store.take_sensor("edge", "lan", "h:1:x", int(time.time() * 1000) + 60_000)
+        outcome = SensorLoader(store, lease, LoaderSettings(), time.time).load(path)
+        file = answered(spool, "a", b"x", FileState.LOADED)
+        file.outcome = outcome
+        with closing(apsw.Connection(str(database))) as connection:
+            connection.execute("DELETE FROM ledger_commits")
+        record = store.capture(outcome.capture_id)
+        assert record is not None
+        assert record.state == FileState.LOADED
+        assert Disposal(spool, store, LoaderSettings(), print).dispose(file) is Disposed.UNCOMMITTED
+    assert file.path.exists()
+
+
+def test_a_reason_that_cannot_be_noted_does_not_keep_the_file(tmp_path: Path):
+    file = answered(tmp_path, "a", b"x", FileState.QUARANTINED)
+    assert file.outcome is not None
+    told: list[str] = []
+    disposal = Disposal(tmp_path, NO_STORE, LoaderSettings(), told.append)
+    (tmp_path / ".pcapline" / "quarantine" / "edge" / "a.reason.txt").mkdir(parents=True)
+    assert disposal.quarantine(file, file.outcome).read_bytes() == b"x"
+    assert not file.path.exists()
+    assert len(told) == 1
+    assert "is quarantined" in told[0]
 
 
 def test_a_quarantined_file_has_its_reason_beside_it(tmp_path: Path):

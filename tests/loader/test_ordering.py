@@ -3,7 +3,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loader.ordering import Candidate, next_file
+from loader.ordering import Candidate, in_order, next_file
 
 GAP_WAIT_S = 10.0
 NOW = 1000.0
@@ -27,14 +27,14 @@ def ready(number: int, since: float = NOW) -> Candidate:
 
 @given(FILES, EXPECTED, st.randoms())
 def test_the_choice_does_not_depend_on_the_order_of_a_listing(files, expected, random):
-    chosen = next_file(files, expected, NOW, GAP_WAIT_S)
+    chosen = next_file(in_order(files), expected, NOW, GAP_WAIT_S)
     random.shuffle(files)
-    assert next_file(files, expected, NOW, GAP_WAIT_S) == chosen
+    assert next_file(in_order(files), expected, NOW, GAP_WAIT_S) == chosen
 
 
 @given(FILES, EXPECTED)
 def test_only_what_is_ready_is_chosen_and_nothing_ready_waits_longer_than_the_bound(files, expected):
-    chosen = next_file(files, expected, NOW, GAP_WAIT_S)
+    chosen = next_file(in_order(files), expected, NOW, GAP_WAIT_S)
     since = [file.ready_since for file in files if file.ready_since is not None]
     late = [file for file in files if file.sequence is not None and file.sequence < (expected or 0)]
     if chosen is None:
@@ -46,7 +46,7 @@ def test_only_what_is_ready_is_chosen_and_nothing_ready_waits_longer_than_the_bo
 
 @given(FILES, EXPECTED)
 def test_no_chosen_file_comes_before_a_ready_one_of_a_lower_number(files, expected):
-    chosen = next_file(files, expected, NOW, GAP_WAIT_S)
+    chosen = next_file(in_order(files), expected, NOW, GAP_WAIT_S)
     floor = expected or 0
     if chosen is not None and chosen.sequence is not None and chosen.sequence >= floor:
         between = [
@@ -60,7 +60,7 @@ def test_no_chosen_file_comes_before_a_ready_one_of_a_lower_number(files, expect
 @given(st.lists(st.integers(0, 200), unique=True, max_size=40), st.integers(0, 200))
 def test_a_backlog_is_worked_off_in_its_numbers_whatever_is_missing(numbers, begin):
     waiting, expected, order = [ready(number, NOW - GAP_WAIT_S) for number in numbers], begin, []
-    while chosen := next_file(waiting, expected, NOW, GAP_WAIT_S):
+    while chosen := next_file(in_order(waiting), expected, NOW, GAP_WAIT_S):
         waiting.remove(chosen)
         order.append(chosen.sequence)
         expected = max(expected, chosen.sequence + 1)
@@ -84,7 +84,7 @@ def test_a_late_file_waits_for_none():
 def test_an_earlier_file_that_still_grows_is_waited_for_but_not_one_of_unknown_time():
     grows = Candidate(path=Path("a"), first_ts_ns=1)
     complete = Candidate(path=Path("b"), first_ts_ns=2, ready_since=NOW)
-    assert next_file([complete, grows], None, NOW, GAP_WAIT_S) is None
-    assert next_file([complete, grows], None, NOW + GAP_WAIT_S, GAP_WAIT_S) == complete
+    assert next_file(in_order([complete, grows]), None, NOW, GAP_WAIT_S) is None
+    assert next_file(in_order([complete, grows]), None, NOW + GAP_WAIT_S, GAP_WAIT_S) == complete
     header_only = Candidate(path=Path("a"))
-    assert next_file([complete, header_only], None, NOW, GAP_WAIT_S) == complete
+    assert next_file(in_order([complete, header_only]), None, NOW, GAP_WAIT_S) == complete

@@ -2,21 +2,26 @@
 
 import os
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
 import pytest
 
+import loader.staging
+from loader.decode.columns import DecodedBatch
+from loader.rows import RowBuilder
 from loader.service import WatchRequest, run_watch
 from loader.settings import LoaderSettings
 from loader.telemetry import LoaderTelemetry
 from loader.turns import Surroundings
 from schema.capture_names import capture_name
-from schema.errors import SettingsError, StoreUnavailableError
+from schema.errors import SettingsError, StoreError, StorePermissionError, StoreUnavailableError
 from schema.records import FileState
-from schema.store.port import Store
+from schema.store.port import Claim, SensorLease, Store
 from schema.store.sqlite import open_sqlite
+from schema.tables import RowBatch
 from tests.loader.watching import QUICK, Clock, watching
 from tests.pcapline.captures import HEADER, START_S, capture, conversation
 
@@ -158,8 +163,7 @@ def test_a_loaded_file_is_archived_after_its_grace_with_what_its_sensor_noted(sp
 def test_deleted_only_where_a_commit_survives_a_crash(spool: Path, database: Path):
     with watching(spool, database, replace(QUICK, after="delete", grace_s=0)) as watch:
         hand_over(some(1), spool / "a.pcap")
-        watch.until(lambda: not (spool / "a.pcap").exists())
-        assert not list((spool / ".pcapline" / "archive").iterdir())
+        watch.until(lambda: not any(path.is_file() for path in spool.rglob("*")))
 
 
 class Fragile:
@@ -261,6 +265,109 @@ def test_with_the_store_away_files_wait_and_are_loaded_when_it_is_back(spool: Pa
         watch.clock.ahead = 2000
         watch.until(lambda: len(watch.outcomes) == 4)
         watch.until(lambda: "answers again" in watch.told[-1])
+
+
+class Refusing:
+    """A store that refuses some sensors while `refuses` is set."""
+
+    def __init__(self, store: Store, refuses: Event, error: Exception, sensors: tuple[str, ...]) -> None:
+        self._store, self._refuses, self._error, self._sensors = store, refuses, error, sensors
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._store, name)
+
+    def take_sensor(self, sensor: str, network: str, owner: str, until_ms: int) -> object:
+        lease = self._store.take_sensor(sensor, network, owner, until_ms)
+        return RefusingLease(lease, self._refuses, self._error) if sensor in self._sensors else lease
+
+
+class RefusingLease:
+    def __init__(self, lease: SensorLease, refuses: Event, error: Exception) -> None:
+        self._lease, self._refuses, self._error = lease, refuses, error
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._lease, name)
+
+    def begin(self, claim: Claim) -> object:
+        if self._refuses.is_set():
+            raise self._error
+        return self._lease.begin(claim)
+
+
+def test_a_sensor_that_the_store_refuses_for_good_waits_alone_and_is_told_once(spool: Path, database: Path):
+    refuses, error = Event(), StoreError("the carried state is cut off: 3 bytes")
+    refuses.set()
+    with watching(spool, database, wrap=lambda store: Refusing(store, refuses, error, ("bad",))) as watch:
+        hand_over(some(1), spool / "bad" / "a.pcap")
+        hand_over(some(2), spool / "good" / "b.pcap")
+        watch.until(lambda: watch.states() == {"b.pcap": LOADED})
+        watch.clock.ahead = 100
+        watch.until(lambda: float(watch.metric('pcapline_write_failures_total{reason="refused",store="sqlite"}')) >= 2)
+        hand_over(some(3), spool / "good" / "c.pcap")
+        watch.until(lambda: watch.states() == {"b.pcap": LOADED, "c.pcap": LOADED})
+        assert len([line for line in watch.told if "sensor bad: the carried state is cut off" in line]) == 1
+        refuses.clear()
+        watch.clock.ahead = 1000
+        watch.until(lambda: watch.states().get("a.pcap") is LOADED)
+        watch.until(lambda: any("sensor bad goes on" in line for line in watch.told))
+
+
+@pytest.mark.parametrize("error", [StorePermissionError("store.db cannot be written"), KeyError("a fault on the store's side")])
+def test_a_store_that_fails_or_may_not_be_written_quarantines_nothing(spool: Path, database: Path, error: Exception):
+    refuses = Event()
+    refuses.set()
+    with watching(spool, database, wrap=lambda store: Refusing(store, refuses, error, ("edge",))) as watch:
+        hand_over(some(1), spool / "a.pcap")
+        watch.until(lambda: bool(watch.told or watch.outcomes))
+        assert (spool / "a.pcap").exists()
+        refuses.clear()
+        watch.clock.ahead = 1000
+        watch.until(lambda: watch.states().get("a.pcap") is LOADED)
+    assert not list((spool / ".pcapline" / "quarantine").iterdir())
+
+
+def test_a_fault_while_decoding_puts_that_file_aside(spool: Path, database: Path, monkeypatch: pytest.MonkeyPatch):
+    build = RowBuilder.build
+
+    def faulty(self: RowBuilder, batch: DecodedBatch) -> Iterator[RowBatch]:
+        if batch.flows.packets and sum(batch.flows.packets) > 5:
+            raise ZeroDivisionError
+        return build(self, batch)
+
+    monkeypatch.setattr(RowBuilder, "build", faulty)
+    with watching(spool, database) as watch:
+        hand_over(some(9), spool / "a.pcap")
+        hand_over(some(0), spool / "b.pcap")
+        watch.until(lambda: watch.states() == {"a.pcap": REFUSED, "b.pcap": LOADED})
+        assert any("internal_error: ZeroDivisionError" in outcome.reason for outcome in watch.outcomes)
+
+
+def test_no_room_for_temporary_rows_is_no_file_that_is_gone(spool: Path, database: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(loader.staging.tempfile, "TemporaryFile", no_temporary_file)
+    with watching(spool, database, replace(QUICK, staging_rows=1)) as watch:
+        hand_over(some(1), spool / "a.pcap")
+        watch.until(lambda: watch.states() == {"a.pcap": FileState.WAITING})
+        monkeypatch.undo()
+        watch.clock.ahead = 10
+        watch.until(lambda: watch.states() == {"a.pcap": LOADED})
+
+
+def no_temporary_file(**_options: object) -> object:
+    raise FileNotFoundError(2, "No usable temporary directory found")
+
+
+def test_what_is_passed_over_is_told_once_and_counted(spool: Path, database: Path):
+    (spool / "link.pcap").symlink_to("/etc/passwd")
+    os.mkfifo(spool / "pipe.pcap")
+    (spool / "office" / "deeper").mkdir(parents=True)
+    with watching(spool, database) as watch:
+        hand_over(some(1), spool / "a.pcap")
+        watch.until(lambda: watch.states() == {"a.pcap": LOADED})
+        (spool / "standalone").mkdir()
+        watch.until(lambda: watch.metric("pcapline_spool_passed_over") == "4.0")
+        assert sorted(line.partition(" is passed over")[0] for line in watch.told) == sorted(
+            str(spool / name) for name in ("link.pcap", "pipe.pcap", "office/deeper", "standalone")
+        )
 
 
 def test_a_sensor_that_another_loader_holds_waits_alone(spool: Path, database: Path):

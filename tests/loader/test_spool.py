@@ -5,6 +5,7 @@ import pytest
 
 from loader.outcome import FileOutcome
 from loader.spool import Spool, captures_in, sensor_of
+from loader.strays import strays_in
 from schema.capture_names import capture_name
 from schema.records import FileState
 
@@ -100,3 +101,25 @@ def test_what_vanished_is_forgotten(tmp_path: Path):
     tmp_path.rmdir()
     with pytest.raises(FileNotFoundError):
         spool.rescan(2.0)
+
+
+def test_what_is_no_input_is_named_with_the_reason(tmp_path: Path):
+    for folder in ("office", ".pcapline/archive", "office/deeper", "not a sensor", "standalone"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "f.pcap").write_bytes(b"x")
+    (tmp_path / "link.pcap").symlink_to(tmp_path / "office" / "f.pcap")
+    os.mkfifo(tmp_path / "office" / "pipe.pcap")
+    strays = {str(path.relative_to(tmp_path)): why for path, why in strays_in(tmp_path)}
+    assert set(strays) == {"link.pcap", "not a sensor", "office/deeper", "office/pipe.pcap", "standalone"}
+    assert "symbolic link" in strays["link.pcap"]
+    assert "not a regular file" in strays["office/pipe.pcap"]
+
+
+def test_a_pipe_that_took_a_files_name_is_not_opened(tmp_path: Path):
+    spool, path = spool_of(tmp_path), tmp_path / "a.pcap"
+    path.write_bytes(b"1")
+    spool.hint(path, complete=True, now=0.0)
+    path.unlink()
+    os.mkfifo(path)
+    spool.hint(path, complete=True, now=1.0)
+    assert not list(spool.waiting())

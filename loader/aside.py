@@ -1,0 +1,34 @@
+"""Sensors that the store has a lasting quarrel with: each is tried again ever less often, the others go on."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from loader.backoff import BackOff
+
+
+@dataclass(slots=True)
+class SensorsAside:
+    """Which sensors wait for their own next attempt. Each trouble is told once."""
+
+    clock: Callable[[], float]
+    tell: Callable[[str], None]
+    _troubles: dict[str, BackOff] = field(default_factory=dict, init=False)
+    _until: dict[str, float] = field(default_factory=dict, init=False)
+
+    def is_due(self, sensor: str) -> bool:
+        """Whether its files may be tried now."""
+        return self.clock() >= self._until.get(sensor, 0.0)
+
+    def failed(self, sensor: str, why: str) -> None:
+        """Leave it alone for a while."""
+        if sensor not in self._troubles:
+            self.tell(f"sensor {sensor}: {why}; its files wait, those of other sensors go on")
+        back_off = self._troubles.setdefault(sensor, BackOff(random.random))
+        self._until[sensor] = self.clock() + back_off.failed()
+
+    def succeeded(self, sensor: str) -> None:
+        """One of its files was answered for."""
+        if self._troubles.pop(sensor, None) is not None:
+            del self._until[sensor]
+            self.tell(f"sensor {sensor} goes on")
