@@ -10,7 +10,8 @@ from cassandra import ConsistencyLevel
 
 from schema.errors import LeaseLostError, StoreError
 from schema.records import MAX_COMMIT_ENDPOINTS, EndpointTotals
-from schema.store.cassandra import CassandraOptions, open_cassandra
+from schema.store.cassandra import open_cassandra
+from schema.store.cassandra.options import CassandraOptions
 from schema.store.port import ClaimRefusal
 from schema.tables import FLOWS, batches_of
 from tests.schema.store.factory import SteppedClock
