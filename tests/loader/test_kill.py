@@ -19,7 +19,7 @@ import pytest
 from capture.demo import Rotation, write_captures
 from capture.traffic import TrafficPlan
 from loader.spool import sidecar_of
-from pcapline.wiring import open_store
+from pcapline.wiring import Purpose, open_store
 from schema.capture_names import parse_capture_name
 from schema.records import FileState
 from schema.settings import StoreSettings
@@ -54,7 +54,7 @@ def cassandra_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def opened(url: str) -> Store:
-    store = open_store(StoreSettings(url=url))
+    store = open_store(StoreSettings(url=url), Purpose.LOAD)
     store.apply_schema()
     return store
 

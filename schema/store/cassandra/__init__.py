@@ -17,7 +17,7 @@ def open_cassandra(
 ) -> Store:
     """Connect to a cluster; applies no schema.
 
-    Raises StoreUnavailableError when nobody answers in time, PermissionDeniedError, or SettingsError for a wrong option.
+    Raises StoreUnavailableError when nobody answers in time, StorePermissionError, or SettingsError for a wrong option.
     """
     from schema.store.cassandra.connection import connect  # here, so that importing this folder loads no driver
     from schema.store.cassandra.store import CassandraStore

@@ -17,7 +17,7 @@ def open_sqlite(
     """Open the store at `path`, which is made where `create` says so and it is opened to write; applies no schema.
 
     A second writer waits its turn for `busy_timeout_s`. Raises StoreUnavailableError where there is no store yet,
-    PermissionDeniedError, and SettingsError for what can never be one: a file of another kind, a missing directory.
+    StorePermissionError, and SettingsError for what can never be one: a file of another kind, a missing directory.
     """
     from schema.store.sqlite.database import Access, Database  # here, so that importing this folder loads no driver
     from schema.store.sqlite.store import SqliteStore

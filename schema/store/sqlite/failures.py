@@ -7,7 +7,7 @@ from pathlib import Path
 
 import apsw
 
-from schema.errors import PcaplineError, StorePermissionError, SettingsError, StoreError, StoreUnavailableError
+from schema.errors import PcaplineError, SettingsError, StoreError, StorePermissionError, StoreUnavailableError
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 import apsw
 import pytest
 
-from schema.errors import StorePermissionError, SchemaMismatchError, SettingsError, StoreUnavailableError
+from schema.errors import SchemaMismatchError, SettingsError, StorePermissionError, StoreUnavailableError
 from schema.store.sqlite import open_sqlite
 from schema.tables import FLOWS
 from tests.schema.store.samples import id_of, load, sample, scanned, take
