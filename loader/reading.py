@@ -4,7 +4,7 @@ import mmap
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Literal, Protocol
 
@@ -210,17 +210,7 @@ class CaptureReading:
         report = decoder.report()
         skipped = self._after.consumed_bytes - HEADER_BYTES if self._after else 0
         damage = {**report.damage, **({stream_damage: 1} if stream_damage else {})}
-        self.report = DecodeReport(
-            frames=report.frames,
-            flow_packets=report.flow_packets,
-            non_flow=report.non_flow,
-            damage=damage,
-            link_types=report.link_types,
-            first_ts_ns=report.first_ts_ns,
-            last_ts_ns=report.last_ts_ns,
-            consumed_bytes=report.consumed_bytes + skipped,
-            counters=report.counters,
-        )
+        self.report = replace(report, damage=damage, consumed_bytes=report.consumed_bytes + skipped)
         self.carried = decoder.carried()
         self.content_bytes = identity.content_bytes
         self.capture_id, self.prefix_id = identity.capture_id(), identity.prefix_id()

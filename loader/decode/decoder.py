@@ -25,6 +25,8 @@ from loader.decode.reasons import FLOW, REASON_COUNT, REASON_TEXT
 # Packets that go through all kernels before the next ones are read: what stays in the processor's cache.
 CHUNK_PACKETS = 2_048
 BATCH_PACKETS = 32_768
+# So many tell a wrong date at a capture's beginning from the right ones.
+OPENING_PACKETS = 3
 
 
 class CaptureDecoder:
@@ -47,7 +49,8 @@ class CaptureDecoder:
         self._damage: dict[str, int] = {}
         self._frames = 0
         self._in_batch = 0
-        self._first_ts_ns = self._last_ts_ns = 0
+        self._opening: list[int] = []  # times of the first packets
+        self._last_ts_ns = 0
         self._consumed = HEADER_BYTES
         self._lost_for = 0  # bytes searched for the next credible record; 0: the walk is in step
         self._carried = b""
@@ -104,8 +107,8 @@ class CaptureDecoder:
         """The whole chunk through the kernels."""
         packets, frame = self._packets, self._frames + 1
         parse(buffer, packets, count, self._header.link_type, self._by_reason)
-        if not self._frames:
-            self._first_ts_ns = packets[0, layout.PACKET_TS]
+        missing = min(OPENING_PACKETS - len(self._opening), count)
+        self._opening += [packets[n, layout.PACKET_TS] for n in range(missing)]
         self._last_ts_ns = packets[count - 1, layout.PACKET_TS]
         if self._options.packets:
             self._frame_rows.add(packets, count, frame)
@@ -154,8 +157,17 @@ class CaptureDecoder:
             non_flow={REASON_TEXT[n]: count for n, count in enumerate(self._by_reason) if count and n != FLOW},
             damage=dict(self._damage),
             link_types=(self._header.link_type,),
-            first_ts_ns=self._first_ts_ns,
+            first_ts_ns=self._opening[0] if self._opening else 0,
+            clock_first_ts_ns=_believed_start(self._opening),
             last_ts_ns=self._last_ts_ns,
             consumed_bytes=self._consumed,
             counters={name: count for name, count in counters.items() if count},
         )
+
+
+def _believed_start(opening: list[int]) -> int:
+    """Time of the first packet that is no jump from the median of the first ones (of two: the earlier); 0 without packets."""
+    if not opening:
+        return 0
+    median = sorted(opening)[(len(opening) - 1) // 2]
+    return next(ts for ts in opening if abs(ts - median) <= layout.JUMP_NS)

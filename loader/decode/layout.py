@@ -112,6 +112,8 @@ WANT_ROWS = 1
 WANT_MINUTES = 2
 WANT_EVICTION = 3
 
+# A packet whose time is further off the one before has jumped: its clock is not believed until another confirms it.
+JUMP_NS = 3_600_000_000_000
 # Open flows at most, so that memory is bounded whatever comes; beyond it the longest silent ones are ended.
 MAX_OPEN_FLOWS = 262_144
 
