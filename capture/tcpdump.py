@@ -31,6 +31,15 @@ class Statistics:
     dropped: int = 0
     interface_dropped: int = 0
 
+    def since(self, earlier: "Statistics") -> "Statistics":
+        """Each count less what it was then."""
+        return Statistics(
+            captured=self.captured - earlier.captured,
+            received=self.received - earlier.received,
+            dropped=self.dropped - earlier.dropped,
+            interface_dropped=self.interface_dropped - earlier.interface_dropped,
+        )
+
 
 _FIELDS = {
     b"captured": "captured", b"received by filter": "received",

@@ -40,7 +40,8 @@ class CaptureWriter:
         self._size = self._packets = self._first_ns = 0
         self._disk_drops = 0
         self._disk_is_full = False
-        self._stated = Statistics()  # what files handed over have already said of the current tcpdump
+        self._latest = Statistics()  # what the current tcpdump said last
+        self._stated = Statistics()  # what files handed over have said of it; below 0: what none has said of those before it
 
     def write(self, header: bytes, piece: Piece) -> None:
         """Append whole records; begins a file with `header` where there is none."""
@@ -61,6 +62,7 @@ class CaptureWriter:
 
     def close(self, statistics: Statistics) -> None:
         """Hand the current file over, with the drops since the file before it; without packets there is none."""
+        self._latest = statistics
         if self._part is None or not self._packets:
             return
         path, file = self._part
@@ -87,8 +89,8 @@ class CaptureWriter:
             self._journal.tell(SensorEventKind.DISK_FREE, "there is room again: captures are handed over")
 
     def tcpdump_began(self) -> None:
-        """Its statistics begin at 0 again."""
-        self._stated = Statistics()
+        """Its statistics begin at 0 again; what no file has said of the run before it is still to be said."""
+        self._stated, self._latest = self._stated.since(self._latest), Statistics()
 
     def end(self) -> str:
         """Leave nothing behind where nothing was written; what to say of the end."""
@@ -115,12 +117,12 @@ class CaptureWriter:
         self._size += len(content)
 
     def _facts(self, statistics: Statistics) -> dict[str, int]:
-        stated = self._stated
+        unstated = statistics.since(self._stated)
         return {
             "packets": self._packets,
-            "received": statistics.received - stated.received,
-            "kernel_drops": statistics.dropped - stated.dropped,
-            "interface_drops": statistics.interface_dropped - stated.interface_dropped,
+            "received": unstated.received,
+            "kernel_drops": unstated.dropped,
+            "interface_drops": unstated.interface_dropped,
             "disk_drops": self._disk_drops,
         }
 
