@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Literal, Protocol
 
+from loader.decode.carried import UnreadableState
 from loader.decode.columns import DecodedBatch, DecodeOptions, DecodeReport
 from loader.decode.container import HEADER_BYTES, CaptureHeader, Unreadable, read_header
 from loader.decode.decoder import CaptureDecoder
@@ -203,7 +204,7 @@ class CaptureReading:
     def _decoder(self, header: CaptureHeader) -> CaptureDecoder:
         try:
             return CaptureDecoder(header, self._options, self._carried_before)
-        except ValueError as error:  # not the capture's fault
+        except UnreadableState as error:  # not the capture's fault
             raise StoreError(f"the carried state cannot be read: {error}") from error
 
     def _conclude(self, decoder: CaptureDecoder, identity: "_Identity", stream_damage: str) -> None:

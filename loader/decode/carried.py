@@ -27,6 +27,10 @@ _FIELDS = (
 _IN_DOUBT = 32  # in the state: the flow of the packet whose jump nobody has confirmed
 
 
+class UnreadableState(ValueError):  # noqa: N818 - named as the container's `Unreadable`
+    """Carried bytes that `encode_carried` did not make: no fault of the capture that they were to be used for."""
+
+
 def encode_carried(table: FlowTable, limit: int) -> bytes:
     """What the next capture needs of the open flows: at most `limit`, the last seen first. Idle ones are ended."""
     table.kernel.sweep()
@@ -44,12 +48,12 @@ def encode_carried(table: FlowTable, limit: int) -> bytes:
 
 
 def restore_carried(table: FlowTable, carried: bytes) -> None:
-    """Put carried flows into an empty table; raises ValueError for bytes that `encode_carried` did not make."""
+    """Put carried flows into an empty table; raises `UnreadableState` for bytes that `encode_carried` did not make."""
     if len(carried) < _HEADER.size or carried[:4] != _MAGIC:
-        raise ValueError("the carried flows are of a format that this version does not know")
+        raise UnreadableState("the carried flows are of a format that this version does not know")
     _, clock, reference, pending, count = _HEADER.unpack_from(carried)
     if len(carried) != _HEADER.size + count * _FLOW.size:
-        raise ValueError("the carried flows are cut")
+        raise UnreadableState("the carried flows are cut")
     words = table.words
     words[layout.TABLE_CLOCK], words[layout.TABLE_REFERENCE], words[layout.TABLE_PENDING] = clock, reference, pending
     words[layout.TABLE_SWEPT] = clock

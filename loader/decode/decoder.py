@@ -1,4 +1,9 @@
-"""The native decoder: one capture's bytes in, batches of columns out. Memory is bounded by open flows."""
+"""The native decoder: one capture's bytes in, batches of columns out.
+
+Memory is bounded whatever the capture: a chunk of packets; at most `layout.MAX_OPEN_FLOWS` open flows, each with at most 256
+minutes; as many interned addresses; one batch of DNS records; and the batches that wait for `drain`, which grow with what is
+fed in between: feed pieces, not the whole.
+"""
 
 from array import array
 
@@ -33,7 +38,7 @@ class CaptureDecoder:
     """Feed it the capture behind its header, piece by piece; drain batches in between; finish once."""
 
     def __init__(self, header: CaptureHeader, options: DecodeOptions, carried: bytes | None = None) -> None:
-        """`carried`: what `carried()` of the sensor's last capture gave; raises ValueError if it is not that."""
+        """`carried`: what `carried()` of the sensor's last capture gave; raises `UnreadableState` if it is not that."""
         self._header = header
         self._how = (int(header.big_endian), header.nanoseconds_per_fraction)
         self._options = options
