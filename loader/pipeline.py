@@ -80,7 +80,7 @@ class SensorLoader:
         carried = state.open_flows if in_order else b""
         reading = CaptureReading(path, self._options(), carried or None, identify=True, after=part)
         with StagedRows(self._settings.staging_rows) as staged:
-            builder = self._decoded(reading, staged)
+            builder = self._decode(reading, staged)
             first = first_ts_ns if part else believed_start(reading.report)
             after = CarriedState.after(first or 0, sequence, reading.carried) if in_order else None
             prepared = self._prepare(path, reading, builder, staged.manifest(), after)
@@ -99,17 +99,17 @@ class SensorLoader:
             packets=settings.packets,
         )
 
-    def _decoded(self, reading: CaptureReading, staged: StagedRows) -> RowBuilder:
+    def _decode(self, reading: CaptureReading, staged: StagedRows) -> RowBuilder:
         """The capture's rows. A fault of ours while they are made is the capture's end, not that of the files behind it."""
         try:
-            return self._decode(reading, staged)
+            return self._rows_of(reading, staged)
         except (PcaplineError, OSError, MemoryError):
             raise
         except Exception as error:
             _LOG.exception("a capture could not be decoded")
             raise CaptureError("internal_error", f"{error!r}; report it, with the capture") from error
 
-    def _decode(self, reading: CaptureReading, staged: StagedRows) -> RowBuilder:
+    def _rows_of(self, reading: CaptureReading, staged: StagedRows) -> RowBuilder:
         context = RowContext(
             sensor=self._lease.sensor,
             seq=self._lease.head.position.seq + 1,

@@ -63,7 +63,9 @@ EXPLAINED: dict[str, _Rule] = {
     "offloaded-datagram": lambda d: d.fields == _PORTS and d.reason is None and d.raw["len"] > 0xFFFF,
     "payload-length-zero": lambda d: d.fields <= {"protocol", "fragment"} and "ipv6" in d.stack and _cut(d),
     "time-fraction": lambda d: d.fields == {"ts_ns"} and _same_second(d),
-    "after-corrupt-record": lambda d: isinstance(d.expected, PacketRow) and d.damage.get("corrupt_record"),
+    "after-corrupt-record": lambda d: (
+        isinstance(d.expected, PacketRow) and _another_record(d) and d.damage.get("corrupt_record")
+    ),
     "dns-unreadable-record": lambda d: _dns(d) and d.raw.get("short") and _dns_damage(d),
     "dns-name-spelling": lambda d: _dns(d) and d.fields <= {"rr_name", "qname", "answer"} and _same_spelling(d),
 }
@@ -75,6 +77,11 @@ def class_of(difference: Difference) -> str:
         if rule(difference):
             return name
     return UNEXPLAINED
+
+
+def _another_record(d: Difference) -> bool:
+    """Not the same record seen otherwise: we have none of that number, or one of another time."""
+    return d.ours is None or "ts_ns" in d.fields
 
 
 def _dns(d: Difference) -> bool:
