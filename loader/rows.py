@@ -12,7 +12,7 @@ from itertools import accumulate
 from loader.decode.columns import DecodedBatch, DnsColumns, FlowColumns, MinuteColumns, PacketColumns
 from loader.identity import endpoint_of, flow_ids
 from loader.names import Answer, CaptureNames, LearnedNames, Name
-from schema.buckets import GRANULARITIES, bucket_text
+from schema.buckets import GRANULARITIES, bucket_text, day_of
 from schema.records import (
     MAX_COMMIT_ENDPOINTS,
     MAX_COMMIT_NAME_BYTES,
@@ -122,7 +122,7 @@ class RowBuilder:
         size = len(flows)
         ms = [ts // _MS for ts in flows.first_ts_ns]
         buckets = self._bucket_column(ms)
-        self._buckets.update(zip(flows.destination_ip, (t // 86_400_000 for t in ms), buckets, strict=True))
+        self._buckets.update(zip(flows.destination_ip, map(day_of, ms), buckets, strict=True))
         durations = [(last - first) // 1000 for first, last in zip(flows.first_ts_ns, flows.last_ts_ns, strict=True)]
         return RowBatch(
             FLOWS,

@@ -3,7 +3,6 @@
 import os
 import sys
 from collections.abc import Callable, Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from shutil import disk_usage, which
 from typing import NamedTuple
@@ -17,7 +16,6 @@ from schema.errors import PcaplineError
 from schema.settings import Settings, StoreSettings
 
 _CAP_NET_RAW = 13
-_KERNELS = ("container", "headers", "flows", "dns")
 _LOW_DISK_BYTES = 1 << 30
 # Every SQLite before it can corrupt a file in WAL mode when a write races a checkpoint.
 _SAFE_SQLITE = (3, 51, 3)
@@ -102,8 +100,9 @@ def _room_names() -> Finding:
 
 
 def _kernels() -> Finding:
-    specs = [find_spec(f"loader.decode.{name}") for name in _KERNELS]
-    if all(spec is not None and spec.origin and not spec.origin.endswith(".py") for spec in specs):
+    from loader.decode.build import kernels_compiled
+
+    if kernels_compiled():
         return Finding("ok", "the decoder is compiled")
     fix = "install gcc and python3-dev, then install pcapline again"
     return Finding("warn", "the decoder runs uncompiled, many times slower", fix)
