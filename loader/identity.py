@@ -8,7 +8,7 @@ from struct import Struct
 from loader.decode.columns import FlowColumns
 from schema.records import OTHER_ENDPOINT
 
-_FLOW_KEY = Struct("<HHBq")
+_FLOW_KEY = Struct("<HHBqQ")
 # A name from the wire that reads like our own word for the rest.
 _ESCAPED_OTHER = "\\095" + OTHER_ENDPOINT[1:]
 
@@ -27,24 +27,25 @@ def endpoint_of(hostname: str | None, address: bytes) -> str:
 
 
 def flow_ids(sensor: str, flows: FlowColumns) -> list[bytes]:
-    """One id a chain of rows: BLAKE2b-128 of sensor, 5-tuple and the time of the chain's first packet. The two ends are
+    """One id a chain of rows: BLAKE2b-128 of sensor, tunnel, 5-tuple and the time of the chain's first packet. The two ends are
     put in order first, so that a chain keeps its id whichever end is called its source."""
     start = blake2b(sensor.encode() + b"\0", digest_size=16)
     pack = _FLOW_KEY.pack
     ids = []
-    for source, destination, sport, dport, protocol, chain in zip(
+    for source, destination, sport, dport, protocol, chain, tunnel in zip(
         flows.source_ip,
         flows.destination_ip,
         flows.source_port,
         flows.destination_port,
         flows.protocol,
         flows.chain_ts_ns,
+        flows.tunnel,
         strict=True,
     ):
         digest = start.copy()
         if (source, sport) <= (destination, dport):
-            digest.update(source + destination + pack(sport, dport, protocol, chain))
+            digest.update(source + destination + pack(sport, dport, protocol, chain, tunnel))
         else:
-            digest.update(destination + source + pack(dport, sport, protocol, chain))
+            digest.update(destination + source + pack(dport, sport, protocol, chain, tunnel))
         ids.append(digest.digest())
     return ids

@@ -1,4 +1,4 @@
-"""Open flows from one capture to the next, as bytes that the store keeps: format 1.
+"""Open flows from one capture to the next, as bytes that the store keeps: format 2.
 
 A header (magic, table clock, its packet time, a jump in doubt, number of flows), then the flows, the last seen first.
 """
@@ -9,10 +9,10 @@ from loader.decode import layout
 from loader.decode.flowtable import FlowTable
 from schema.records import Initiator
 
-_MAGIC = b"PLF1"
+_MAGIC = b"PLF2"
 _HEADER = struct.Struct("<4sQQQI")
-# A's and B's address, ports and protocol, state, clocks of the last packet and of the row's first, time of the chain.
-_FLOW = struct.Struct("<QQQQQQQQQ")
+# A's and B's address, ports and protocol, state, clocks of the last packet and of the row's first, time of the chain, tunnel.
+_FLOW = struct.Struct("<QQQQQQQQQQ")
 _FIELDS = (
     layout.FLOW_A_HI,
     layout.FLOW_A_LO,
@@ -23,6 +23,7 @@ _FIELDS = (
     layout.FLOW_SEEN,
     layout.FLOW_STARTED,
     layout.FLOW_CHAIN,
+    layout.FLOW_TUNNEL,
 )
 _IN_DOUBT = 32  # in the state: the flow of the packet whose jump nobody has confirmed
 

@@ -28,6 +28,8 @@ class FlowColumns:
     tcp_flags: Sequence[int] = ()
     end_reason: Sequence[int] = ()  # schema.records.FlowEndReason
     initiator: Sequence[int] = ()  # schema.records.Initiator
+    tunnel: Sequence[int] = ()  # hash of what is around the innermost IP header; 0: nothing
+    said_name: Sequence[int] = ()  # what the initiator called its destination (`layout.NAME_*`); 0: nothing
 
     def __len__(self) -> int:
         return len(self.frame)

@@ -91,6 +91,8 @@ _TS = cython.declare(cython.int, layout.PACKET_TS)
 _AT = cython.declare(cython.int, layout.PACKET_AT)
 _CAPTURED = cython.declare(cython.int, layout.PACKET_CAPTURED)
 _WIRE = cython.declare(cython.int, layout.PACKET_WIRE)
+_LINK = cython.declare(cython.int, layout.PACKET_LINK)
+_FRAME = cython.declare(cython.int, layout.PACKET_FRAME)
 _MAX = cython.declare(cython.Py_ssize_t, MAX_PACKET_BYTES)
 _CHAIN = cython.declare(cython.int, CHAIN_RECORDS)
 _DAY_S = cython.declare(cython.longlong, 86_400)
@@ -120,15 +122,17 @@ def walk(
     buf: cython.const[cython.uchar][::1],
     start: cython.Py_ssize_t,
     end: cython.Py_ssize_t,
-    header: tuple[int, int],
+    header: tuple[int, int, int],
     packets: cython.ulonglong[:, ::1],
+    frame: cython.ulonglong,
 ) -> tuple[int, int, int]:
     """Fill `packets` with the whole records in buf[start:end]: (how many, offset behind them, why the walk ended).
 
-    `header`: (big endian?, nanoseconds in a fraction).
+    `header`: (big endian?, nanoseconds in a fraction, link type); `frame`: number of the first packet.
     """
     big: cython.bint = header[0]
     scale: cython.ulonglong = header[1]
+    link: cython.ulonglong = header[2]
     capacity: cython.Py_ssize_t = packets.shape[0]
     count: cython.Py_ssize_t = 0
     at: cython.Py_ssize_t = start
@@ -154,6 +158,8 @@ def walk(
             packets[count, _AT] = at + 16
             packets[count, _CAPTURED] = captured
             packets[count, _WIRE] = _word(buf, at + 12, big)
+            packets[count, _LINK] = link
+            packets[count, _FRAME] = frame + cython.cast(cython.ulonglong, count)
             at += 16 + captured
             count += 1
     return count, at, why
@@ -181,7 +187,7 @@ def _plausible(
 def resynchronise(
     buf: cython.const[cython.uchar][::1],
     span: tuple[int, int],
-    header: tuple[int, int],
+    header: tuple[int, int, int],
     final: cython.bint,
 ) -> tuple[bool, int]:
     """Look in buf[span] for a chain of plausible records: (found, its offset), or (False, where to look on with more bytes).

@@ -40,7 +40,7 @@ class CaptureDecoder:
     def __init__(self, header: CaptureHeader, options: DecodeOptions, carried: bytes | None = None) -> None:
         """`carried`: what `carried()` of the sensor's last capture gave; raises `UnreadableState` if it is not that."""
         self._header = header
-        self._how = (int(header.big_endian), header.nanoseconds_per_fraction)
+        self._how = (int(header.big_endian), header.nanoseconds_per_fraction, header.link_type)
         self._options = options
         self._packets = table_of(CHUNK_PACKETS, layout.PACKET_WIDTH)
         self._book = AddressBook()
@@ -72,7 +72,7 @@ class CaptureDecoder:
                 at = self._search(buffer, (at, end), final=final)
                 if self._lost_for:
                     break
-            count, behind, why = walk(buffer, at, end, self._how, self._packets)
+            count, behind, why = walk(buffer, at, end, self._how, self._packets, self._frames + 1)
             self._consumed += behind - at
             at = behind
             if count:
@@ -110,17 +110,17 @@ class CaptureDecoder:
 
     def _decode(self, buffer: memoryview, count: int) -> None:
         """The whole chunk through the kernels."""
-        packets, frame = self._packets, self._frames + 1
-        parse(buffer, packets, count, self._header.link_type, self._by_reason)
+        packets = self._packets
+        parse(buffer, packets, count, self._by_reason)
         missing = min(OPENING_PACKETS - len(self._opening), count)
         self._opening += [packets[n, layout.PACKET_TS] for n in range(missing)]
         self._last_ts_ns = packets[count - 1, layout.PACKET_TS]
         if self._options.packets:
-            self._frame_rows.add(packets, count, frame)
+            self._frame_rows.add(packets, count)
         at = 0
-        while (at := self._dns.kernel.read(buffer, packets, at, count, frame + at)) < count:
+        while (at := self._dns.kernel.read(buffer, packets, at, count)) < count:
             self._collect()
-        self._flows.track(packets, (0, count), frame)
+        self._flows.track(packets, (0, count))
         self._frames += count
         self._in_batch += count
         if self._in_batch + CHUNK_PACKETS > BATCH_PACKETS:

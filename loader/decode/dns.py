@@ -16,6 +16,7 @@ except ModuleNotFoundError:
 from loader.decode import layout
 
 _P_TS = cython.declare(cython.int, layout.PACKET_TS)
+_P_FRAME = cython.declare(cython.int, layout.PACKET_FRAME)
 _P_REASON = cython.declare(cython.int, layout.PACKET_REASON)
 _P_SRC_HI = cython.declare(cython.int, layout.PACKET_SRC_HI)
 _P_SRC_LO = cython.declare(cython.int, layout.PACKET_SRC_LO)
@@ -27,6 +28,8 @@ _P_PAYLOAD = cython.declare(cython.int, layout.PACKET_PAYLOAD)
 _P_PAYLOAD_END = cython.declare(cython.int, layout.PACKET_PAYLOAD_END)
 _P_KIND = cython.declare(cython.int, layout.PACKET_KIND)
 _CUT = cython.declare(cython.ulonglong, layout.KIND_CUT)
+_WHOLE = cython.declare(cython.ulonglong, layout.KIND_WHOLE)
+_P_PROTOCOL = cython.declare(cython.int, layout.PACKET_PROTOCOL)
 
 _RECORD_WORDS = cython.declare(cython.int, layout.RECORD_WIDTH)
 _R_MESSAGE = cython.declare(cython.int, layout.RECORD_MESSAGE)
@@ -342,9 +345,7 @@ class DnsKernel:
 
     @cython.cfunc
     @cython.nogil
-    def _message(
-        self, packets: cython.ulonglong[:, ::1], i: cython.Py_ssize_t, frame: cython.ulonglong, kind: cython.ulonglong
-    ) -> cython.int:
+    def _message(self, packets: cython.ulonglong[:, ::1], i: cython.Py_ssize_t, kind: cython.ulonglong) -> cython.int:
         """Read one response: its rows, or those before its fault, which name nothing unless the rest was only cut off."""
         message: cython.ulonglong = self.words[_MESSAGES]
         first: cython.ulonglong = self.words[_RECORDS]
@@ -361,7 +362,7 @@ class DnsKernel:
             self.words[_OTHER_OPCODE] += 1
             return 0
         self.text = 0
-        self.messages[message, _M_FRAME] = frame
+        self.messages[message, _M_FRAME] = packets[i, _P_FRAME]
         self.messages[message, _M_TS] = packets[i, _P_TS]
         self.messages[message, _M_CLIENT_HI] = packets[i, _P_DST_HI]
         self.messages[message, _M_CLIENT_LO] = packets[i, _P_DST_LO]
@@ -396,9 +397,8 @@ class DnsKernel:
         packets: cython.ulonglong[:, ::1],
         first: cython.Py_ssize_t,
         count: cython.Py_ssize_t,
-        frame: cython.ulonglong,
     ) -> int:
-        """Read the responses among packets[first:count], numbered from `frame`; returns where it stopped for want of room."""
+        """Read the responses among packets[first:count]; returns where it stopped for want of room."""
         i: cython.Py_ssize_t
         done: cython.Py_ssize_t = count
         source: cython.ulonglong
@@ -412,6 +412,8 @@ class DnsKernel:
         with cython.nogil:
             for i in range(first, count):
                 if packets[i, _P_PAYLOAD] == 0 or packets[i, _P_REASON]:
+                    continue
+                if packets[i, _P_PROTOCOL] == 6 and not packets[i, _P_KIND] & _WHOLE:
                     continue
                 source = packets[i, _P_SPORT]
                 destination = packets[i, _P_DPORT]
@@ -431,5 +433,5 @@ class DnsKernel:
                 ):
                     done = i
                     break
-                self._message(packets, i, frame + cython.cast(cython.ulonglong, i - first), kind)
+                self._message(packets, i, kind)
         return done

@@ -18,6 +18,7 @@ except ModuleNotFoundError:
 from loader.decode import layout
 
 _P_TS = cython.declare(cython.int, layout.PACKET_TS)
+_P_FRAME = cython.declare(cython.int, layout.PACKET_FRAME)
 _P_REASON = cython.declare(cython.int, layout.PACKET_REASON)
 _P_SRC_HI = cython.declare(cython.int, layout.PACKET_SRC_HI)
 _P_SRC_LO = cython.declare(cython.int, layout.PACKET_SRC_LO)
@@ -28,6 +29,8 @@ _P_DPORT = cython.declare(cython.int, layout.PACKET_DPORT)
 _P_PROTOCOL = cython.declare(cython.int, layout.PACKET_PROTOCOL)
 _P_IP_LENGTH = cython.declare(cython.int, layout.PACKET_IP_LENGTH)
 _P_TCP_FLAGS = cython.declare(cython.int, layout.PACKET_TCP_FLAGS)
+_P_TUNNEL = cython.declare(cython.int, layout.PACKET_TUNNEL)
+_P_NAME = cython.declare(cython.int, layout.PACKET_NAME)
 _P_KIND = cython.declare(cython.int, layout.PACKET_KIND)
 _ONE_WAY = cython.declare(cython.ulonglong, layout.KIND_ONE_WAY)
 
@@ -58,6 +61,8 @@ _MINUTE_BYTES_REV = cython.declare(cython.int, layout.FLOW_MINUTE_BYTES_REV)
 _MINUTES = cython.declare(cython.int, layout.FLOW_MINUTES)
 _MINUTE_COUNT = cython.declare(cython.int, layout.FLOW_MINUTE_COUNT)
 _NEXT = cython.declare(cython.int, layout.FLOW_NEXT)
+_TUNNEL = cython.declare(cython.int, layout.FLOW_TUNNEL)
+_NAME = cython.declare(cython.int, layout.FLOW_NAME)
 
 _FORWARD_IS_B = cython.declare(cython.ulonglong, layout.STATE_FORWARD_IS_B)
 _FIN_A = cython.declare(cython.ulonglong, layout.STATE_FIN_A)
@@ -143,8 +148,9 @@ class FlowKernel:
         b_hi: cython.ulonglong,
         b_lo: cython.ulonglong,
         ports: cython.ulonglong,
+        tunnel: cython.ulonglong,
     ) -> cython.ulonglong:
-        value: cython.ulonglong = ((self.seed ^ a_lo) * _MIX) & _WORD
+        value: cython.ulonglong = ((self.seed ^ tunnel ^ a_lo) * _MIX) & _WORD
         value = (((value ^ (value >> 29)) + b_lo) * _MIX) & _WORD
         value = (((value ^ (value >> 32)) + ports) * _MIX) & _WORD
         if a_hi | b_hi:
@@ -318,6 +324,8 @@ class FlowKernel:
         self.rows[row, _SEEN] = self.table[_CLOCK]
         if self.table[_PENDING] == 0 and ts > self.rows[row, _LAST]:
             self.rows[row, _LAST] = ts
+        if packets[i, _P_NAME] and back == 0 and self.rows[row, _NAME] == 0:
+            self.rows[row, _NAME] = packets[i, _P_NAME]
         self.table[_FLOW_PACKETS] += 1
         if flags == 0:
             return 0
@@ -331,15 +339,13 @@ class FlowKernel:
 
     @cython.cfunc
     @cython.nogil
-    def _begin_row(
-        self, packets: cython.ulonglong[:, ::1], i: cython.Py_ssize_t, row: cython.Py_ssize_t, frame: cython.ulonglong
-    ) -> cython.int:
+    def _begin_row(self, packets: cython.ulonglong[:, ::1], i: cython.Py_ssize_t, row: cython.Py_ssize_t) -> cython.int:
         """Set what a row counts to nothing, and its times to those of its first packet."""
         ts: cython.ulonglong = packets[i, _P_TS]
         k: cython.int
         for k in range(_LAST, _MINUTE_COUNT + 1):
             self.rows[row, k] = 0
-        self.rows[row, _FRAME] = frame
+        self.rows[row, _FRAME] = packets[i, _P_FRAME]
         self.rows[row, _FIRST] = ts
         self.rows[row, _LAST] = ts
         self.rows[row, _MINUTE] = ts // _MINUTE_NS
@@ -389,7 +395,7 @@ class FlowKernel:
 
     @cython.cfunc
     @cython.nogil
-    def _packet(self, packets: cython.ulonglong[:, ::1], i: cython.Py_ssize_t, frame: cython.ulonglong) -> cython.Py_ssize_t:
+    def _packet(self, packets: cython.ulonglong[:, ::1], i: cython.Py_ssize_t) -> cython.Py_ssize_t:
         """Count one packet in its flow, ending and beginning rows as its time and flags ask; returns the row."""
         a_hi: cython.ulonglong = packets[i, _P_SRC_HI]
         a_lo: cython.ulonglong = packets[i, _P_SRC_LO]
@@ -398,6 +404,7 @@ class FlowKernel:
         a_port: cython.ulonglong = packets[i, _P_SPORT]
         b_port: cython.ulonglong = packets[i, _P_DPORT]
         protocol: cython.ulonglong = packets[i, _P_PROTOCOL]
+        tunnel: cython.ulonglong = packets[i, _P_TUNNEL]
         ports: cython.ulonglong
         value: cython.ulonglong
         place: cython.ulonglong
@@ -410,7 +417,7 @@ class FlowKernel:
         ):
             a_hi, b_hi, a_lo, b_lo, a_port, b_port, is_b = b_hi, a_hi, b_lo, a_lo, b_port, a_port, 1
         ports = (a_port << 24) | (b_port << 8) | protocol
-        value = self._hash(a_hi, a_lo, b_hi, b_lo, ports)
+        value = self._hash(a_hi, a_lo, b_hi, b_lo, ports, tunnel)
         place = value & self.mask
         while True:
             found = self.index[place]
@@ -424,6 +431,7 @@ class FlowKernel:
                     and self.rows[row, _B_LO] == b_lo
                     and self.rows[row, _A_HI] == a_hi
                     and self.rows[row, _B_HI] == b_hi
+                    and self.rows[row, _TUNNEL] == tunnel
                 ):
                     break
                 row = -1
@@ -431,18 +439,20 @@ class FlowKernel:
         if row >= 0:
             why = self._ended_by(row, packets[i, _P_TCP_FLAGS])
             if why:
-                row = self._succeed(packets, i, row, frame, why)
+                row = self._succeed(packets, i, row, why)
             elif self.rows[row, _FRAME] == 0:
-                self._begin_row(packets, i, row, frame)
+                self._begin_row(packets, i, row)
         if row < 0:
             row = self._new_row()
             self.rows[row, _HASH] = value
             self.rows[row, _A_HI], self.rows[row, _A_LO] = a_hi, a_lo
             self.rows[row, _B_HI], self.rows[row, _B_LO] = b_hi, b_lo
             self.rows[row, _PORTS] = ports
+            self.rows[row, _TUNNEL] = tunnel
+            self.rows[row, _NAME] = 0
             found = self._direction(packets, i)
             self.rows[row, _STATE] = _OPEN | ((found & 1) ^ is_b) | ((found >> 1) << _INITIATOR_SHIFT)
-            self._begin_row(packets, i, row, frame)
+            self._begin_row(packets, i, row)
             self.rows[row, _CHAIN] = packets[i, _P_TS]
             self.rows[row, _STARTED] = self.table[_CLOCK]
             self._enter(row)
@@ -456,7 +466,6 @@ class FlowKernel:
         packets: cython.ulonglong[:, ::1],
         i: cython.Py_ssize_t,
         row: cython.Py_ssize_t,
-        frame: cython.ulonglong,
         why: cython.ulonglong,
     ) -> cython.Py_ssize_t:
         """End a row; -1 if the packet begins a new chain, else the row that goes on with the old one."""
@@ -470,7 +479,9 @@ class FlowKernel:
         for k in range(_SEEN):
             self.rows[new, k] = self.rows[row, k]
         self.rows[new, _CHAIN] = self.rows[row, _CHAIN]
-        self._begin_row(packets, i, new, frame)
+        self.rows[new, _TUNNEL] = self.rows[row, _TUNNEL]
+        self.rows[new, _NAME] = self.rows[row, _NAME]
+        self._begin_row(packets, i, new)
         self.rows[new, _STARTED] = self.table[_CLOCK]
         self._end(row, why)
         self._enter(new)
@@ -495,7 +506,9 @@ class FlowKernel:
     def enter(self, row: cython.Py_ssize_t) -> None:
         """Put a row that the caller filled in (all but its hash) into the table."""
         rows: cython.ulonglong[:, ::1] = self.rows
-        rows[row, _HASH] = self._hash(rows[row, _A_HI], rows[row, _A_LO], rows[row, _B_HI], rows[row, _B_LO], rows[row, _PORTS])
+        rows[row, _HASH] = self._hash(
+            rows[row, _A_HI], rows[row, _A_LO], rows[row, _B_HI], rows[row, _B_LO], rows[row, _PORTS], rows[row, _TUNNEL]
+        )
         self._enter(row)
 
     def sweep(self) -> None:
@@ -571,6 +584,8 @@ class FlowKernel:
         out[15, n] = self.rows[row, _TCP_FLAGS]
         out[16, n] = self.rows[row, _END]
         out[17, n] = state >> _INITIATOR_SHIFT
+        out[18, n] = self.rows[row, _TUNNEL]
+        out[19, n] = self.rows[row, _NAME]
         return 0
 
     def track(
@@ -578,10 +593,9 @@ class FlowKernel:
         packets: cython.ulonglong[:, ::1],
         first: cython.Py_ssize_t,
         count: cython.Py_ssize_t,
-        frame: cython.ulonglong,
         room: cython.ulonglong,
     ) -> int:
-        """Count packets[first:count] in their flows, numbered from `frame`; returns where it stopped: at `count`, or earlier
+        """Count packets[first:count] in their flows; returns where it stopped: at `count`, or earlier
         when `room` rows or the minute entries are used up, or too many flows are open (the reason is in the table's WANT word).
         """
         i: cython.Py_ssize_t = first
@@ -608,7 +622,7 @@ class FlowKernel:
                 self.table[_SINCE_SWEEP] += 1
                 if self.table[_CLOCK] - self.table[_SWEPT] >= _SWEEP_NS and self.table[_SINCE_SWEEP] * 8 >= self.table[_HIGH]:
                     self._sweep()
-                row = self._packet(packets, i, frame + cython.cast(cython.ulonglong, i - first))
+                row = self._packet(packets, i)
                 if doubt:
                     self.table[_PENDING_ROW] = row + 1
                 i += 1

@@ -49,13 +49,11 @@ class FlowTable:
         """Rows that have ended and wait for `take`."""
         return self.words[layout.TABLE_ENDED_COUNT]
 
-    def track(self, packets: memoryview, span: tuple[int, int], frame: int) -> None:
-        """Count packets[first:last], numbered from `frame`, in their flows."""
+    def track(self, packets: memoryview, span: tuple[int, int]) -> None:
+        """Count packets[first:last] in their flows."""
         at, last = span
         while at < last:
-            begin = at
-            at = self.kernel.track(packets, at, last, frame, len(self.rows))
-            frame += at - begin
+            at = self.kernel.track(packets, at, last, len(self.rows))
             want = self.words[layout.TABLE_WANT]
             if want == layout.WANT_EVICTION:
                 self._evict()
@@ -104,7 +102,7 @@ class FlowTable:
         return _flow_columns(out, count, book), _minute_columns(minute_out, filled)
 
 
-_FLOW_FIELDS = 18
+_FLOW_FIELDS = 20
 
 
 def _columns(table: memoryview, rows: int, count: int) -> "list[array[int]]":

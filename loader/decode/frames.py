@@ -15,16 +15,16 @@ class FrameRows:
         self._book = book
         self._rows: list[_Row] = []
 
-    def add(self, packets: memoryview, count: int, frame: int) -> None:
-        """Rows of the first `count` packets, numbered from `frame`."""
+    def add(self, packets: memoryview, count: int) -> None:
+        """Rows of the first `count` packets."""
         words = packets.cast("B").cast("Q")
         width = layout.PACKET_WIDTH
         for i in range(count):
-            self._rows.append(self._row(words[i * width : (i + 1) * width].tolist(), frame + i))
+            self._rows.append(self._row(words[i * width : (i + 1) * width].tolist()))
 
-    def _row(self, word: list[int], frame: int) -> _Row:
+    def _row(self, word: list[int]) -> _Row:
         kind = word[layout.PACKET_KIND]
-        head = (frame, word[layout.PACKET_TS], word[layout.PACKET_WIRE], word[layout.PACKET_CAPTURED])
+        head = (word[layout.PACKET_FRAME], word[layout.PACKET_TS], word[layout.PACKET_WIRE], word[layout.PACKET_CAPTURED])
         tail = (_tags(word[layout.PACKET_VLAN]),)
         reason = REASON_TEXT.get(word[layout.PACKET_REASON])
         if not kind & layout.KIND_IP:

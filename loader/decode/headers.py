@@ -14,6 +14,7 @@ from loader.decode import layout, reasons
 _AT = cython.declare(cython.int, layout.PACKET_AT)
 _CAPTURED = cython.declare(cython.int, layout.PACKET_CAPTURED)
 _WIRE = cython.declare(cython.int, layout.PACKET_WIRE)
+_LINK = cython.declare(cython.int, layout.PACKET_LINK)
 _REASON = cython.declare(cython.int, layout.PACKET_REASON)
 _SRC_HI = cython.declare(cython.int, layout.PACKET_SRC_HI)
 _SRC_LO = cython.declare(cython.int, layout.PACKET_SRC_LO)
@@ -26,6 +27,10 @@ _IP_LENGTH = cython.declare(cython.int, layout.PACKET_IP_LENGTH)
 _TCP_FLAGS = cython.declare(cython.int, layout.PACKET_TCP_FLAGS)
 _PAYLOAD = cython.declare(cython.int, layout.PACKET_PAYLOAD)
 _PAYLOAD_END = cython.declare(cython.int, layout.PACKET_PAYLOAD_END)
+_SEQUENCE = cython.declare(cython.int, layout.PACKET_SEQUENCE)
+_TUNNEL_KEY = cython.declare(cython.int, layout.PACKET_TUNNEL)
+_OUTER = cython.declare(cython.int, layout.PACKET_OUTER)
+_NAME = cython.declare(cython.int, layout.PACKET_NAME)
 _VLAN = cython.declare(cython.int, layout.PACKET_VLAN)
 _KIND = cython.declare(cython.int, layout.PACKET_KIND)
 
@@ -139,8 +144,13 @@ def _transport(
     packets[i, _DPORT] = _be16(buf, at + 2)
     if protocol == 6:
         packets[i, _TCP_FLAGS] = buf[at + 13]
-        return 0
-    packets[i, _PAYLOAD] = at + 8
+        packets[i, _SEQUENCE] = _be32(buf, at + 4)
+        at += (buf[at + 12] >> 4) * 4
+        if at > ip_end or at > end:
+            return 0
+        packets[i, _PAYLOAD] = at
+    else:
+        packets[i, _PAYLOAD] = at + 8
     if ip_end > end:
         packets[i, _PAYLOAD_END] = end
         packets[i, _KIND] |= _KIND_CUT
@@ -340,10 +350,10 @@ def _by_link(
     packets: cython.ulonglong[:, ::1],
     i: cython.Py_ssize_t,
     answers: cython.const[cython.uchar][::1],
-    link_type: cython.int,
 ) -> cython.int:
-    """The reason of one packet, by the capture's link type (tcpdump.org/linktypes)."""
+    """The reason of one packet, by its link type (tcpdump.org/linktypes)."""
     at: cython.Py_ssize_t = packets[i, _AT]
+    link_type: cython.int = packets[i, _LINK]
     if link_type == 1:
         return _by_ethertype(buf, packets, i, answers, at + 12)
     if link_type == 113:
@@ -388,7 +398,6 @@ def parse(
     buf: cython.const[cython.uchar][::1],
     packets: cython.ulonglong[:, ::1],
     count: cython.Py_ssize_t,
-    link_type: cython.int,
     by_reason: cython.ulonglong[::1],
 ) -> None:
     """Read the headers of the first `count` packets into their rows; adds to the counts of `by_reason`."""
@@ -399,7 +408,8 @@ def parse(
         for i in range(count):
             packets[i, _SRC_HI] = packets[i, _SRC_LO] = packets[i, _DST_HI] = packets[i, _DST_LO] = 0
             packets[i, _SPORT] = packets[i, _DPORT] = packets[i, _PROTOCOL] = packets[i, _IP_LENGTH] = 0
-            packets[i, _TCP_FLAGS] = packets[i, _PAYLOAD] = packets[i, _VLAN] = packets[i, _KIND] = 0
-            reason = _by_link(buf, packets, i, answers, link_type)
+            packets[i, _TCP_FLAGS] = packets[i, _SEQUENCE] = packets[i, _PAYLOAD] = packets[i, _VLAN] = packets[i, _KIND] = 0
+            packets[i, _TUNNEL_KEY] = packets[i, _OUTER] = packets[i, _NAME] = 0
+            reason = _by_link(buf, packets, i, answers)
             packets[i, _REASON] = reason
             by_reason[reason] += 1

@@ -4,13 +4,16 @@ An address is two words, high and low; an IPv4 address is the IPv4-mapped IPv6 a
 of one address are equal. Names end in `_HI` and `_LO`.
 """
 
-# A packet of the current chunk.
+# A packet of the current chunk: three cache lines.
 (
     PACKET_TS,  # Unix nanoseconds
     PACKET_AT,  # offset of the frame in the buffer
     PACKET_CAPTURED,  # bytes of the frame in the buffer
     PACKET_WIRE,  # bytes of the frame on the wire
+    PACKET_LINK,  # link type of the interface it was captured on (tcpdump.org/linktypes)
+    PACKET_FRAME,  # its number in the capture, from 1
     PACKET_REASON,  # 0: a packet of a flow; else a number of `reasons`
+    PACKET_KIND,  # bits below
     PACKET_SRC_HI,
     PACKET_SRC_LO,
     PACKET_DST_HI,
@@ -20,18 +23,32 @@ of one address are equal. Names end in `_HI` and `_LO`.
     PACKET_PROTOCOL,
     PACKET_IP_LENGTH,
     PACKET_TCP_FLAGS,
-    PACKET_PAYLOAD,  # offset of the UDP payload in the buffer; 0: none
+    PACKET_SEQUENCE,  # TCP: sequence number. Fragment: identification; offset in 8-byte units from bit 32; bit 48: more follow
+    PACKET_PAYLOAD,  # offset of the transport payload in the buffer; 0: none
     PACKET_PAYLOAD_END,  # offset behind its last captured byte
     PACKET_VLAN,  # up to four tags of 12 bits, the outermost in the highest bits; their number from bit 48
-    PACKET_KIND,  # bits below
-) = range(18)
-PACKET_WIDTH = 18
+    PACKET_TUNNEL,  # hash of what is around the innermost IP header: part of the flow's key; 0: nothing
+    PACKET_OUTER,  # address pairs around it: first row in the chunk's table of them; their number from bit 32
+    PACKET_NAME,  # what the packet says its destination is called: `NAME_*`; 0: nothing
+) = range(24)
+PACKET_WIDTH = 24
+
+# A name as a packet or flow carries it: number of the name, plus one; number of the ALPN list, plus one; who says so.
+NAME_TEXT_BITS = 24
+NAME_ALPN_SHIFT = 24
+NAME_EVIDENCE_SHIFT = 48
+SAID_SNI, SAID_QUIC, SAID_HTTP = 1, 2, 3
+
+# An address pair around the innermost IP header.
+OUTER_SRC_HI, OUTER_SRC_LO, OUTER_DST_HI, OUTER_DST_LO = range(4)
+OUTER_WIDTH = 4
 
 KIND_IP = 1  # there is an IP header
 KIND_FRAGMENT = 2
 KIND_TRANSPORT = 4  # ports (or ICMP type and code) are known
 KIND_ONE_WAY = 8  # an ICMP message that has no answer: its flow has one direction (Community ID)
 KIND_CUT = 16  # the capture or the fragment has less of the payload than the datagram
+KIND_WHOLE = 32  # the payload is a message put together out of segments or fragments, in a buffer of its own
 
 # A flow in the table; A and B are its endpoints in ascending order, "forward" is from the initiator to the other.
 (
@@ -62,8 +79,10 @@ KIND_CUT = 16  # the capture or the fragment has less of the payload than the da
     FLOW_CHAIN,  # time of the chain's first packet
     FLOW_END,  # why the row ended
     FLOW_NEXT,  # next row of the free list, or of the ended ones, plus one
-) = range(27)
-FLOW_WIDTH = 28
+    FLOW_TUNNEL,  # as of the packets
+    FLOW_NAME,  # what its initiator said, as of the packets
+) = range(29)
+FLOW_WIDTH = 32
 
 STATE_FORWARD_IS_B = 1  # B is the initiator
 STATE_FIN_A = 2

@@ -47,6 +47,8 @@ def flow_batch(flows: list[tuple[int, int, list[tuple[int, int, int, int, int]]]
             tcp_flags=[0 for _ in n],
             end_reason=[4 for _ in n],
             initiator=[1 for _ in n],
+            tunnel=[0 for _ in n],
+            said_name=[0 for _ in n],
         ),
         minutes=MinuteColumns(*columns),
     )
