@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-_SHARED = Path(__file__).resolve().parents[2] / "shared"
-SHARED = _SHARED if (_SHARED / "captures").is_dir() else None
+# Beside the checkout, or further up: a second working tree of the repository lies deeper.
+_PLACES = (parent / "shared" for parent in Path(__file__).resolve().parents[2:])
+SHARED = next((place for place in _PLACES if (place / "captures").is_dir()), None)
 
 needs_shared = pytest.mark.skipif(SHARED is None, reason="the public test captures are not on this machine")
 
