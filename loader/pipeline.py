@@ -78,7 +78,7 @@ class SensorLoader:
         first_ts_ns = first_packet_time(path)
         in_order = self._carries and (first_ts_ns is None or state.is_before(first_ts_ns, sequence))
         carried = state.open_flows if in_order else b""
-        reading = CaptureReading(path, self._options(), carried or None, identify=True, after=part)
+        reading = CaptureReading(path, self._options(carries=in_order), carried or None, identify=True, after=part)
         with StagedRows(self._settings.staging_rows) as staged:
             builder = self._decode(reading, staged)
             first = first_ts_ns if part else believed_start(reading.report)
@@ -90,12 +90,13 @@ class SensorLoader:
                 return self._already_loaded(path, prepared, known.facts.capture_id)
             return self._commit(path, prepared, staged)
 
-    def _options(self) -> DecodeOptions:
+    def _options(self, *, carries: bool) -> DecodeOptions:
         settings = self._settings
         return DecodeOptions(
             idle_timeout_s=settings.idle_timeout_s,
             active_timeout_s=settings.active_timeout_s,
             max_carried_flows=settings.max_carried_flows,
+            carries=carries,
             packets=settings.packets,
         )
 

@@ -1,76 +1,48 @@
-"""Open flows from one capture to the next, as bytes that the store keeps: format 2.
+"""What one capture hands to the next of its sensor, as bytes that the store keeps: sections side by side.
 
-A header (magic, table clock, its packet time, a jump in doubt, number of flows), then the flows, the last seen first.
+A magic and the number of sections, then for each its tag (4 octets), its length (32 bits, little endian) and so many octets,
+which its owner encodes and reads. A section that is not there carries nothing.
 """
 
 import struct
+from collections.abc import Mapping
 
-from loader.decode import layout
-from loader.decode.flowtable import FlowTable
-from schema.records import Initiator
+_MAGIC = b"PLS1"
+_HEAD = struct.Struct("<4sI")
 
-_MAGIC = b"PLF2"
-_HEADER = struct.Struct("<4sQQQI")
-# A's and B's address, ports and protocol, state, clocks of the last packet and of the row's first, time of the chain, tunnel.
-_FLOW = struct.Struct("<QQQQQQQQQQ")
-_FIELDS = (
-    layout.FLOW_A_HI,
-    layout.FLOW_A_LO,
-    layout.FLOW_B_HI,
-    layout.FLOW_B_LO,
-    layout.FLOW_PORTS,
-    layout.FLOW_STATE,
-    layout.FLOW_SEEN,
-    layout.FLOW_STARTED,
-    layout.FLOW_CHAIN,
-    layout.FLOW_TUNNEL,
-)
-_IN_DOUBT = 32  # in the state: the flow of the packet whose jump nobody has confirmed
+FLOWS = b"flow"
+SECTIONS = (FLOWS,)
 
 
 class UnreadableState(ValueError):  # noqa: N818 - named as the container's `Unreadable`
-    """Carried bytes that `encode_carried` did not make: no fault of the capture that they were to be used for."""
+    """Carried bytes that no decoder of this version made: no fault of the capture that they were to be used for."""
 
 
-def encode_carried(table: FlowTable, limit: int) -> bytes:
-    """What the next capture needs of the open flows: at most `limit`, the last seen first. Idle ones are ended."""
-    table.kernel.sweep()
-    words, rows = table.words, table.rows
-    pending_row = words[layout.TABLE_PENDING_ROW] - 1
-    flows = []
-    for row in table.open_rows():
-        values = [rows[row, field] for field in _FIELDS]
-        values[5] |= _IN_DOUBT if row == pending_row else 0
-        flows.append(values)
-    flows.sort(key=lambda values: (-values[6], values))
-    del flows[limit:]
-    clock = (words[layout.TABLE_CLOCK], words[layout.TABLE_REFERENCE], words[layout.TABLE_PENDING])
-    return _HEADER.pack(_MAGIC, *clock, len(flows)) + b"".join(_FLOW.pack(*values) for values in flows)
+def pack(sections: Mapping[bytes, bytes]) -> bytes:
+    """The sections that say something, in the order of `SECTIONS`, so that equal state is equal bytes."""
+    held = [(tag, sections[tag]) for tag in SECTIONS if sections.get(tag)]
+    return _HEAD.pack(_MAGIC, len(held)) + b"".join(_HEAD.pack(tag, len(content)) + content for tag, content in held)
 
 
-def restore_carried(table: FlowTable, carried: bytes) -> None:
-    """Put carried flows into an empty table; raises `UnreadableState` for bytes that `encode_carried` did not make."""
-    if len(carried) < _HEADER.size or carried[:4] != _MAGIC:
-        raise UnreadableState("the carried flows are of a format that this version does not know")
-    _, clock, reference, pending, count = _HEADER.unpack_from(carried)
-    if len(carried) != _HEADER.size + count * _FLOW.size:
-        raise UnreadableState("the carried flows are cut")
-    words = table.words
-    words[layout.TABLE_CLOCK], words[layout.TABLE_REFERENCE], words[layout.TABLE_PENDING] = clock, reference, pending
-    words[layout.TABLE_SWEPT] = clock
-    while len(table.rows) < count + 2:
-        table.make_room(layout.WANT_ROWS)
-    words[layout.TABLE_HIGH] = words[layout.TABLE_USED] = count
-    for row, values in enumerate(_FLOW.iter_unpack(carried[_HEADER.size :])):
-        _restore_flow(table, row, values)
+def unpack(carried: bytes) -> dict[bytes, bytes]:
+    """The sections that `pack` wrote; raises `UnreadableState` for other bytes."""
+    magic, count, at = *_head(carried, 0), _HEAD.size
+    if magic != _MAGIC:
+        raise UnreadableState("the carried state is of a format that this version does not know")
+    sections: dict[bytes, bytes] = {}
+    for _ in range(count):
+        tag, length = _head(carried, at)
+        if tag not in SECTIONS or tag in sections:
+            raise UnreadableState("the carried state has a section that this version does not know")
+        at += _HEAD.size + length
+        sections[tag] = carried[at - length : at]
+    if at != len(carried):
+        raise UnreadableState("the carried state is cut")
+    return sections
 
 
-def _restore_flow(table: FlowTable, row: int, values: tuple[int, ...]) -> None:
-    for field, value in zip(_FIELDS, values, strict=True):
-        table.rows[row, field] = value
-    state = values[5]
-    if state & _IN_DOUBT:
-        table.words[layout.TABLE_PENDING_ROW] = row + 1
-    kept = state & ((1 << layout.STATE_INITIATOR_SHIFT) - 1) & ~_IN_DOUBT
-    table.rows[row, layout.FLOW_STATE] = kept | Initiator.CARRIED << layout.STATE_INITIATOR_SHIFT
-    table.kernel.enter(row)
+def _head(carried: bytes, at: int) -> tuple[bytes, int]:
+    if len(carried) < at + _HEAD.size:
+        raise UnreadableState("the carried state is cut")
+    tag, number = _HEAD.unpack_from(carried, at)
+    return tag, number

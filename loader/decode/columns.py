@@ -136,4 +136,5 @@ class DecodeOptions:
     idle_timeout_s: int = 60  # a flow without packets for so long (packet time) has ended
     active_timeout_s: int = 1800  # a row is cut after so long, so that long flows are seen while they last
     max_carried_flows: int = 65_536  # open flows handed to the next capture: the last seen first
+    carries: bool = False  # another capture of the sensor goes on from this one; False: it stands alone
     packets: bool = False  # give PacketColumns too

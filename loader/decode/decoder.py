@@ -7,8 +7,9 @@ fed in between: feed pieces, not the whole.
 
 from array import array
 
+from loader.decode import carried as carried_state
 from loader.decode import layout
-from loader.decode.carried import encode_carried, restore_carried
+from loader.decode.carriedflows import encode_flows, restore_flows
 from loader.decode.columns import DecodedBatch, DecodeOptions, DecodeReport
 from loader.decode.container import (
     HEADER_BYTES,
@@ -48,7 +49,7 @@ class CaptureDecoder:
         self._dns = DnsTable()
         self._frame_rows = FrameRows(self._book)
         if carried:
-            restore_carried(self._flows, carried)
+            self._restore(carried_state.unpack(carried))
         self._ready: list[DecodedBatch] = []
         self._by_reason = array("Q", bytes(8 * REASON_COUNT))
         self._damage: dict[str, int] = {}
@@ -60,6 +61,10 @@ class CaptureDecoder:
         self._lost_for = 0  # bytes searched for the next credible record; 0: the walk is in step
         self._carried = b""
         self._given_up = False
+
+    def _restore(self, sections: dict[bytes, bytes]) -> None:
+        if carried_state.FLOWS in sections:
+            restore_flows(self._flows, sections[carried_state.FLOWS])
 
     def feed(self, buffer: memoryview, span: tuple[int, int], *, final: bool = False) -> int:
         """Decode the records in buffer[span]; returns the offset from which on the bytes are needed again, before new ones.
@@ -138,14 +143,16 @@ class CaptureDecoder:
 
     def finish(self) -> list[DecodedBatch]:
         """The capture is over: every open flow gives its row. Returns the last batches."""
-        self._carried = encode_carried(self._flows, self._options.max_carried_flows)
+        if self._options.carries:
+            flows = encode_flows(self._flows, self._options.max_carried_flows)
+            self._carried = carried_state.pack({carried_state.FLOWS: flows})
         self._collect()
         self._flows.finish()
         self._collect()
         return self.drain()
 
     def carried(self) -> bytes:
-        """After `finish`: the open flows, for the sensor's next capture."""
+        """After `finish` of a capture that carries: what the sensor's next capture goes on from."""
         return self._carried
 
     def report(self) -> DecodeReport:

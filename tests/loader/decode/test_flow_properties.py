@@ -10,7 +10,7 @@ from loader.decode.columns import DecodedBatch, DecodeOptions
 from .captures import assert_balanced, decode, ethernet, flow_rows, ipv4, pcap_header, record, tcp, udp
 
 HOSTS = ["10.0.0.1", "10.0.0.2", "192.0.2.7"]
-OPTIONS = DecodeOptions(idle_timeout_s=60, active_timeout_s=300)
+OPTIONS = DecodeOptions(idle_timeout_s=60, active_timeout_s=300, carries=True)
 
 
 def _frame(draw: st.DrawFn) -> bytes:
