@@ -23,9 +23,9 @@ def main() -> None:
         from pcapline.names_guard import check_room_names
 
         check_room_names()
-        from pcapline.cli import app
+        from pcapline.cli import run
 
-        app(prog_name="pcapline")
+        raise SystemExit(run(sys.argv[1:]))
     except PcaplineError as error:
         _fail(str(error), error.exit_code)
     except PermissionError as error:

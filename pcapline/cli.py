@@ -1,71 +1,86 @@
-"""The `pcapline` command: its commands in the order in which people meet them. ◄ door to typer, with pcapline/commands"""
+"""The `pcapline` command: its commands in the order in which people meet them, and how one of them is run.
+
+A command is a module of `pcapline.commands`: its docstring is its help, `arguments(parser)` declares what it takes, and
+`run(given)` does it and returns the exit code. Only the module of the command that was named is imported.
+"""
 
 import os
 import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
 from importlib import import_module
-from typing import Annotated, Any
-
-import typer
-from typer.core import TyperGroup
-from typer.main import get_command
+from types import ModuleType
 
 from pcapline import __version__
+from pcapline.usage import WRONG_USAGE, Parser, UsageError
 
-COMMANDS = ("demo", "load", "read", "watch", "capture", "exporter", "query", "status", "verify", "schema", "doctor")
+COMMANDS = {
+    "demo": "everything at once with made-up traffic",
+    "load": "captures into the store, now",
+    "read": "captures without a store",
+    "watch": "load what lands in a directory, for ever",
+    "capture": "the sensor: tcpdump in rotation",
+    "exporter": "what the store holds, for Prometheus",
+    "query": "rows of an address or a name",
+    "status": "what is loaded, what waits, what was refused",
+    "verify": "count again whether every packet is accounted for",
+    "schema": "the store's tables",
+    "doctor": "what is missing here, and what fixes it",
+}
 
+_ABOUT = "Packet captures become per-destination time series that can be trusted: every packet accounted for, exactly once."
 _BROKEN_PIPE = 141  # 128 + SIGPIPE
 
 
-class _Commands(TyperGroup):
-    """The module of a command is imported when the command is named: a short one starts as if the others were not there."""
+def run(arguments: list[str]) -> int:
+    """Run the command that the arguments begin with; returns its exit code. Help and wrong usage end the process."""
+    name = arguments[0] if arguments else ""
+    if name not in COMMANDS:
+        return _run_without_command(arguments)
+    command = _command(name)
+    parser = Parser(prog=f"pcapline {name}", description=command.__doc__)
+    command.arguments(parser)
+    try:
+        return _until_nobody_reads(command.run, parser.parse(arguments[1:]))
+    except UsageError as error:
+        parser.error(str(error))
 
-    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - typer's signature
-        """Names, in order."""
-        return list(COMMANDS)
 
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
-        """The command of this name, from what its module calls so: a function, or an app of further commands."""
-        if cmd_name not in COMMANDS:
-            return None
-        found = getattr(import_module(f"pcapline.commands.{cmd_name}"), cmd_name)
-        if isinstance(found, typer.Typer):
-            return get_command(found)
-        alone = typer.Typer(add_completion=False)
-        alone.command(cmd_name)(found)
-        return get_command(alone)
+def _command(name: str) -> ModuleType:
+    return import_module(f"pcapline.commands.{name}")
 
-    def invoke(self, ctx: Any) -> Any:
-        """Run the command. Where nobody reads its output any more (`| head -1`) it ends quietly, as if by SIGPIPE."""
+
+def _until_nobody_reads(command: Callable[[Namespace], int], given: Namespace) -> int:
+    """Run it. Where nobody reads its output any more (`| head -1`) it ends quietly, as if by SIGPIPE."""
+    try:
         try:
-            try:
-                return super().invoke(ctx)
-            finally:
-                sys.stdout.flush()
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise SystemExit(_BROKEN_PIPE) from None
+            return command(given)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _BROKEN_PIPE
 
 
-app = typer.Typer(
-    name="pcapline",
-    cls=_Commands,
-    help="Packet captures become per-destination time series that can be trusted: every packet accounted for, exactly once.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+def _run_without_command(arguments: list[str]) -> int:
+    """Help, version, completion; anything else is wrong usage."""
+    parser = Parser(prog="pcapline", description=_ABOUT, epilog="pcapline COMMAND --help has all flags of a command.")
+    parser.add_argument("--version", action="version", version=f"pcapline {__version__}")
+    parser.add_argument("--print-completion", choices=("bash", "zsh"), help="what makes this shell complete commands and flags")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    parsers = {name: commands.add_parser(name, help=about) for name, about in COMMANDS.items()}
+    given = parser.parse_args(arguments)
+    if given.print_completion is None:
+        parser.print_help()
+        return WRONG_USAGE
+    sys.stdout.write(_completion(parser, parsers, given.print_completion))
+    return 0
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"pcapline {__version__}")
-        raise typer.Exit
+def _completion(parser: ArgumentParser, parsers: dict[str, Parser], shell: str) -> str:
+    """Of all commands, for which all of them are imported."""
+    from pcapline.completion import completion
 
-
-@app.callback()
-def pcapline(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="print the version and end")
-    ] = False,
-) -> None:
-    """Options that stand before a command."""
+    for name, one in parsers.items():
+        _command(name).arguments(one)
+    return completion(parser, parsers.values(), shell)

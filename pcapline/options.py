@@ -1,23 +1,40 @@
 """Options that several commands share, and the settings they lead to."""
 
 import os
+import sys
+from argparse import ArgumentParser
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from schema.settings import Settings, StoreSettings, find_settings_file, read_settings
 
-STORE_HELP = "sqlite:PATH or cassandra://HOST[,HOST...][:PORT]/KEYSPACE; default sqlite:pcapline.db"
-StoreOption = Annotated[str | None, typer.Option("--store", metavar="URL", help=STORE_HELP)]
-ConfigOption = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="settings file instead of pcapline.toml")]
-JsonOption = Annotated[bool, typer.Option("--json", help="one JSON object a line")]
-NetworkOption = Annotated[
-    str | None, typer.Option("--network", metavar="NAME", help="where the sensor sits; fixed when it is first seen")
-]
-CheckOption = Annotated[bool, typer.Option("--check", help="check the settings, nothing else, and end")]
-DumpOption = Annotated[bool, typer.Option("--dump", help="print the settings, each with where it came from, and end")]
+
+def add_store_option(parser: ArgumentParser) -> None:
+    """`--store`, as `store`."""
+    help_text = "sqlite:PATH or cassandra://HOST[,HOST...][:PORT]/KEYSPACE; default sqlite:pcapline.db"
+    parser.add_argument("--store", metavar="URL", help=help_text)
+
+
+def add_config_option(parser: ArgumentParser) -> None:
+    """`--config`, as `config`."""
+    parser.add_argument("--config", metavar="FILE", help="settings file instead of pcapline.toml")
+
+
+def add_json_option(parser: ArgumentParser) -> None:
+    """`--json`, as `as_json`."""
+    parser.add_argument("--json", dest="as_json", action="store_true", help="one JSON object a line")
+
+
+def add_network_option(parser: ArgumentParser) -> None:
+    """`--network`, as `network`."""
+    parser.add_argument("--network", metavar="NAME", help="where the sensor sits; fixed when it is first seen")
+
+
+def add_settings_options(parser: ArgumentParser) -> None:
+    """`--config`; `--check` and `--dump`, which `shown` answers."""
+    add_config_option(parser)
+    parser.add_argument("--check", action="store_true", help="check the settings, nothing else, and end")
+    parser.add_argument("--dump", action="store_true", help="print the settings, each with where it came from, and end")
 
 
 def sections() -> dict[str, type[Any]]:
@@ -48,16 +65,16 @@ _FLAG_NAMES = {
 }
 
 
-def settings_of(config: Path | None, flags: Mapping[str, object] | None = None) -> Settings:
+def settings_of(config: str | None, flags: Mapping[str, object] | None = None) -> Settings:
     """Every section, from flags ("section.key" -> value, None where not given), environment, file and defaults."""
-    file = find_settings_file(os.environ, str(config) if config else None)
+    file = find_settings_file(os.environ, config)
     return read_settings(sections(), environ=os.environ, file=file, flags=flags, flag_names=_FLAG_NAMES)
 
 
 def shown(settings: Settings, *, check: bool, dump: bool) -> bool:
     """Answer `--check` and `--dump`; True when the command has thereby done its work."""
     if dump:
-        typer.echo(settings.dump())
+        sys.stdout.write(settings.dump() + "\n")
     elif check:
-        typer.echo("pcapline: the settings are valid; nothing else was checked (pcapline doctor checks more)", err=True)
+        sys.stderr.write("pcapline: the settings are valid; nothing else was checked (pcapline doctor checks more)\n")
     return check or dump

@@ -1,1 +1,1 @@
-"""What each command does, one file a command. Rooms are imported inside the functions, so that a command loads only its own."""
+"""What each command does, one file a command; its docstring is the help. Rooms are imported inside functions, for a command to load its own."""

@@ -1,55 +1,51 @@
-"""`pcapline capture`: the sensor; tcpdump in rotation, complete files handed over."""
+"""Capture into a directory until interrupted; nothing captured is lost at the end.
+
+pcapline capture -i eth0 captures/
+pcapline capture -i eth0 captures/ --rotate 5 'udp port 53 or tcp port 443'
+"""
 
 import sys
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from pcapline.options import CheckOption, ConfigOption, DumpOption, settings_of, shown
+from pcapline.options import add_settings_options, settings_of, shown
 
 if TYPE_CHECKING:
     from capture.events import SensorEvent
 
 
-def capture(
-    interface: Annotated[str, typer.Option("-i", "--interface", metavar="IF", help="network interface")],
-    directory: Annotated[Path, typer.Argument(metavar="DIR", readable=False, help="complete captures appear there")],
-    bpf: Annotated[list[str] | None, typer.Argument(metavar="[BPF...]", help="a filter, as tcpdump takes it")] = None,
-    sensor: Annotated[str | None, typer.Option("--sensor", metavar="NAME", help="default: the host's name")] = None,
-    rotate: Annotated[
-        float | None, typer.Option("--rotate", metavar="SECONDS", help="hand a capture over after so long; default 10")
-    ] = None,
-    rotate_bytes: Annotated[
-        int | None, typer.Option("--rotate-bytes", metavar="N", help="and earlier, when it has grown to so much")
-    ] = None,
-    snaplen: Annotated[int | None, typer.Option("--snaplen", metavar="N", help="bytes kept of each packet")] = None,
-    check: CheckOption = False,
-    dump: DumpOption = False,
-    config: ConfigOption = None,
-) -> None:
-    """Capture into a directory until interrupted; nothing captured is lost at the end.
+def arguments(parser: ArgumentParser) -> None:
+    """Where, what, and how long each capture is."""
+    parser.add_argument("-i", "--interface", metavar="IF", required=True, help="network interface")
+    parser.add_argument("directory", metavar="DIR", type=Path, help="complete captures appear there")
+    parser.add_argument("bpf", metavar="BPF", nargs="*", help="a filter, as tcpdump takes it")
+    parser.add_argument("--sensor", metavar="NAME", help="default: the host's name")
+    parser.add_argument("--rotate", metavar="SECONDS", type=float, help="hand a capture over after so long; default 10")
+    parser.add_argument("--rotate-bytes", metavar="N", type=int, help="and earlier, when it has grown to so much")
+    parser.add_argument("--snaplen", metavar="N", type=int, help="bytes kept of each packet")
+    add_settings_options(parser)
 
-    pcapline capture -i eth0 captures/
 
-    pcapline capture -i eth0 captures/ --rotate 5 'udp port 53 or tcp port 443'
-    """
+def run(given: Namespace) -> int:
+    """The sensor, until a signal."""
     flags = {
-        "capture.sensor": sensor,
-        "capture.rotate_s": rotate,
-        "capture.rotate_bytes": rotate_bytes,
-        "capture.snaplen": snaplen,
+        "capture.sensor": given.sensor,
+        "capture.rotate_s": given.rotate,
+        "capture.rotate_bytes": given.rotate_bytes,
+        "capture.snaplen": given.snaplen,
     }
-    settings = settings_of(config, flags)
-    if shown(settings, check=check, dump=dump):
-        return
+    settings = settings_of(given.config, flags)
+    if shown(settings, check=given.check, dump=given.dump):
+        return 0
     from capture.sensor import run_sensor
     from capture.settings import CaptureSettings
     from pcapline.signals import stop_on_signals
 
+    wanted = " ".join(given.bpf) or None
     with stop_on_signals() as stop:
-        run_sensor(settings.of(CaptureSettings), interface, directory, " ".join(bpf or []) or None, stop.event, _report)
-    raise typer.Exit(stop.exit_code)
+        run_sensor(settings.of(CaptureSettings), given.interface, given.directory, wanted, stop.event, _report)
+    return stop.exit_code
 
 
 def _report(event: "SensorEvent") -> None:

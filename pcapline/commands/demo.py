@@ -1,16 +1,20 @@
-"""`pcapline demo`: everything at once with made-up traffic."""
+"""Synthetic traffic -> captures -> embedded store -> metrics. No root, no server, no network.
+
+pcapline demo
+pcapline demo --once --packets 100000
+"""
 
 import shlex
 import socket
 import sys
 import time
+from argparse import ArgumentParser, Namespace
 from collections import Counter
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import typer
-
+from pcapline.usage import at_least_one
 from schema.settings import StoreSettings
 
 if TYPE_CHECKING:
@@ -21,40 +25,41 @@ if TYPE_CHECKING:
 _EVERY_S = 2.0
 
 
-def demo(
-    once: Annotated[bool, typer.Option("--once", help="a bounded demo: checks everything, ends with its verdict")] = False,
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="everything the demo makes goes there")] = Path(
-        "pcapline-demo"
-    ),
-    seed: Annotated[int, typer.Option("--seed", help="the same seed, the same traffic")] = 1,
-    packets: Annotated[int, typer.Option("--packets", min=1, help="of --once")] = 20_000,
-    rate: Annotated[float, typer.Option("--rate", min=1, help="packets a second of the live demo")] = 500.0,
-) -> None:
-    """Synthetic traffic -> captures -> embedded store -> metrics. No root, no server, no network.
+def arguments(parser: ArgumentParser) -> None:
+    """Once or live, how much, and where."""
+    parser.add_argument("--once", action="store_true", help="a bounded demo: checks everything, ends with its verdict")
+    parser.add_argument(
+        "--out", metavar="DIR", type=Path, default="pcapline-demo", help="everything the demo makes goes there: %(default)s"
+    )
+    parser.add_argument("--seed", metavar="N", type=int, default=1, help="the same seed, the same traffic")
+    parser.add_argument("--packets", metavar="N", type=at_least_one, default=20_000, help="of --once: %(default)s")
+    parser.add_argument("--rate", metavar="N", type=at_least_one, default=500, help="packets a second, live: %(default)s")
 
-    pcapline demo
 
-    pcapline demo --once --packets 100000
-    """
-    from pcapline.commands.load import tell_outcome
-    from pcapline.demo import Told
+def run(given: Namespace) -> int:
+    """The live demo until a signal, or a bounded one to its verdict."""
     from pcapline.signals import stop_on_signals
 
-    told = Told(say=_say, outcome=tell_outcome)
-    out.mkdir(parents=True, exist_ok=True)
+    given.out.mkdir(parents=True, exist_ok=True)
     with stop_on_signals() as stop:
-        if not once:
-            raise typer.Exit(_live(out, seed, rate, stop))
-        from capture.traffic import TrafficPlan
-        from pcapline.demo import InterruptedDemoError, run_once
+        if given.once:
+            return _once(given.out, given.seed, given.packets, stop)
+        return _live(given.out, given.seed, given.rate, stop)
 
-        try:
-            verdict = run_once(out, TrafficPlan(seed=seed, packets=packets), stop.event, told)
-        except InterruptedDemoError:
-            _say("interrupted; nothing was verified")
-            raise typer.Exit(stop.exit_code) from None
+
+def _once(out: Path, seed: int, packets: int, stop: "Stop") -> int:
+    from capture.traffic import TrafficPlan
+    from pcapline.commands.load import tell_outcome
+    from pcapline.demo import InterruptedDemoError, Told, run_once
+
+    told = Told(say=_say, outcome=tell_outcome)
+    try:
+        verdict = run_once(out, TrafficPlan(seed=seed, packets=packets), stop.event, told)
+    except InterruptedDemoError:
+        _say("interrupted; nothing was verified")
+        return stop.exit_code
     _tell_verdict(verdict)
-    raise typer.Exit(0 if verdict.holds else 1)
+    return 0 if verdict.holds else 1
 
 
 def _live(out: Path, seed: int, rate: float, stop: "Stop") -> int:

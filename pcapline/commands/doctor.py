@@ -1,17 +1,20 @@
-"""`pcapline doctor`: what is missing here, and the one line that fixes it."""
+"""Look at everything pcapline needs; exit code 1 when something it cannot do without is missing.
+
+pcapline doctor
+pcapline doctor --store cassandra://127.0.0.1/pcapline
+"""
 
 import os
 import sys
+from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from shutil import disk_usage, which
 from typing import NamedTuple
 
-import typer
-
 from pcapline import __version__
 from pcapline.names_guard import ROOMS
-from pcapline.options import ConfigOption, JsonOption, StoreOption, settings_of
+from pcapline.options import add_config_option, add_json_option, add_store_option, settings_of
 from schema.errors import PcaplineError
 from schema.settings import Settings, StoreSettings
 
@@ -37,18 +40,20 @@ class Finding(NamedTuple):
     fix: str = ""
 
 
-def doctor(store: StoreOption = None, as_json: JsonOption = False, config: ConfigOption = None) -> None:
-    """Look at everything pcapline needs; exit code 1 when something it cannot do without is missing.
+def arguments(parser: ArgumentParser) -> None:
+    """Which store is looked at as well."""
+    add_store_option(parser)
+    add_json_option(parser)
+    add_config_option(parser)
 
-    pcapline doctor
 
-    pcapline doctor --store cassandra://127.0.0.1/pcapline
-    """
+def run(given: Namespace) -> int:
+    """A line a finding."""
     failed = False
-    for finding in _findings(config, store):
+    for finding in _findings(given.config, given.store):
         failed = failed or finding.level == "FAIL"
-        _tell(finding, as_json=as_json)
-    raise typer.Exit(1 if failed else 0)
+        _tell(finding, as_json=given.as_json)
+    return 1 if failed else 0
 
 
 def _tell(finding: Finding, *, as_json: bool) -> None:
@@ -62,7 +67,7 @@ def _tell(finding: Finding, *, as_json: bool) -> None:
         sys.stdout.write(f"{finding.level:<4}  {printable(finding.text + fix)}\n")
 
 
-def _findings(config: Path | None, store: str | None) -> Iterator[Finding]:
+def _findings(config: str | None, store: str | None) -> Iterator[Finding]:
     yield Finding("ok", f"python {sys.version.split()[0]}, pcapline {__version__}")
     yield _room_names()
     yield _kernels()

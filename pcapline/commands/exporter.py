@@ -1,49 +1,44 @@
-"""`pcapline exporter`: what the store holds, as Prometheus metrics."""
+"""Serve the metrics of a store until interrupted.
+
+pcapline exporter --store cassandra://127.0.0.1/pcapline
+pcapline exporter --once | grep pcapline_endpoint_writes_total
+"""
 
 import logging
 import sys
-from typing import Annotated
-
-import typer
+from argparse import ArgumentParser, Namespace
 
 from pcapline import __version__
-from pcapline.options import CheckOption, ConfigOption, DumpOption, StoreOption, settings_of, shown
+from pcapline.options import add_settings_options, add_store_option, settings_of, shown
 from schema.settings import Settings, StoreSettings
 
 
-def exporter(
-    store: StoreOption = None,
-    listen: Annotated[
-        str | None, typer.Option("--web.listen-address", metavar="HOST:PORT", help="default 127.0.0.1:10110")
-    ] = None,
-    telemetry_path: Annotated[str | None, typer.Option("--web.telemetry-path", metavar="PATH", help="default /metrics")] = None,
-    max_endpoints: Annotated[
-        int | None, typer.Option("--max-endpoints", metavar="N", help="endpoints with series of their own; the rest is _other")
-    ] = None,
-    once: Annotated[bool, typer.Option("--once", help="print one exposition and end")] = False,
-    check: CheckOption = False,
-    dump: DumpOption = False,
-    config: ConfigOption = None,
-) -> None:
-    """Serve the metrics of a store until interrupted.
+def arguments(parser: ArgumentParser) -> None:
+    """Of what, and where."""
+    add_store_option(parser)
+    parser.add_argument("--web.listen-address", dest="listen", metavar="HOST:PORT", help="default 127.0.0.1:10110")
+    parser.add_argument("--web.telemetry-path", dest="telemetry_path", metavar="PATH", help="default /metrics")
+    limit = "endpoints with series of their own; the rest is _other"
+    parser.add_argument("--max-endpoints", metavar="N", type=int, help=limit)
+    parser.add_argument("--once", action="store_true", help="print one exposition and end")
+    add_settings_options(parser)
 
-    pcapline exporter --store cassandra://127.0.0.1/pcapline
 
-    pcapline exporter --once | grep pcapline_endpoint_writes_total
-    """
+def run(given: Namespace) -> int:
+    """Serve until a signal, or print once."""
     flags = {
-        "store.url": store,
-        "exporter.listen": listen,
-        "exporter.telemetry_path": telemetry_path,
-        "exporter.max_endpoints": max_endpoints,
+        "store.url": given.store,
+        "exporter.listen": given.listen,
+        "exporter.telemetry_path": given.telemetry_path,
+        "exporter.max_endpoints": given.max_endpoints,
     }
-    settings = settings_of(config, flags)
-    if shown(settings, check=check, dump=dump):
-        return
-    if once:
-        sys.stdout.write(_exposition(settings))
-    else:
-        raise typer.Exit(_serve(settings))
+    settings = settings_of(given.config, flags)
+    if shown(settings, check=given.check, dump=given.dump):
+        return 0
+    if not given.once:
+        return _serve(settings)
+    sys.stdout.write(_exposition(settings))
+    return 0
 
 
 def _exposition(settings: Settings) -> str:
@@ -64,5 +59,9 @@ def _serve(settings: Settings) -> int:
 
     log_to_stderr(logging.INFO)
     with stop_on_signals() as stop:
-        serve_exporter(settings, stop.event, lambda url: typer.echo(f"pcapline: metrics at {url}", err=True))
+        serve_exporter(settings, stop.event, _tell_address)
     return stop.exit_code
+
+
+def _tell_address(url: str) -> None:
+    sys.stderr.write(f"pcapline: metrics at {url}\n")

@@ -1,16 +1,19 @@
-"""`pcapline load`: files and directories into the store, now."""
+"""Load captures now: one verdict a file. Files are never moved or deleted.
+
+pcapline load holiday.pcap
+pcapline load captures/ --sensor gateway --store cassandra://127.0.0.1/pcapline
+"""
 
 import sys
 import time
+from argparse import ArgumentParser, Namespace
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from pcapline.options import ConfigOption, JsonOption, NetworkOption, StoreOption, settings_of
+from pcapline.options import add_config_option, add_json_option, add_network_option, add_store_option, settings_of
 from schema.errors import SettingsError, StoreUnavailableError
 from schema.records import DEFAULT_NETWORK, STANDALONE_SENSOR, FileState
 from schema.settings import Settings, StoreSettings
@@ -24,42 +27,37 @@ if TYPE_CHECKING:
 _REFUSED, _COME_AGAIN = 1, 5
 
 
-def load(
-    paths: Annotated[
-        list[Path], typer.Argument(metavar="FILE|DIR...", readable=False, help="captures; directories with all below them")
-    ],
-    store: StoreOption = None,
-    sensor: Annotated[
-        str | None,
-        typer.Option("--sensor", metavar="NAME", help="who captured: the files share names and open flows, in their order"),
-    ] = None,
-    network: NetworkOption = None,
-    as_json: JsonOption = False,
-    config: ConfigOption = None,
-) -> None:
-    """Load captures now: one verdict a file. Files are never moved or deleted.
+def arguments(parser: ArgumentParser) -> None:
+    """What, into which store, as whose."""
+    parser.add_argument("paths", metavar="FILE|DIR", nargs="+", type=Path, help="captures; directories with all below them")
+    add_store_option(parser)
+    of_one = "who captured: the files share names and open flows, in their order"
+    parser.add_argument("--sensor", metavar="NAME", help=of_one)
+    add_network_option(parser)
+    add_json_option(parser)
+    add_config_option(parser)
 
-    pcapline load holiday.pcap
 
-    pcapline load captures/ --sensor gateway --store cassandra://127.0.0.1/pcapline
-    """
+def run(given: Namespace) -> int:
+    """A line a file; a signal ends it between two files."""
     from loader.once import files_under
     from pcapline.signals import stop_on_signals
 
-    settings = settings_of(config, {"store.url": store})
-    there = [path for path in paths if _is_there(path)]
-    request = _request(files_under(there), sensor, network)
+    settings = settings_of(given.config, {"store.url": given.store})
+    there = [path for path in given.paths if _is_there(path)]
+    request = _request(files_under(there), given.sensor, given.network)
     counts: Counter[FileState] = Counter()
     with stop_on_signals() as stop:
         for outcome in _outcomes(settings, request, stop):
             counts[outcome.state] += 1
-            tell_outcome(outcome, as_json=as_json)
+            tell_outcome(outcome, as_json=given.as_json)
         if stop.asked:
-            raise typer.Exit(stop.exit_code)
-    if not as_json and there:
+            return stop.exit_code
+    if not given.as_json and there:
         _sum_up(counts)
-    refused = counts[FileState.QUARANTINED] or len(there) < len(paths)
-    raise typer.Exit(_COME_AGAIN if counts[FileState.WAITING] else _REFUSED if refused else 0)
+    if counts[FileState.WAITING]:
+        return _COME_AGAIN
+    return _REFUSED if counts[FileState.QUARANTINED] or len(there) < len(given.paths) else 0
 
 
 def _is_there(path: Path) -> bool:

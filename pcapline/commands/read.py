@@ -1,13 +1,17 @@
-"""`pcapline read`: decode files and show what is in them; no store."""
+"""Decode captures and show what is in them, without a store.
+
+pcapline read holiday.pcap --dns
+pcapline read *.pcap.gz --summary --json
+"""
 
 import sys
+from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
+from pcapline.text import count_text, counts_text, printable
+from pcapline.usage import at_least_one
 from schema.errors import CaptureError
 
 if TYPE_CHECKING:
@@ -16,71 +20,64 @@ if TYPE_CHECKING:
     from pcapline.output import Object
 
 
-class View(StrEnum):
-    """What of a capture is shown."""
-
-    FLOWS = "flows"
-    DNS = "dns"
-    PACKETS = "packets"
-    SUMMARY = "summary"
-
-
-def read(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", readable=False, help="captures, plain or compressed")],
-    flows: Annotated[bool, typer.Option("--flows", help="one row a flow (what is shown by default)")] = False,
-    dns: Annotated[bool, typer.Option("--dns", help="one row a resource record")] = False,
-    packets: Annotated[bool, typer.Option("--packets", help="one row a packet")] = False,
-    summary: Annotated[bool, typer.Option("--summary", help="only the balance of each file")] = False,
-    frame: Annotated[
-        int | None, typer.Option("--frame", metavar="N", min=1, help="one packet in full, by the deep decoder (tshark)")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="one JSON object a line")] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="comma-separated values with a header")] = False,
-) -> None:
-    """Decode captures, without a store.
-
-    pcapline read holiday.pcap --dns
-
-    pcapline read *.pcap.gz --summary --json
-    """
-    views = [view for view, wanted in zip(View, (flows, dns, packets, summary), strict=True) if wanted]
-    if len(views) + (frame is not None) > 1 or (as_json and as_csv):
-        raise typer.BadParameter("give one of --flows, --dns, --packets, --summary, --frame; and one of --json, --csv")
-    if frame is not None:
-        _show_frame(files, frame)
-        return
-    codes = [_read_file(file, views[0] if views else View.FLOWS, as_json, as_csv) for file in files]
-    raise typer.Exit(max(codes))
+def arguments(parser: ArgumentParser) -> None:
+    """Which files, what of them, and how it is written."""
+    parser.add_argument("files", metavar="FILE", nargs="+", type=Path, help="captures, plain or compressed")
+    shown = parser.add_mutually_exclusive_group()
+    for view, text in _VIEWS.items():
+        shown.add_argument(f"--{view}", dest="view", action="store_const", const=view, default="flows", help=text)
+    in_full = "one packet in full, by the deep decoder (tshark)"
+    shown.add_argument("--frame", metavar="N", type=at_least_one, help=in_full)
+    written = parser.add_mutually_exclusive_group()
+    for form, text in _FORMS.items():
+        written.add_argument(f"--{form}", dest="form", action="store_const", const=form, default="table", help=text)
 
 
-def _show_frame(files: list[Path], frame: int) -> None:
+_VIEWS = {
+    "flows": "one row a flow (what is shown by default)",
+    "dns": "one row a resource record",
+    "packets": "one row a packet",
+    "summary": "only the balance of each file",
+}
+_FORMS = {"json": "one JSON object a line", "csv": "comma-separated values with a header"}
+
+
+def run(given: Namespace) -> int:
+    """One file after the other; what ails one leaves the others alone."""
+    if given.frame is None:
+        return max(_read_file(file, given.view, given.form) for file in given.files)
     from loader.tshark import explain_packet
 
-    for file in files:
-        typer.echo(explain_packet(file, frame))
+    for file in given.files:
+        sys.stdout.write(explain_packet(file, given.frame) + "\n")
+    return 0
 
 
-def _read_file(file: Path, view: View, as_json: bool, as_csv: bool) -> int:
+def _read_file(file: Path, view: str, form: str) -> int:
     """Show one file; returns the exit code it is worth: not 0 where it could not be shown, which has then been said."""
-    from pcapline import output
-
-    how = output.Format.of(as_json=as_json, as_csv=as_csv)
     try:
-        if view is View.SUMMARY:
-            return _summarize(file, how)
-        reading = _open(file, packets=view is View.PACKETS)
-        objects, fields = {
-            View.FLOWS: (_flows, output.FLOW_FIELDS),
-            View.DNS: (_dns, output.DNS_FIELDS),
-            View.PACKETS: (_packets, output.PACKET_FIELDS),
-        }[view]
-        output.write(objects(reading), how, fields)
+        return _summarize(file, form) if view == "summary" else _show(file, view, form)
+    except BrokenPipeError:
+        raise
     except (CaptureError, OSError) as error:
-        if isinstance(error, BrokenPipeError):
-            raise
         _say(file, _why(error))
         return 4 if isinstance(error, PermissionError) else 1
-    _tell_damage(file, reading)
+
+
+def _show(file: Path, view: str, form: str) -> int:
+    from pcapline import output
+
+    objects, fields = {
+        "flows": (_flows, output.FLOW_FIELDS),
+        "dns": (_dns, output.DNS_FIELDS),
+        "packets": (_packets, output.PACKET_FIELDS),
+    }[view]
+    reading = _open(file, packets=view == "packets")
+    output.write(objects(reading), output.Format(form), fields)
+    if reading.report.damage:
+        _say(file, f"{counts_text(reading.report.damage)}; all packets before it are shown")
+    elif not reading.report.frames:
+        _say(file, "no packets")
     return 0
 
 
@@ -98,18 +95,7 @@ def _why(error: Exception) -> str:
             return str(error)
 
 
-def _tell_damage(file: Path, reading: "CaptureReading") -> None:
-    from pcapline.text import counts_text
-
-    if reading.report.damage:
-        _say(file, f"{counts_text(reading.report.damage)}; all packets before it are shown")
-    elif not reading.report.frames:
-        _say(file, "no packets")
-
-
 def _say(file: Path, what: str) -> None:
-    from pcapline.text import printable
-
     sys.stderr.write(f"pcapline: {printable(str(file))}: {what}\n")
 
 
@@ -155,10 +141,8 @@ def _of_batches(reading: "CaptureReading", objects: Callable[["DecodedBatch"], I
     return (item for batch in reading.batches() for item in objects(batch))
 
 
-def _summarize(file: Path, how: "Any") -> int:
+def _summarize(file: Path, form: str) -> int:
     from pcapline.objects import summary_object
-    from pcapline.output import Format, write
-    from pcapline.text import counts_text
     from schema.records import FileState
 
     report, reason, rows = None, "", {"flows": 0, "dns_answers": 0}
@@ -173,16 +157,16 @@ def _summarize(file: Path, how: "Any") -> int:
     except CaptureError as error:
         state, reason = FileState.QUARANTINED, f"{error.reason}: {error}"
     item = summary_object(file, state, reason, report, rows)
-    if how is Format.TABLE:
+    if form == "table":
         _write_balance(item)
     else:
-        write([item], how, ())
+        from pcapline.output import Format, write
+
+        write([item], Format(form), ())
     return 1 if state is FileState.QUARANTINED else 0
 
 
 def _write_balance(item: "Object") -> None:
-    from pcapline.text import count_text, counts_text, printable
-
     parts = [
         count_text(item["packets"], "packet"),
         f"{item['flow_packets']:,} in {count_text(item['rows']['flows'], 'flow')}",

@@ -1,13 +1,16 @@
-"""`pcapline status`: what is loaded, what waits, and whether the store answers."""
+"""Store, sensors, newest packets, files that wait or were refused.
+
+pcapline status
+pcapline status captures/ --json
+"""
 
 import socket
 import sys
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from pcapline.options import ConfigOption, JsonOption, StoreOption, settings_of
+from pcapline.options import add_config_option, add_json_option, add_store_option, settings_of
 from schema.errors import SettingsError
 from schema.settings import StoreSettings
 
@@ -18,37 +21,34 @@ Object = dict[str, Any]
 _NEWEST = 100  # the newest packet is looked for in so many of the last captures: late ones come out of order
 
 
-def status(
-    directory: Annotated[
-        Path | None,
-        typer.Argument(metavar="[DIR]", readable=False, help="a watched directory: its waiting and quarantined files too"),
-    ] = None,
-    store: StoreOption = None,
-    as_json: JsonOption = False,
-    config: ConfigOption = None,
-) -> None:
-    """Store, sensors, newest packets, files that wait or were refused.
+def arguments(parser: ArgumentParser) -> None:
+    """Of which store, and which directory."""
+    whose = "a watched directory: its waiting and quarantined files too"
+    parser.add_argument("directory", metavar="DIR", nargs="?", type=Path, help=whose)
+    add_store_option(parser)
+    add_json_option(parser)
+    add_config_option(parser)
 
-    pcapline status
 
-    pcapline status captures/ --json
-    """
+def run(given: Namespace) -> int:
+    """A line a thing."""
     from pcapline.wiring import Purpose, opened_store
 
-    settings = settings_of(config, {"store.url": store})
+    settings = settings_of(given.config, {"store.url": given.store})
     with opened_store(settings.of(StoreSettings), Purpose.READ) as reader:
         items = [_store_object(reader), *_sensor_objects(reader), *_quarantine_objects(reader)]
-        if directory is not None:
-            here = _directory_objects(directory, reader)
+        if given.directory is not None:
+            here = _directory_objects(given.directory, reader)
             named = {(item["sensor"], Path(item["file"]).name) for item in here if item["record"] == "quarantined"}
             items = [item for item in items if item["record"] != "quarantined" or (item["sensor"], item["file"]) not in named]
             items += here
-    if as_json:
+    if given.as_json:
         from pcapline.output import json_line
 
         sys.stdout.writelines(json_line(item) + "\n" for item in items)
     else:
         sys.stdout.writelines(_line(item) + "\n" for item in items)
+    return 0
 
 
 def _store_object(reader: "StoreReader") -> Object:

@@ -1,13 +1,16 @@
-"""`pcapline verify`: count the store again, against its ledger and the captures."""
+"""Check that every packet is accounted for, from the file to the row to the metric; exit code 1 on any difference.
+
+pcapline verify
+pcapline verify --scrape http://127.0.0.1:10110/metrics --json
+"""
 
 import sys
 import time
+from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from pcapline.options import ConfigOption, JsonOption, StoreOption, settings_of
+from pcapline.options import add_config_option, add_json_option, add_store_option, settings_of
 from schema.settings import StoreSettings
 
 if TYPE_CHECKING:
@@ -22,49 +25,46 @@ _SIDES = {
 }
 
 
-def verify(
-    store: StoreOption = None,
-    sensor: Annotated[list[str] | None, typer.Option("--sensor", metavar="NAME", help="only this sensor; repeatable")] = None,
-    scrape: Annotated[
-        str | None,
-        typer.Option("--scrape", metavar="URL", help="metrics page of an exporter to hold against the ledger as well"),
-    ] = None,
-    as_json: JsonOption = False,
-    config: ConfigOption = None,
-) -> None:
-    """Check that every packet is accounted for, from the file to the row to the metric; exit code 1 on any difference.
+def arguments(parser: ArgumentParser) -> None:
+    """Of what, and against what."""
+    add_store_option(parser)
+    parser.add_argument("--sensor", metavar="NAME", action="append", default=[], help="only this sensor; repeatable")
+    page = "metrics page of an exporter to hold against the ledger as well"
+    parser.add_argument("--scrape", metavar="URL", help=page)
+    add_json_option(parser)
+    add_config_option(parser)
 
-    pcapline verify
 
-    pcapline verify --scrape http://127.0.0.1:10110/metrics --json
-    """
+def run(given: Namespace) -> int:
+    """A line an identity, and one for each difference."""
     from exporter.reconcile import reconcile
     from exporter.service import fetch
     from pcapline.wiring import Purpose, opened_store
 
-    settings = settings_of(config, {"store.url": store})
+    settings = settings_of(given.config, {"store.url": given.store})
     with opened_store(settings.of(StoreSettings), Purpose.READ) as reader:
-        _refuse_unknown(sensor or (), [record.sensor for record in reader.sensors()])
-        page = None if scrape is None else lambda: fetch(scrape)
-        verdict = reconcile(reader, int(time.time() * 1000), page, sensor or None)
-    if scrape is None and verdict.holds and not verdict.coverage.captures and not as_json:
+        if not _are_known(given.sensor, [record.sensor for record in reader.sensors()]):
+            return _NOTHING
+        page = None if given.scrape is None else lambda: fetch(given.scrape)
+        verdict = reconcile(reader, int(time.time() * 1000), page, given.sensor or None)
+    if given.scrape is None and verdict.holds and not verdict.coverage.captures and not given.as_json:
         sys.stderr.write("pcapline: nothing to verify: no capture is loaded\n")
-        return
-    write_verdict(verdict, as_json=as_json)
-    if scrape is None:
+        return 0
+    write_verdict(verdict, as_json=given.as_json)
+    if given.scrape is None:
         sys.stderr.write("pcapline: metrics were not checked; --scrape URL holds an exporter's page against the ledger\n")
-    raise typer.Exit(0 if verdict.holds else 1)
+    return 0 if verdict.holds else 1
 
 
-def _refuse_unknown(wanted: Sequence[str], known: Sequence[str]) -> None:
-    """A name that the store does not have would be an identity over nothing, which holds."""
+def _are_known(wanted: Sequence[str], known: Sequence[str]) -> bool:
+    """A name that the store does not have would be an identity over nothing, which holds: it is told instead."""
     from pcapline.text import printable
 
     unknown = [name for name in wanted if name not in known]
     if unknown:
         names = ", ".join(sorted(known)) or "none"
         sys.stderr.write(f"pcapline: no sensor {printable(', '.join(unknown))} in the ledger; it has: {names}\n")
-        raise typer.Exit(_NOTHING)
+    return not unknown
 
 
 def write_verdict(verdict: "Reconciliation", *, as_json: bool) -> None:

@@ -1,14 +1,17 @@
-"""`pcapline watch`: load what lands in a directory, for ever."""
+"""Load what lands in a directory until interrupted; the file in hand is finished first.
+
+pcapline watch captures/
+pcapline watch /srv/captures --store cassandra://127.0.0.1/pcapline --after delete
+"""
 
 import socket
 import sys
 import time
+from argparse import ArgumentParser, BooleanOptionalAction, Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from pcapline.options import CheckOption, ConfigOption, DumpOption, NetworkOption, StoreOption, settings_of, shown
+from pcapline.options import add_network_option, add_settings_options, add_store_option, settings_of, shown
 from schema.errors import SettingsError
 from schema.records import DEFAULT_NETWORK
 from schema.settings import Settings
@@ -17,45 +20,37 @@ if TYPE_CHECKING:
     from loader.service import WatchRequest
 
 
-def watch(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", readable=False, help="files in DIR/NAME/ belong to sensor NAME")],
-    store: StoreOption = None,
-    sensor: Annotated[
-        str | None, typer.Option("--sensor", metavar="NAME", help="of the files in DIR itself; default: the host's name")
-    ] = None,
-    network: NetworkOption = None,
-    after: Annotated[
-        str | None, typer.Option("--after", metavar="archive|delete|keep", help="what becomes of a loaded file")
-    ] = None,
-    events: Annotated[bool, typer.Option("--events/--no-events", help="listen to file events beside the periodic scan")] = True,
-    listen: Annotated[
-        str | None, typer.Option("--web.listen-address", metavar="HOST:PORT", help="default 127.0.0.1:10111")
-    ] = None,
-    check: CheckOption = False,
-    dump: DumpOption = False,
-    config: ConfigOption = None,
-) -> None:
-    """Load what lands in a directory until interrupted; the file in hand is finished first.
+def arguments(parser: ArgumentParser) -> None:
+    """Where, into which store, and what becomes of the files."""
+    parser.add_argument("directory", metavar="DIR", type=Path, help="files in DIR/NAME/ belong to sensor NAME")
+    add_store_option(parser)
+    parser.add_argument("--sensor", metavar="NAME", help="of the files in DIR itself; default: the host's name")
+    add_network_option(parser)
+    parser.add_argument("--after", metavar="archive|delete|keep", help="what becomes of a loaded file")
+    hints = "listen to file events beside the periodic scan"
+    parser.add_argument("--events", action=BooleanOptionalAction, default=True, help=hints)
+    parser.add_argument("--web.listen-address", dest="listen", metavar="HOST:PORT", help="default 127.0.0.1:10111")
+    add_settings_options(parser)
 
-    pcapline watch captures/
 
-    pcapline watch /srv/captures --store cassandra://127.0.0.1/pcapline --after delete
-    """
+def run(given: Namespace) -> int:
+    """The loader's service, until a signal."""
     from pcapline.wiring import lease_owner
 
-    settings = settings_of(config, {"store.url": store, "loader.after": after, "loader.listen": listen})
-    if shown(settings, check=check, dump=dump):
-        return
+    flags = {"store.url": given.store, "loader.after": given.after, "loader.listen": given.listen}
+    settings = settings_of(given.config, flags)
+    if shown(settings, check=given.check, dump=given.dump):
+        return 0
     from loader.service import WatchRequest
 
     request = WatchRequest(
-        directory=directory,
-        sensor=sensor_name(sensor),
-        network=network or DEFAULT_NETWORK,
+        directory=given.directory,
+        sensor=sensor_name(given.sensor),
+        network=given.network or DEFAULT_NETWORK,
         owner=lease_owner(),
-        events=events,
+        events=given.events,
     )
-    raise typer.Exit(_run(settings, request))
+    return _watch(settings, request)
 
 
 def sensor_name(wanted: str | None) -> str:
@@ -68,7 +63,7 @@ def sensor_name(wanted: str | None) -> str:
     return name
 
 
-def _run(settings: Settings, request: "WatchRequest") -> int:
+def _watch(settings: Settings, request: "WatchRequest") -> int:
     from loader.turns import Surroundings
     from pcapline.commands.load import tell_outcome
     from pcapline.processes import watch_directory

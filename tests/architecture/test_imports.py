@@ -31,7 +31,7 @@ def test_the_import_contracts_hold() -> None:
         ("loader/decode/trespass.py", "import schema.tables"),
         ("loader/trespass.py", "import schema.store.sqlite"),
         ("capture/trespass.py", "import apsw"),
-        ("exporter/trespass.py", "import typer"),
+        ("exporter/trespass.py", "import rich"),
     ],
 )
 def test_a_trespass_is_reported(tmp_path: Path, file: str, statement: str) -> None:

@@ -21,8 +21,8 @@ def test_every_command_has_help_with_examples(tmp_path: Path, command: str) -> N
 
 
 def test_help_lists_exactly_the_commands_that_work(tmp_path: Path) -> None:
-    lines = pcapline("--help", cwd=tmp_path).stdout.partition("Commands")[2].splitlines()
-    assert [line[2:].split()[0] for line in lines if line[2:3].isalpha()] == list(COMMANDS)
+    lines = pcapline("--help", cwd=tmp_path).stdout.partition("COMMAND\n")[2].partition("\n\n")[0].splitlines()
+    assert [line.split()[0] for line in lines if line[4:5].isalpha()] == list(COMMANDS)
 
 
 def test_a_command_loads_no_other(tmp_path: Path) -> None:
@@ -35,11 +35,36 @@ def test_a_command_loads_no_other(tmp_path: Path) -> None:
 def test_wrong_usage_is_2(tmp_path: Path) -> None:
     assert pcapline("load", "--no-such-option", cwd=tmp_path).returncode == 2
     assert pcapline("no-such-command", cwd=tmp_path).returncode == 2
+    assert pcapline(cwd=tmp_path).returncode == 2
+    wrong = pcapline("query", "x", "--limit", "0", cwd=tmp_path)
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert "--limit" in wrong.stderr
+    assert "pcapline query --help" in wrong.stderr
 
 
-def test_the_shell_can_complete(tmp_path: Path) -> None:
-    environ = {"_PCAPLINE_COMPLETE": "complete_bash", "COMP_WORDS": "pcapline ver", "COMP_CWORD": "1"}
-    assert "verify" in pcapline(cwd=tmp_path, environ=environ).stdout
+def test_options_stand_anywhere_and_end_at_two_dashes(tmp_path: Path) -> None:
+    for arguments in (("a", "--json", "b"), ("--json", "a", "b"), ("--json", "--", "-a", "b")):
+        done = pcapline("read", *arguments, cwd=tmp_path)
+        assert (done.returncode, done.stderr.count("no such file")) == (1, 2), done.stderr
+
+
+def test_the_version_is_told(tmp_path: Path) -> None:
+    assert re.fullmatch(r"pcapline \d+\.\d+\.\d+\n", pcapline("--version", cwd=tmp_path).stdout)
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"), [("ver", "verify"), ("load --ne", "--network"), ("capture --rotate-", "--rotate-bytes")]
+)
+def test_bash_completes(tmp_path: Path, typed: str, offered: str) -> None:
+    script = pcapline("--print-completion", "bash", cwd=tmp_path).stdout
+    words = ["pcapline", *typed.split()]
+    ask = f"COMP_WORDS=({' '.join(words)}); COMP_CWORD={len(words) - 1}; _shtab_pcapline; echo ${{COMPREPLY[*]}}"
+    done = subprocess.run(["bash", "-c", f"{script}\n{ask}"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.stdout.split() == [offered], done.stderr
+
+
+def test_zsh_gets_a_script_of_its_own(tmp_path: Path) -> None:
+    assert pcapline("--print-completion", "zsh", cwd=tmp_path).stdout.startswith("#compdef pcapline")
 
 
 @pytest.mark.parametrize(

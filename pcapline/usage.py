@@ -1,0 +1,37 @@
+"""What commands are written with: their parser, and the types of what they are given."""
+
+import sys
+from argparse import ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
+from typing import Any, NoReturn
+
+WRONG_USAGE = 2
+
+
+class UsageError(Exception):
+    """What was given cannot be meant so; the message names the option or argument at fault."""
+
+
+class Parser(ArgumentParser):
+    """Flags are written out, and a mistake is told with where to get help."""
+
+    def __init__(self, **how: Any) -> None:
+        super().__init__(**how, formatter_class=RawDescriptionHelpFormatter, allow_abbrev=False)
+
+    def parse(self, arguments: list[str]) -> Namespace:
+        """Options may stand before, between and behind what they are options of."""
+        if "--" in arguments:  # argparse before 3.13 loses it where options may stand anywhere
+            return self.parse_args(arguments)
+        return self.parse_intermixed_args(arguments)
+
+    def error(self, message: str) -> NoReturn:
+        """End the process."""
+        self.print_usage(sys.stderr)
+        self.exit(WRONG_USAGE, f"{self.prog}: {message}; {self.prog} --help has all flags\n")
+
+
+def at_least_one(text: str) -> int:
+    """A whole number from 1 on."""
+    number = int(text) if text.isdecimal() else 0
+    if number < 1:
+        raise ArgumentTypeError(f"{text!r} is no whole number from 1 on")
+    return number
