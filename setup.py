@@ -8,7 +8,7 @@ from pathlib import Path
 
 from setuptools import Extension, setup  # type: ignore[import-untyped]
 
-KERNELS = ("container", "headers", "flows", "dns")
+KERNELS = ("pcap", "pcapng", "headers", "flows", "dns")
 MODE = os.environ.get("PCAPLINE_KERNELS", "release")
 
 

@@ -6,12 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, Literal, Protocol
+from typing import BinaryIO, Protocol
 
+from loader.decode import layout
 from loader.decode.carried import UnreadableState
 from loader.decode.columns import DecodedBatch, DecodeOptions, DecodeReport
-from loader.decode.container import HEADER_BYTES, CaptureHeader, Unreadable, read_header
 from loader.decode.decoder import CaptureDecoder
+from loader.decode.flowtable import table_of
+from loader.decode.formats import container_of
+from loader.decode.walking import Container, Unreadable
 from schema.errors import CaptureError, StoreError
 
 _GZIP = b"\x1f\x8b"
@@ -19,7 +22,8 @@ _GZIP = b"\x1f\x8b"
 _FRONT = 1_310_720
 _READ = 1_048_576
 _COMPRESSED_READ = 262_144
-_PREVIEW = 65_536
+_PREVIEW = 1_048_576
+_LONGEST_HEADER = 28
 _STREAM_DETAIL = {
     "corrupt_stream": "its gzip stream is corrupt before the capture begins (see `gzip -t`): copy it anew",
     "cut_stream": "its gzip stream is cut before the capture begins: copy it anew, or wait until it is whole",
@@ -176,42 +180,34 @@ class CaptureReading:
 
     def _decode(self, source: _Plain | _Gzip) -> Iterator[DecodedBatch]:
         identity = _Identity(self._identify, self._after)
-        area = memoryview(mmap.mmap(-1, _FRONT + _READ))
-        behind = _FRONT + source.readinto(area[_FRONT:])
-        if behind == _FRONT and not source.damage:
+        window = _Window(source, identity)
+        first_part = self._after.consumed_bytes if self._after else 0
+        if not window.fill(first_part) and not source.damage:
             return
-        header = _header(bytes(area[_FRONT : min(behind, _FRONT + HEADER_BYTES)]), source.damage)
-        decoder = self._decoder(header)
-        skip = self._after.consumed_bytes if self._after else HEADER_BYTES
-        start = _FRONT
+        container = _container(window, source.damage)
+        decoder = self._decoder(container)
+        window.start += container.header_bytes
+        if first_part:
+            _pass_over(first_part, decoder, window)
         while True:
-            new = area[_FRONT:behind]
-            identity.add(new)
-            passed = min(skip, behind - start)
-            skip -= passed
-            final = behind < len(area)
-            start = decoder.feed(area, (start + passed, behind), final=final)
+            window.start = decoder.feed(window.area, window.span, final=window.ended)
             yield from decoder.drain()
-            if final:
+            if window.ended:
                 break
-            left = behind - start
-            area[_FRONT - left : _FRONT] = area[start:behind]
-            start = _FRONT - left
-            behind = _FRONT + source.readinto(area[_FRONT:])
+            window.fill()
         yield from decoder.finish()
         self._conclude(decoder, identity, source.damage)
 
-    def _decoder(self, header: CaptureHeader) -> CaptureDecoder:
+    def _decoder(self, container: Container) -> CaptureDecoder:
         try:
-            return CaptureDecoder(header, self._options, self._carried_before)
+            return CaptureDecoder(container, self._options, self._carried_before)
         except UnreadableState as error:  # not the capture's fault
             raise StoreError(f"the carried state cannot be read: {error}") from error
 
     def _conclude(self, decoder: CaptureDecoder, identity: "_Identity", stream_damage: str) -> None:
         report = decoder.report()
-        skipped = self._after.consumed_bytes - HEADER_BYTES if self._after else 0
         damage = {**report.damage, **({stream_damage: 1} if stream_damage else {})}
-        self.report = replace(report, damage=damage, consumed_bytes=report.consumed_bytes + skipped)
+        self.report = replace(report, damage=damage)
         self.carried = decoder.carried()
         self.content_bytes = identity.content_bytes
         self.capture_id, self.prefix_id = identity.capture_id(), identity.prefix_id()
@@ -241,14 +237,52 @@ class _Identity:
         return (self._tail or self._whole).digest()[:16]
 
 
-def _header(head: bytes, stream_damage: str) -> CaptureHeader:
-    """The capture's header; where there is none, what is wrong with the stream comes before what is wrong with its content."""
-    header = read_header(head)
-    if isinstance(header, CaptureHeader):
-        return header
-    if stream_damage and len(head) < HEADER_BYTES:
+class _Window:
+    """The bytes of a capture that are looked at: those that were left of the pieces before stand in front of the newest."""
+
+    def __init__(self, source: _Plain | _Gzip, identity: _Identity) -> None:
+        self._source, self._identity = source, identity
+        self.area = memoryview(mmap.mmap(-1, _FRONT + _READ))
+        self.start = self.end = _FRONT
+        self.read_bytes = 0
+        self.ended = False
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """Where in `area` they are."""
+        return self.start, self.end
+
+    def fill(self, bound: int = 0) -> int:
+        """Read the next piece, which ends at `bound` bytes from the beginning at the latest; returns its length."""
+        left = self.end - self.start
+        self.area[_FRONT - left : _FRONT] = self.area[self.start : self.end]
+        self.start = _FRONT - left
+        room = min(_READ, bound - self.read_bytes) if bound else _READ
+        count = self._source.readinto(self.area[_FRONT : _FRONT + room])
+        self.end = _FRONT + count
+        self.ended = count < room
+        self.read_bytes += count
+        self._identity.add(self.area[_FRONT : self.end])
+        return count
+
+
+def _pass_over(first_part: int, decoder: CaptureDecoder, window: _Window) -> None:
+    while window.read_bytes < first_part and not window.ended:
+        window.start = decoder.pass_over(window.area, window.span)
+        window.fill(first_part)
+    decoder.pass_over(window.area, window.span, final=True)
+    window.start = window.end
+    window.fill()
+
+
+def _container(window: _Window, stream_damage: str) -> Container:
+    """The capture's container; what is wrong with the stream is told before what is wrong with its content."""
+    container = container_of(window.area[window.start : window.end], final=window.ended)
+    if not isinstance(container, Unreadable):
+        return container
+    if stream_damage and window.read_bytes < _LONGEST_HEADER:
         raise CaptureError(stream_damage, _STREAM_DETAIL[stream_damage])
-    raise CaptureError(header.reason, header.detail)
+    raise CaptureError(container.reason, container.detail)
 
 
 def first_part_matches(path: Path, part: LoadedPart) -> bool:
@@ -266,16 +300,17 @@ def first_part_matches(path: Path, part: LoadedPart) -> bool:
 
 
 def first_packet_time(path: Path) -> int | None:
-    """Time of the first packet (Unix ns) by a look at the file's head; None if there is none."""
+    """Time of the first packet (Unix ns) by a look at the file's head; None if there is none, or it has no time of its own."""
     head = bytearray(_PREVIEW)
     with _opened(path) as source:
         count = source.readinto(memoryview(head))
-    header = read_header(bytes(head[: min(count, HEADER_BYTES)]))
-    if isinstance(header, Unreadable) or count < HEADER_BYTES + 16:
+    final = count < len(head)
+    container = container_of(memoryview(head)[:count], final=final)
+    if isinstance(container, Unreadable):
         return None
-    order: Literal["big", "little"] = "big" if header.big_endian else "little"
-    seconds = int.from_bytes(head[24:28], order)
-    return seconds * 1_000_000_000 + int.from_bytes(head[28:32], order) * header.nanoseconds_per_fraction
+    packets = table_of(1, layout.PACKET_WIDTH)
+    found, _, _ = container.walk(memoryview(head), (container.header_bytes, count), packets, 1)
+    return packets[0, layout.PACKET_TS] if found and not container.counters().get("packets_without_time") else None
 
 
 def file_identity(path: Path) -> bytes:

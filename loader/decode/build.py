@@ -2,9 +2,9 @@
 
 from types import ModuleType
 
-from loader.decode import container, dns, flows, headers
+from loader.decode import dns, flows, headers, pcap, pcapng
 
-_KERNELS: tuple[ModuleType, ...] = (container, dns, flows, headers)
+_KERNELS: tuple[ModuleType, ...] = (dns, flows, headers, pcap, pcapng)
 
 
 def kernels_compiled() -> bool:

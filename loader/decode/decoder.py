@@ -11,22 +11,13 @@ from loader.decode import carried as carried_state
 from loader.decode import layout
 from loader.decode.carriedflows import encode_flows, restore_flows
 from loader.decode.columns import DecodedBatch, DecodeOptions, DecodeReport
-from loader.decode.container import (
-    HEADER_BYTES,
-    MAX_RESYNC_BYTES,
-    WALK_CORRUPT,
-    WALK_FULL,
-    WALK_MORE,
-    CaptureHeader,
-    resynchronise,
-    walk,
-)
 from loader.decode.flowtable import FlowTable, table_of
 from loader.decode.frames import FrameRows
 from loader.decode.headers import parse
 from loader.decode.lazy import AddressBook
 from loader.decode.messages import DnsTable
 from loader.decode.reasons import FLOW, REASON_COUNT, REASON_TEXT
+from loader.decode.walking import Container, Walker
 
 # Packets that go through all kernels before the next ones are read: what stays in the processor's cache.
 CHUNK_PACKETS = 2_048
@@ -38,12 +29,11 @@ OPENING_PACKETS = 3
 class CaptureDecoder:
     """Feed it the capture behind its header, piece by piece; drain batches in between; finish once."""
 
-    def __init__(self, header: CaptureHeader, options: DecodeOptions, carried: bytes | None = None) -> None:
+    def __init__(self, container: Container, options: DecodeOptions, carried: bytes | None = None) -> None:
         """`carried`: what `carried()` of the sensor's last capture gave; raises `UnreadableState` if it is not that."""
-        self._header = header
-        self._how = (int(header.big_endian), header.nanoseconds_per_fraction, header.link_type)
         self._options = options
         self._packets = table_of(CHUNK_PACKETS, layout.PACKET_WIDTH)
+        self._walker = Walker(container, self._packets)
         self._book = AddressBook()
         self._flows = FlowTable(options)
         self._dns = DnsTable()
@@ -52,15 +42,10 @@ class CaptureDecoder:
             self._restore(carried_state.unpack(carried))
         self._ready: list[DecodedBatch] = []
         self._by_reason = array("Q", bytes(8 * REASON_COUNT))
-        self._damage: dict[str, int] = {}
-        self._frames = 0
         self._in_batch = 0
         self._opening: list[int] = []  # times of the first packets
         self._last_ts_ns = 0
-        self._consumed = HEADER_BYTES
-        self._lost_for = 0  # bytes searched for the next credible record; 0: the walk is in step
         self._carried = b""
-        self._given_up = False
 
     def _restore(self, sections: dict[bytes, bytes]) -> None:
         if carried_state.FLOWS in sections:
@@ -71,47 +56,20 @@ class CaptureDecoder:
 
         `final`: no bytes follow.
         """
-        at, end = span
-        while not self._given_up:
-            if self._lost_for:
-                at = self._search(buffer, (at, end), final=final)
-                if self._lost_for:
-                    break
-            count, behind, why = walk(buffer, at, end, self._how, self._packets, self._frames + 1)
-            self._consumed += behind - at
-            at = behind
-            if count:
-                self._decode(buffer, count)
-            if why == WALK_MORE and final and resynchronise(buffer, (at + 1, end), self._how, final)[0]:
-                why = WALK_CORRUPT  # records follow: what ends beyond the file is a length that lies, not a cut
-            if why == WALK_CORRUPT:
-                self._add_damage("corrupt_record", 1)
-                self._lost_for = 1
-                self._skip(1)
-                at += 1
-            elif why != WALK_FULL:
-                break
-        if self._given_up:
-            self._add_damage("skipped_bytes", end - at)
-            return end
-        if final and at < end:
-            self._add_damage("skipped_bytes" if self._lost_for else "cut_tail", end - at if self._lost_for else 1)
-        return at
+        for count in self._walker.chunks(buffer, span, final=final):
+            self._decode(buffer, count)
+        return self._walker.at
 
-    def _search(self, buffer: memoryview, span: tuple[int, int], *, final: bool) -> int:
-        found, at = resynchronise(buffer, span, self._how, final)
-        self._skip(at - span[0])
-        self._lost_for = 0 if found else self._lost_for + at - span[0]
-        self._given_up = self._lost_for > MAX_RESYNC_BYTES
-        return at
+    def pass_over(self, buffer: memoryview, span: tuple[int, int], *, final: bool = False) -> int:
+        """As `feed`, for what was decoded before: only what the container says of itself is kept for the records behind it.
 
-    def _skip(self, count: int) -> None:
-        self._consumed += count
-        if count:
-            self._add_damage("skipped_bytes", count)
-
-    def _add_damage(self, reason: str, count: int) -> None:
-        self._damage[reason] = self._damage.get(reason, 0) + count
+        `final`: what follows is new; it begins with the first byte behind buffer[span].
+        """
+        for _ in self._walker.chunks(buffer, span, final=final):
+            pass
+        if final:
+            self._walker.begin_tail()
+        return self._walker.at
 
     def _decode(self, buffer: memoryview, count: int) -> None:
         """The whole chunk through the kernels."""
@@ -126,7 +84,6 @@ class CaptureDecoder:
         while (at := self._dns.kernel.read(buffer, packets, at, count)) < count:
             self._collect()
         self._flows.track(packets, (0, count))
-        self._frames += count
         self._in_batch += count
         if self._in_batch + CHUNK_PACKETS > BATCH_PACKETS:
             self._collect()
@@ -162,17 +119,18 @@ class CaptureDecoder:
             "time_jumps": flow[layout.TABLE_JUMPS],
             "evicted_flows": flow[layout.TABLE_EVICTED],
             **self._dns.counters(),
+            **self._walker.counters(),
         }
         return DecodeReport(
-            frames=self._frames,
+            frames=self._walker.frames,
             flow_packets=flow[layout.TABLE_FLOW_PACKETS],
             non_flow={REASON_TEXT[n]: count for n, count in enumerate(self._by_reason) if count and n != FLOW},
-            damage=dict(self._damage),
-            link_types=(self._header.link_type,),
+            damage=dict(self._walker.damage),
+            link_types=self._walker.link_types(),
             first_ts_ns=self._opening[0] if self._opening else 0,
             clock_first_ts_ns=_believed_start(self._opening),
             last_ts_ns=self._last_ts_ns,
-            consumed_bytes=self._consumed,
+            consumed_bytes=self._walker.consumed,
             counters={name: count for name, count in counters.items() if count},
         )
 

@@ -51,6 +51,8 @@ _HEADER_CUT = cython.declare(cython.int, reasons.HEADER_CUT)
 _MALFORMED_LINK = cython.declare(cython.int, reasons.MALFORMED_LINK)
 _MALFORMED_IP = cython.declare(cython.int, reasons.MALFORMED_IP)
 _MALFORMED_TRANSPORT = cython.declare(cython.int, reasons.MALFORMED_TRANSPORT)
+_UNKNOWN_INTERFACE = cython.declare(cython.int, reasons.UNKNOWN_INTERFACE)
+_NO_LINK = cython.declare(cython.int, layout.LINK_UNKNOWN)
 
 _MAPPED = cython.declare(cython.ulonglong, 0xFFFF_0000_0000)  # the upper half of an IPv4-mapped address's low word
 _MAX_VLAN_TAGS = cython.declare(cython.int, 4)
@@ -368,7 +370,7 @@ def _by_link(
         return _by_version(buf, packets, i, answers, at)
     if link_type == 0 or link_type == 108:
         return _by_family(buf, packets, i, answers, at)
-    return _LINK_TYPE
+    return _UNKNOWN_INTERFACE if link_type == _NO_LINK else _LINK_TYPE
 
 
 @cython.cfunc

@@ -32,6 +32,7 @@ of one address are equal. Names end in `_HI` and `_LO`.
     PACKET_NAME,  # what the packet says its destination is called: `NAME_*`; 0: nothing
 ) = range(24)
 PACKET_WIDTH = 24
+LINK_UNKNOWN = 0x1_0000  # of a packet whose interface was never described: real ones have 16 bits
 
 # A name as a packet or flow carries it: number of the name, plus one; number of the ALPN list, plus one; who says so.
 NAME_TEXT_BITS = 24

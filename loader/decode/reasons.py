@@ -12,6 +12,7 @@ HEADER_CUT = 8
 MALFORMED_LINK = 9
 MALFORMED_IP = 10
 MALFORMED_TRANSPORT = 11
+UNKNOWN_INTERFACE = 12
 
 # As `non_flow` and the totals spell them.
 REASON_TEXT = {
@@ -26,5 +27,6 @@ REASON_TEXT = {
     MALFORMED_LINK: "malformed_link",  # the frame on the wire is shorter than its link header
     MALFORMED_IP: "malformed_ip",  # version or lengths of the IP header contradict themselves
     MALFORMED_TRANSPORT: "malformed_transport",  # the IP packet is shorter than its transport header
+    UNKNOWN_INTERFACE: "unknown_interface",  # pcapng: its interface was not described, or beyond the bound
 }
-REASON_COUNT = 12
+REASON_COUNT = 13

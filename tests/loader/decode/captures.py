@@ -4,8 +4,9 @@ import struct
 from collections.abc import Iterator
 
 from loader.decode.columns import DecodedBatch, DecodeOptions, DecodeReport
-from loader.decode.container import CaptureHeader, read_header
 from loader.decode.decoder import CaptureDecoder
+from loader.decode.formats import container_of
+from loader.decode.walking import Unreadable
 
 SECOND = 1_000_000_000
 
@@ -43,10 +44,10 @@ def tcp(sport: int, dport: int, flags: int) -> bytes:
 def decode(
     capture: bytes, options: DecodeOptions | None = None, carried: bytes | None = None
 ) -> tuple[list[DecodedBatch], DecodeReport, bytes]:
-    header = read_header(capture[:24])
-    assert isinstance(header, CaptureHeader)
-    decoder = CaptureDecoder(header, options or DecodeOptions(packets=True), carried)
-    decoder.feed(memoryview(capture), (24, len(capture)), final=True)
+    container = container_of(memoryview(capture), final=True)
+    assert not isinstance(container, Unreadable)
+    decoder = CaptureDecoder(container, options or DecodeOptions(packets=True), carried)
+    decoder.feed(memoryview(capture), (container.header_bytes, len(capture)), final=True)
     batches = decoder.drain() + decoder.finish()
     return batches, decoder.report(), decoder.carried()
 

@@ -6,17 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loader.decode import container, decoder
+from loader.decode import formats, walking
 from loader.decode.columns import DecodeOptions, DecodeReport
-from loader.decode.container import (
-    CHAIN_RECORDS,
-    MAX_PACKET_BYTES,
-    CaptureHeader,
-    Unreadable,
-    read_header,
-    resynchronise,
-)
 from loader.decode.decoder import CaptureDecoder
+from loader.decode.formats import container_of
+from loader.decode.pcap import search
+from loader.decode.walking import CHAIN_RECORDS, MAX_PACKET_BYTES, Unreadable
 
 from .captures import decode, ethernet, ipv4, pcap_header, record, udp
 
@@ -34,10 +29,10 @@ def _records(count: int, first: int = 0, size: int = 40) -> bytes:
 
 def _in_pieces(capture: bytes, ends: list[int]) -> DecodeReport:
     """As a file that is read piece by piece: what is left of one piece stands before the next."""
-    header = read_header(capture[:24])
-    assert isinstance(header, CaptureHeader)
-    fed = CaptureDecoder(header, DecodeOptions())
-    at, view = 24, memoryview(capture)
+    container = container_of(memoryview(capture), final=True)
+    assert not isinstance(container, Unreadable)
+    fed = CaptureDecoder(container, DecodeOptions())
+    at, view = container.header_bytes, memoryview(capture)
     for end in sorted({*ends, len(capture)}):
         at = fed.feed(view, (at, end), final=end == len(capture))
     fed.finish()
@@ -66,7 +61,7 @@ def test_a_capture_decodes_the_same_whole_and_in_pieces(parts: list[bytes], data
 
 
 def _found(content: bytes, *, final: bool = True, how: tuple[int, int] = _LITTLE_US) -> tuple[bool, int]:
-    return resynchronise(memoryview(content), (0, len(content)), how, final)
+    return search(memoryview(content), (0, len(content)), (*how, 1, 16, 0), final)
 
 
 def test_a_chain_that_ends_with_the_file_may_be_short() -> None:
@@ -135,7 +130,7 @@ def test_nanosecond_and_big_endian_records_are_found_as_such() -> None:
 
 
 def test_the_search_gives_up_and_the_rest_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decoder, "MAX_RESYNC_BYTES", 5_000)
+    monkeypatch.setattr(walking, "MAX_RESYNC_BYTES", 5_000)
     noise = b"\xff" * 20_000
     capture = pcap_header() + _records(2) + noise + _records(CHAIN_RECORDS, 2)
     ends = list(range(24, len(capture), 1_000))
@@ -152,12 +147,13 @@ def test_a_second_corrupt_place_is_a_second_count() -> None:
 
 @given(st.binary(max_size=40))
 def test_any_head_is_a_header_or_says_why_not(head: bytes) -> None:
-    assert isinstance(read_header(head), CaptureHeader | Unreadable)
+    container = container_of(memoryview(head), final=True)
+    assert isinstance(container, Unreadable) or len(head) >= max(container.header_bytes, 24)
 
 
-@pytest.mark.parametrize("name", sorted(set(container._OTHER_FORMATS.values())))
+@pytest.mark.parametrize("name", sorted({name for _, name, _ in formats._OTHER_FORMATS}))
 def test_other_formats_are_named_with_a_way_out(name: str) -> None:
-    magic = next(magic for magic, other in container._OTHER_FORMATS.items() if other == name)
-    refused = read_header(magic + bytes(40))
+    magic = next(magic for magic, other, _ in formats._OTHER_FORMATS if other == name)
+    refused = container_of(memoryview(magic + bytes(40)), final=True)
     assert isinstance(refused, Unreadable)
     assert (refused.reason, name in refused.detail) == ("unsupported_format", True)
