@@ -1,5 +1,6 @@
 """The flow table: owns the kernel's arrays, enlarges them within bounds, and hands out the rows that have ended."""
 
+import mmap
 from array import array
 
 from loader.decode import layout
@@ -12,17 +13,22 @@ _FIRST_ROWS = 4_096
 _NS = 1_000_000_000
 
 
+def zeroed(octets: int) -> memoryview:
+    """Memory that is not there before it is written to: a small capture pays for what it uses, not for what the tables hold."""
+    return memoryview(mmap.mmap(-1, octets))
+
+
 def table_of(rows: int, width: int) -> memoryview:
     """A zeroed two-dimensional array of unsigned 64-bit words."""
-    return memoryview(bytearray(rows * width * 8)).cast("Q", (rows, width))
+    return zeroed(rows * width * 8).cast("Q", (rows, width))
 
 
 def _enlarged(table: memoryview, rows: int) -> memoryview:
     old = table.cast("B")
     width = len(old) // (len(table) * 8)
-    new = bytearray(rows * width * 8)
-    new[: len(old)] = old
-    return memoryview(new).cast("Q", (rows, width))
+    new = table_of(rows, width)
+    new.cast("B")[: len(old)] = old
+    return new
 
 
 class FlowTable:

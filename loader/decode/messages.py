@@ -7,7 +7,7 @@ from typing import TypeVar
 from loader.decode import layout
 from loader.decode.columns import DnsColumns
 from loader.decode.dns import DnsKernel
-from loader.decode.flowtable import table_of
+from loader.decode.flowtable import table_of, zeroed
 from loader.decode.lazy import AddressBook, Item, LazyColumn
 
 _MESSAGES = 16_384
@@ -40,11 +40,11 @@ class DnsTable:
         self._messages = table_of(_MESSAGES, layout.MESSAGE_WIDTH)
         self._records = table_of(_RECORDS, layout.RECORD_WIDTH)
         self._spans = table_of(_NAMES, 3)
-        self._arena = bytearray(_ARENA)
-        self._index = array("I", bytes(4 * 2 * _NAMES))
+        self._arena = zeroed(_ARENA)
+        self._index = zeroed(4 * 2 * _NAMES)
         self._no_index = bytes(4 * 2 * _NAMES)
         tables = (self._messages, self._records, self._spans)
-        self.kernel = DnsKernel(tables, memoryview(self._arena), memoryview(self._index), self.words)
+        self.kernel = DnsKernel(tables, self._arena, self._index.cast("I"), self.words)
 
     def counters(self) -> dict[str, int]:
         """What was seen so far: responses by response code, and messages by what is wrong with them."""
@@ -63,12 +63,12 @@ class DnsTable:
             _column_major(self._messages, self.words[layout.DNS_MESSAGES]),
             _column_major(self._records, count),
             _column_major(self._spans, self.words[layout.DNS_NAMES]),
-            bytes(memoryview(self._arena)[: self.words[layout.DNS_ARENA]]),
+            bytes(self._arena[: self.words[layout.DNS_ARENA]]),
         )
         for word in (layout.DNS_MESSAGES, layout.DNS_RECORDS, layout.DNS_NAMES, layout.DNS_ARENA):
             self.words[word] = 0
         if rows.any_names:
-            memoryview(self._index).cast("B")[:] = self._no_index
+            self._index[:] = self._no_index
         return rows.columns(book) if count else DnsColumns()
 
 
