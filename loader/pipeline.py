@@ -10,6 +10,7 @@ from pathlib import Path
 
 from loader.carried import CarriedState
 from loader.decode.columns import DecodeOptions
+from loader.deep import TsharkBatch
 from loader.inputs import ledger_inputs, prefix_of, rows_from_ms, settings_inputs
 from loader.names import CaptureNames, LearnedNames, NameCache
 from loader.outcome import FileOutcome
@@ -120,7 +121,7 @@ class SensorLoader:
         learned = LearnedNames.empty(self._settings.max_name_entries)
         known = (self._names, self._lease.names_told) if self._carries else (None, None)
         builder = RowBuilder(context=context, names=CaptureNames(learned, *known), learned=learned)
-        for batch in reading.batches():
+        for batch in reading.batches(TsharkBatch if self._settings.deep else None):
             for rows in builder.build(batch):
                 staged.add(rows)
             self._keep_lease()
@@ -136,6 +137,7 @@ class SensorLoader:
         rows_from = rows_from_ms(self._now_ms(), self._store.capture(reading.capture_id))
         inputs = settings_inputs(self._settings) | ledger_inputs(self._lease.head, carried=after is not None)
         inputs |= {"sensor": self._lease.sensor, "prefix": reading.prefix_id.hex(), "rows_from_ms": str(rows_from)}
+        inputs["deep"] = reading.deep_outcome
         late = self._carries and after is None
         totals = named_totals(report, manifest, drops, late=late) | builder.named_totals()
         return PreparedCapture(

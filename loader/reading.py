@@ -2,7 +2,7 @@
 
 import mmap
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,8 +12,10 @@ from loader.decode import layout
 from loader.decode.carried import UnreadableState
 from loader.decode.columns import DecodedBatch, DecodeOptions, DecodeReport
 from loader.decode.decoder import CaptureDecoder
+from loader.decode.deepened import both_passes, decode_held
 from loader.decode.flowtable import table_of
 from loader.decode.formats import container_of
+from loader.decode.held import HeldFrame, HeldFrames
 from loader.decode.walking import Container, Unreadable
 from schema.errors import CaptureError, StoreError
 
@@ -150,6 +152,20 @@ def _opened(path: Path) -> Iterator[_Plain | _Gzip]:
         yield _Gzip(file) if magic == _GZIP else _Plain(file)
 
 
+class DeepAnswers(Protocol):
+    """Where in frames their IP headers begin, once `wait()` has been iterated to its end (`deep.TsharkBatch`)."""
+
+    outcome: str
+    offsets: list[int | None]
+    counters: dict[str, int]
+
+    def wait(self) -> Iterator[None]:
+        """Yields now and then."""
+
+
+DeepDecoder = Callable[[Sequence[HeldFrame]], DeepAnswers]
+
+
 class CaptureReading:
     """One pass over one capture file. Iterate `batches()` to its end; then the rest is known."""
 
@@ -168,24 +184,48 @@ class CaptureReading:
         self.capture_id = b""  # 16 bytes, after the last batch
         self.prefix_id = b""  # hash of the whole content so far: the capture's id unless it is a tail
         self.carried = b""  # open flows for the sensor's next capture
+        self.deep_outcome = "off"  # what the rows of frames that only a deep decoder understands depend on
+        self.watched: HeldFrame | None = None  # the frame asked for
+        self.watched_ip: int | None = None  # where its IP header begins, if only the deep decoder knows
         self.report = DecodeReport(
             frames=0, flow_packets=0, non_flow={}, damage={}, link_types=(), first_ts_ns=0, last_ts_ns=0,
             consumed_bytes=0, counters={},
         )  # fmt: skip
 
-    def batches(self) -> Iterator[DecodedBatch]:
-        """All rows, batch by batch; raises `CaptureError` if the file's head is not one of a capture."""
-        with _opened(self._path) as source:
-            yield from self._decode(source)
+    def batches(self, deep: DeepDecoder | None = None, *, watch: int = 0) -> Iterator[DecodedBatch]:
+        """All rows, batch by batch; raises `CaptureError` if the file's head is not one of a capture.
 
-    def _decode(self, source: _Plain | _Gzip) -> Iterator[DecodedBatch]:
+        `deep` is asked, once, about frames that the kernels have no use for; `watch`: number of a frame to keep a copy of.
+        """
+        with _opened(self._path) as source:
+            decoder = yield from self._decode(source, HeldFrames(wanted=deep is not None, watch=watch))
+        if decoder is None:
+            return
+        self.watched = decoder.held.watched
+        if deep is not None:
+            self.deep_outcome = "unneeded"
+            if decoder.held.frames:
+                yield from self._second_pass(deep(decoder.held.frames), decoder.held.frames)
+
+    def _second_pass(self, asked: DeepAnswers, frames: list[HeldFrame]) -> Iterator[DecodedBatch]:
+        """Rows of the held frames, after empty batches while the answers are waited for."""
+        for _ in asked.wait():
+            yield DecodedBatch()
+        batches, report = decode_held(frames, asked.offsets, self._options)
+        yield from batches
+        self.deep_outcome = asked.outcome
+        self.report = both_passes(self.report, report, asked.counters)
+        if self.watched in frames:
+            self.watched_ip = asked.offsets[frames.index(self.watched)]
+
+    def _decode(self, source: _Plain | _Gzip, held: HeldFrames) -> Generator[DecodedBatch, None, CaptureDecoder | None]:
         identity = _Identity(self._identify, self._after)
         window = _Window(source, identity)
         first_part = self._after.consumed_bytes if self._after else 0
         if not window.fill(first_part) and not source.damage:
-            return
+            return None
         container = _container(window, source.damage)
-        decoder = self._decoder(container)
+        decoder = self._decoder(container, held)
         window.start += container.header_bytes
         if first_part:
             _pass_over(first_part, decoder, window)
@@ -197,10 +237,11 @@ class CaptureReading:
             window.fill()
         yield from decoder.finish()
         self._conclude(decoder, identity, source.damage)
+        return decoder
 
-    def _decoder(self, container: Container) -> CaptureDecoder:
+    def _decoder(self, container: Container, held: HeldFrames) -> CaptureDecoder:
         try:
-            return CaptureDecoder(container, self._options, self._carried_before)
+            return CaptureDecoder(container, self._options, self._carried_before, held)
         except UnreadableState as error:  # not the capture's fault
             raise StoreError(f"the carried state cannot be read: {error}") from error
 

@@ -17,6 +17,7 @@ class LoaderSettings:
     max_carried_flows: int = 65_536  # (rows) open flows handed from one capture to the next
     max_name_entries: int = 262_144  # names held in memory; the store holds the rest
     packets: bool = False  # (rows) write the `packets` table: one row a packet
+    deep: bool = True  # (rows) ask tshark about frames of link types that the decoder does not read
     bucket: str = "hour"  # (rows) day | hour | 10min | min: length of a partition of `flows`
     staging_rows: int = 262_144  # rows of one capture held in memory; more go to a temporary file
     lease_s: int = 30  # a loader that dies keeps its sensors for so long at most

@@ -14,6 +14,7 @@ from loader.decode.columns import DecodedBatch, DecodeOptions, DecodeReport
 from loader.decode.flowtable import FlowTable, table_of
 from loader.decode.frames import FrameRows
 from loader.decode.headers import parse
+from loader.decode.held import HeldFrames
 from loader.decode.lazy import AddressBook
 from loader.decode.messages import DnsTable
 from loader.decode.reasons import FLOW, REASON_COUNT, REASON_TEXT
@@ -29,8 +30,17 @@ OPENING_PACKETS = 3
 class CaptureDecoder:
     """Feed it the capture behind its header, piece by piece; drain batches in between; finish once."""
 
-    def __init__(self, container: Container, options: DecodeOptions, carried: bytes | None = None) -> None:
-        """`carried`: what `carried()` of the sensor's last capture gave; raises `UnreadableState` if it is not that."""
+    def __init__(
+        self,
+        container: Container,
+        options: DecodeOptions,
+        carried: bytes | None = None,
+        held: HeldFrames | None = None,
+    ) -> None:
+        """`carried`: what `carried()` of the sensor's last capture gave; raises `UnreadableState` if it is not that.
+
+        `held`: takes the frames that a second pass may know more of, which are in no row and no count of this one.
+        """
         self._options = options
         self._packets = table_of(CHUNK_PACKETS, layout.PACKET_WIDTH)
         self._walker = Walker(container, self._packets)
@@ -38,6 +48,7 @@ class CaptureDecoder:
         self._flows = FlowTable(options)
         self._dns = DnsTable()
         self._frame_rows = FrameRows(self._book)
+        self.held = held or HeldFrames(wanted=False)
         if carried:
             self._restore(carried_state.unpack(carried))
         self._ready: list[DecodedBatch] = []
@@ -75,11 +86,12 @@ class CaptureDecoder:
         """The whole chunk through the kernels."""
         packets = self._packets
         parse(buffer, packets, count, self._by_reason)
+        self.held.hold(buffer, packets, count, self._by_reason)
         missing = min(OPENING_PACKETS - len(self._opening), count)
         self._opening += [packets[n, layout.PACKET_TS] for n in range(missing)]
         self._last_ts_ns = packets[count - 1, layout.PACKET_TS]
         if self._options.packets:
-            self._frame_rows.add(packets, count)
+            self._frame_rows.add(packets, count, self.held.numbers)
         at = 0
         while (at := self._dns.kernel.read(buffer, packets, at, count)) < count:
             self._collect()
@@ -118,6 +130,7 @@ class CaptureDecoder:
         counters = {
             "time_jumps": flow[layout.TABLE_JUMPS],
             "evicted_flows": flow[layout.TABLE_EVICTED],
+            "deep_not_asked": self.held.passed_by,
             **self._dns.counters(),
             **self._walker.counters(),
         }

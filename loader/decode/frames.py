@@ -1,5 +1,7 @@
 """Packet rows: one a frame, where they were asked for."""
 
+from collections.abc import Container
+
 from loader.decode import layout
 from loader.decode.columns import PacketColumns
 from loader.decode.lazy import AddressBook
@@ -15,12 +17,13 @@ class FrameRows:
         self._book = book
         self._rows: list[_Row] = []
 
-    def add(self, packets: memoryview, count: int) -> None:
-        """Rows of the first `count` packets."""
+    def add(self, packets: memoryview, count: int, held: Container[int]) -> None:
+        """Rows of the first `count` packets, but for the frames held for a second pass."""
         words = packets.cast("B").cast("Q")
         width = layout.PACKET_WIDTH
         for i in range(count):
-            self._rows.append(self._row(words[i * width : (i + 1) * width].tolist()))
+            if packets[i, layout.PACKET_FRAME] not in held:
+                self._rows.append(self._row(words[i * width : (i + 1) * width].tolist()))
 
     def _row(self, word: list[int]) -> _Row:
         kind = word[layout.PACKET_KIND]

@@ -30,3 +30,6 @@ REASON_TEXT = {
     UNKNOWN_INTERFACE: "unknown_interface",  # pcapng: its interface was not described, or beyond the bound
 }
 REASON_COUNT = 13
+
+# There may be an IP header that these kernels do not find: worth a look by the deep decoder.
+DEEP_REASONS = frozenset({LINK_TYPE})
