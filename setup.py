@@ -4,12 +4,23 @@ PCAPLINE_KERNELS=checked compiles them with bounds checks, PCAPLINE_KERNELS=off 
 """
 
 import os
+import runpy
 from pathlib import Path
 
 from setuptools import Extension, setup  # type: ignore[import-untyped]
 
 KERNELS = ("pcap", "pcapng", "headers", "flows", "dns")
 MODE = os.environ.get("PCAPLINE_KERNELS", "release")
+
+
+def declare_constants(source: Path) -> None:
+    """Write the whole numbers of a module beside it, as Cython declares constants: C then sees numbers, not variables."""
+    constants = {name: value for name, value in runpy.run_path(str(source)).items() if name.isupper() and type(value) is int}
+    # an enum each, so that one that needs 64 bits does not widen the others
+    lines = [f"cdef enum:\n    {name} = {value:#x}\n" for name, value in constants.items()]
+    declared, text = source.with_suffix(".pxd"), "".join(lines)
+    if not declared.exists() or declared.read_text() != text:
+        declared.write_text(text)
 
 
 def extensions() -> list[Extension]:
@@ -20,6 +31,7 @@ def extensions() -> list[Extension]:
         from Cython.Build import cythonize
     except ModuleNotFoundError:
         return []
+    declare_constants(Path("loader/decode/layout.py"))
     checked = MODE == "checked"
     directives = {
         "language_level": 3,

@@ -23,8 +23,6 @@ _FIELDS = (
     layout.FLOW_STATE,
     layout.FLOW_SEEN,
     layout.FLOW_STARTED,
-    layout.FLOW_CHAIN,
-    layout.FLOW_TUNNEL,
 )
 _IN_DOUBT = 32  # in the state: the flow of the packet whose jump nobody has confirmed
 
@@ -37,7 +35,8 @@ def encode_flows(table: FlowTable, limit: int) -> bytes:
     flows = []
     for row in table.open_rows():
         values = [rows[row, field] for field in _FIELDS]
-        values[5] |= _IN_DOUBT if row == pending_row else 0
+        values[5] = values[5] & layout.STATE_CHAIN | (_IN_DOUBT if row == pending_row else 0)
+        values += table.aside[row, layout.ASIDE_CHAIN], rows[row, layout.FLOW_TUNNEL]
         flows.append(values)
     flows.sort(key=lambda values: (-values[6], values))
     del flows[limit:]
@@ -63,11 +62,12 @@ def restore_flows(table: FlowTable, carried: bytes) -> None:
 
 
 def _restore_flow(table: FlowTable, row: int, values: tuple[int, ...]) -> None:
-    for field, value in zip(_FIELDS, values, strict=True):
+    for field, value in zip(_FIELDS, values, strict=False):
         table.rows[row, field] = value
+    table.aside[row, layout.ASIDE_CHAIN], table.rows[row, layout.FLOW_TUNNEL] = values[-2:]
     state = values[5]
     if state & _IN_DOUBT:
         table.words[layout.TABLE_PENDING_ROW] = row + 1
-    kept = state & ((1 << layout.STATE_INITIATOR_SHIFT) - 1) & ~_IN_DOUBT
+    kept = state & layout.STATE_CHAIN & ((1 << layout.STATE_INITIATOR_SHIFT) - 1) & ~_IN_DOUBT
     table.rows[row, layout.FLOW_STATE] = kept | Initiator.CARRIED << layout.STATE_INITIATOR_SHIFT
     table.kernel.enter(row)

@@ -1,11 +1,14 @@
-# mypy: disable-error-code="valid-type,untyped-decorator,misc,no-any-return,no-untyped-call"
-# ruff: noqa: SIM109
+# mypy: disable-error-code="valid-type,untyped-decorator,misc,no-any-return,no-untyped-call,no-redef"
 
 """The kernel that keeps flows: a hash table over arrays that the caller owns and enlarges.
 
 State runs on the *table clock*: nanoseconds of packet time since the first packet, which only goes forward. A packet whose time
 is more than an hour off the packet before is a jump: it is counted, and the clock follows only when the next packet is off to
 the same side. So one packet dated 2100 expires nothing, and sweeping early or late changes no row.
+
+A flow is found by its key, and a busy link has more flows than the processor's cache has room for. So packets are taken some
+tens at a time: first their keys are made and the places where their flows must be are read, so that memory fetches them all at
+once; then they are counted one by one.
 """
 
 from __future__ import annotations
@@ -15,131 +18,60 @@ try:
 except ModuleNotFoundError:
     from loader.decode import plain as cython
 
-from loader.decode import layout
-
-_P_TS = cython.declare(cython.int, layout.PACKET_TS)
-_P_FRAME = cython.declare(cython.int, layout.PACKET_FRAME)
-_P_REASON = cython.declare(cython.int, layout.PACKET_REASON)
-_P_SRC_HI = cython.declare(cython.int, layout.PACKET_SRC_HI)
-_P_SRC_LO = cython.declare(cython.int, layout.PACKET_SRC_LO)
-_P_DST_HI = cython.declare(cython.int, layout.PACKET_DST_HI)
-_P_DST_LO = cython.declare(cython.int, layout.PACKET_DST_LO)
-_P_SPORT = cython.declare(cython.int, layout.PACKET_SPORT)
-_P_DPORT = cython.declare(cython.int, layout.PACKET_DPORT)
-_P_PROTOCOL = cython.declare(cython.int, layout.PACKET_PROTOCOL)
-_P_IP_LENGTH = cython.declare(cython.int, layout.PACKET_IP_LENGTH)
-_P_TCP_FLAGS = cython.declare(cython.int, layout.PACKET_TCP_FLAGS)
-_P_TUNNEL = cython.declare(cython.int, layout.PACKET_TUNNEL)
-_P_NAME = cython.declare(cython.int, layout.PACKET_NAME)
-_P_KIND = cython.declare(cython.int, layout.PACKET_KIND)
-_ONE_WAY = cython.declare(cython.ulonglong, layout.KIND_ONE_WAY)
-
-_HASH = cython.declare(cython.int, layout.FLOW_HASH)
-_A_HI = cython.declare(cython.int, layout.FLOW_A_HI)
-_A_LO = cython.declare(cython.int, layout.FLOW_A_LO)
-_B_HI = cython.declare(cython.int, layout.FLOW_B_HI)
-_B_LO = cython.declare(cython.int, layout.FLOW_B_LO)
-_PORTS = cython.declare(cython.int, layout.FLOW_PORTS)
-_STATE = cython.declare(cython.int, layout.FLOW_STATE)
-_SEEN = cython.declare(cython.int, layout.FLOW_SEEN)
-_STARTED = cython.declare(cython.int, layout.FLOW_STARTED)
-_FRAME = cython.declare(cython.int, layout.FLOW_FRAME)
-_FIRST = cython.declare(cython.int, layout.FLOW_FIRST)
-_LAST = cython.declare(cython.int, layout.FLOW_LAST)
-_CHAIN = cython.declare(cython.int, layout.FLOW_CHAIN)
-_PACKETS = cython.declare(cython.int, layout.FLOW_PACKETS)
-_BYTES = cython.declare(cython.int, layout.FLOW_BYTES)
-_PACKETS_REV = cython.declare(cython.int, layout.FLOW_PACKETS_REV)
-_BYTES_REV = cython.declare(cython.int, layout.FLOW_BYTES_REV)
-_TCP_FLAGS = cython.declare(cython.int, layout.FLOW_TCP_FLAGS)
-_END = cython.declare(cython.int, layout.FLOW_END)
-_MINUTE = cython.declare(cython.int, layout.FLOW_MINUTE)
-_MINUTE_PACKETS = cython.declare(cython.int, layout.FLOW_MINUTE_PACKETS)
-_MINUTE_BYTES = cython.declare(cython.int, layout.FLOW_MINUTE_BYTES)
-_MINUTE_PACKETS_REV = cython.declare(cython.int, layout.FLOW_MINUTE_PACKETS_REV)
-_MINUTE_BYTES_REV = cython.declare(cython.int, layout.FLOW_MINUTE_BYTES_REV)
-_MINUTES = cython.declare(cython.int, layout.FLOW_MINUTES)
-_MINUTE_COUNT = cython.declare(cython.int, layout.FLOW_MINUTE_COUNT)
-_NEXT = cython.declare(cython.int, layout.FLOW_NEXT)
-_TUNNEL = cython.declare(cython.int, layout.FLOW_TUNNEL)
-_NAME = cython.declare(cython.int, layout.FLOW_NAME)
-
-_FORWARD_IS_B = cython.declare(cython.ulonglong, layout.STATE_FORWARD_IS_B)
-_FIN_A = cython.declare(cython.ulonglong, layout.STATE_FIN_A)
-_FIN_B = cython.declare(cython.ulonglong, layout.STATE_FIN_B)
-_CLOSED = cython.declare(cython.ulonglong, layout.STATE_CLOSED)
-_OPEN = cython.declare(cython.ulonglong, layout.STATE_OPEN)
-_INITIATOR_SHIFT = cython.declare(cython.int, layout.STATE_INITIATOR_SHIFT)
-
-_M_MINUTE = cython.declare(cython.int, layout.MINUTE_MINUTE)
-_M_NEXT = cython.declare(cython.int, layout.MINUTE_NEXT)
-
-_CLOCK = cython.declare(cython.int, layout.TABLE_CLOCK)
-_REFERENCE = cython.declare(cython.int, layout.TABLE_REFERENCE)
-_PENDING = cython.declare(cython.int, layout.TABLE_PENDING)
-_PENDING_ROW = cython.declare(cython.int, layout.TABLE_PENDING_ROW)
-_JUMPS = cython.declare(cython.int, layout.TABLE_JUMPS)
-_USED = cython.declare(cython.int, layout.TABLE_USED)
-_HIGH = cython.declare(cython.int, layout.TABLE_HIGH)
-_FREE = cython.declare(cython.int, layout.TABLE_FREE)
-_ENDED = cython.declare(cython.int, layout.TABLE_ENDED)
-_ENDED_LAST = cython.declare(cython.int, layout.TABLE_ENDED_LAST)
-_ENDED_COUNT = cython.declare(cython.int, layout.TABLE_ENDED_COUNT)
-_MINUTES_HIGH = cython.declare(cython.int, layout.TABLE_MINUTES_HIGH)
-_MINUTES_FREE = cython.declare(cython.int, layout.TABLE_MINUTES_FREE)
-_MINUTES_ENDED = cython.declare(cython.int, layout.TABLE_MINUTES_ENDED)
-_SWEPT = cython.declare(cython.int, layout.TABLE_SWEPT)
-_SINCE_SWEEP = cython.declare(cython.int, layout.TABLE_SINCE_SWEEP)
-_FLOW_PACKETS = cython.declare(cython.int, layout.TABLE_FLOW_PACKETS)
-_EVICTED = cython.declare(cython.int, layout.TABLE_EVICTED)
-_WANT = cython.declare(cython.int, layout.TABLE_WANT)
-
-_WORD = cython.declare(cython.ulonglong, 0xFFFF_FFFF_FFFF_FFFF)
-_LOW32 = cython.declare(cython.ulonglong, 0xFFFF_FFFF)
-_PORT = cython.declare(cython.ulonglong, 0xFFFF)
-_MIX = cython.declare(cython.ulonglong, 0x9E37_79B9_7F4A_7C15)
-_JUMP_NS = cython.declare(cython.ulonglong, layout.JUMP_NS)
-_MINUTE_NS = cython.declare(cython.ulonglong, 60_000_000_000)
-_SWEEP_NS = cython.declare(cython.ulonglong, 15_000_000_000)
-_MAX_OPEN = cython.declare(cython.ulonglong, layout.MAX_OPEN_FLOWS)
-_MAX_MINUTES = cython.declare(cython.ulonglong, 256)  # distinct minutes of one row; a row that has more is cut
-
-_IDLE = cython.declare(cython.ulonglong, 1)
-_ACTIVE = cython.declare(cython.ulonglong, 2)
-_DETECTED = cython.declare(cython.ulonglong, 3)
-_RESOURCES = cython.declare(cython.ulonglong, 5)
+if cython.compiled:
+    import cython.cimports.loader.decode.layout as layout
+else:
+    from loader.decode import layout
 
 
+@cython.final
 @cython.cclass
 class FlowKernel:
-    """One pass over arrays: `rows` (flows), `minutes`, `index` (hash tag and row plus one, 0: empty), `table` (own words)."""
+    """One pass over flat arrays: `rows` and `aside` (flows), `minutes`, `index` (40 bits of a key's hash above its row plus
+    one; 0: empty), `table` (own words)."""
 
-    rows: cython.ulonglong[:, ::1]
-    minutes: cython.ulonglong[:, ::1]
+    rows: cython.ulonglong[::1]
+    aside: cython.ulonglong[::1]
+    minutes: cython.ulonglong[::1]
     index: cython.ulonglong[::1]
     table: cython.ulonglong[::1]
+    packets: cython.ulonglong[::1]
+    ahead: cython.ulonglong[::1]
     mask: cython.ulonglong
     seed: cython.ulonglong
     idle: cython.ulonglong
     active: cython.ulonglong
+    fetched: cython.ulonglong
 
-    def __init__(self, table: cython.ulonglong[::1], seed: int, idle_ns: int, active_ns: int) -> None:
+    def __init__(
+        self, table: cython.ulonglong[::1], ahead: cython.ulonglong[::1], seed: int, idle_ns: int, active_ns: int
+    ) -> None:
+        """`ahead` has room for the keys of `layout.AHEAD_PACKETS` packets."""
         self.table = table
+        self.ahead = ahead
         self.seed = seed
         self.idle = idle_ns
         self.active = active_ns
         self.mask = 0
+        self.fetched = 0
 
-    def attach(self, rows: cython.ulonglong[:, ::1], minutes: cython.ulonglong[:, ::1], index: cython.ulonglong[::1]) -> None:
+    def attach(
+        self,
+        rows: cython.ulonglong[::1],
+        aside: cython.ulonglong[::1],
+        minutes: cython.ulonglong[::1],
+        index: cython.ulonglong[::1],
+    ) -> None:
         """Take arrays, enlarged or new; `index` has a power of two of places and is filled from the open rows."""
         row: cython.Py_ssize_t
-        self.rows, self.minutes, self.index = rows, minutes, index
+        self.rows, self.aside, self.minutes, self.index = rows, aside, minutes, index
         self.mask = index.shape[0] - 1
-        for row in range(self.table[_HIGH]):
-            if rows[row, _STATE] & _OPEN:
+        for row in range(self.table[layout.TABLE_HIGH]):
+            if rows[row * layout.FLOW_WIDTH + layout.FLOW_STATE] & layout.STATE_OPEN:
                 self._enter(row)
 
     @cython.cfunc
+    @cython.inline
     @cython.nogil
     def _hash(
         self,
@@ -150,23 +82,43 @@ class FlowKernel:
         ports: cython.ulonglong,
         tunnel: cython.ulonglong,
     ) -> cython.ulonglong:
-        value: cython.ulonglong = ((self.seed ^ tunnel ^ a_lo) * _MIX) & _WORD
-        value = (((value ^ (value >> 29)) + b_lo) * _MIX) & _WORD
-        value = (((value ^ (value >> 32)) + ports) * _MIX) & _WORD
+        value: cython.ulonglong = ((self.seed ^ tunnel ^ a_lo) * layout.FLOW_MIX) & layout.WORD
+        value = (((value ^ (value >> 29)) + b_lo) * layout.FLOW_MIX) & layout.WORD
+        value = (((value ^ (value >> 32)) + ports) * layout.FLOW_MIX) & layout.WORD
         if a_hi | b_hi:
-            value = (((value ^ (value >> 31)) + a_hi) * _MIX) & _WORD
-            value = (((value ^ (value >> 30)) + b_hi) * _MIX) & _WORD
+            value = (((value ^ (value >> 31)) + a_hi) * layout.FLOW_MIX) & layout.WORD
+            value = (((value ^ (value >> 30)) + b_hi) * layout.FLOW_MIX) & layout.WORD
         return value ^ (value >> 32)
+
+    @cython.cfunc
+    @cython.nogil
+    def _hash_of(self, row: cython.Py_ssize_t) -> cython.ulonglong:
+        at: cython.Py_ssize_t = row * layout.FLOW_WIDTH
+        return self._hash(
+            self.rows[at + layout.FLOW_A_HI],
+            self.rows[at + layout.FLOW_A_LO],
+            self.rows[at + layout.FLOW_B_HI],
+            self.rows[at + layout.FLOW_B_LO],
+            self.rows[at + layout.FLOW_PORTS],
+            self.rows[at + layout.FLOW_TUNNEL],
+        )
+
+    @cython.cfunc
+    @cython.inline
+    @cython.nogil
+    def _place(self, entry: cython.ulonglong) -> cython.ulonglong:
+        """Where in the index an entry, or a hash, belongs."""
+        return (entry >> layout.INDEX_ROW_BITS) & self.mask
 
     @cython.cfunc
     @cython.nogil
     def _enter(self, row: cython.Py_ssize_t) -> cython.int:
         """Put a row into the index."""
-        value: cython.ulonglong = self.rows[row, _HASH]
-        place: cython.ulonglong = value & self.mask
+        value: cython.ulonglong = self._hash_of(row)
+        place: cython.ulonglong = self._place(value)
         while self.index[place]:
             place = (place + 1) & self.mask
-        self.index[place] = (value >> 32 << 32) | cython.cast(cython.ulonglong, row + 1)
+        self.index[place] = (value & ~layout.INDEX_ROW & layout.WORD) | cython.cast(cython.ulonglong, row + 1)
         return 0
 
     @cython.cfunc
@@ -174,18 +126,18 @@ class FlowKernel:
     def _leave(self, row: cython.Py_ssize_t) -> cython.int:
         """Take a row out of the index, moving up what was displaced behind it."""
         mask: cython.ulonglong = self.mask
-        place: cython.ulonglong = self.rows[row, _HASH] & mask
+        place: cython.ulonglong = self._place(self._hash_of(row))
         hole: cython.ulonglong
         home: cython.ulonglong
         wanted: cython.ulonglong = row + 1
-        while (self.index[place] & _LOW32) != wanted:
+        while (self.index[place] & layout.INDEX_ROW) != wanted:
             place = (place + 1) & mask
         hole = place
         while True:
             place = (place + 1) & mask
             if self.index[place] == 0:
                 break
-            home = self.rows[(self.index[place] & _LOW32) - 1, _HASH] & mask
+            home = self._place(self.index[place])
             if ((place - home) & mask) >= ((place - hole) & mask):
                 self.index[hole] = self.index[place]
                 hole = place
@@ -197,179 +149,220 @@ class FlowKernel:
     def _new_row(self) -> cython.Py_ssize_t:
         """A row from the free list; the caller has made sure that there is one."""
         row: cython.Py_ssize_t
-        if self.table[_FREE]:
-            row = self.table[_FREE] - 1
-            self.table[_FREE] = self.rows[row, _NEXT]
+        if self.table[layout.TABLE_FREE]:
+            row = self.table[layout.TABLE_FREE] - 1
+            self.table[layout.TABLE_FREE] = self.aside[row * layout.ASIDE_WIDTH + layout.ASIDE_NEXT]
         else:
-            row = self.table[_HIGH]
-            self.table[_HIGH] += 1
-        self.table[_USED] += 1
+            row = self.table[layout.TABLE_HIGH]
+            self.table[layout.TABLE_HIGH] += 1
+        self.table[layout.TABLE_USED] += 1
         return row
 
     @cython.cfunc
     @cython.nogil
     def _release(self, row: cython.Py_ssize_t) -> cython.int:
-        self.rows[row, _STATE] = 0
-        self.rows[row, _NEXT] = self.table[_FREE]
-        self.table[_FREE] = row + 1
-        self.table[_USED] -= 1
+        self.rows[row * layout.FLOW_WIDTH + layout.FLOW_STATE] = 0
+        self.aside[row * layout.ASIDE_WIDTH + layout.ASIDE_NEXT] = self.table[layout.TABLE_FREE]
+        self.table[layout.TABLE_FREE] = row + 1
+        self.table[layout.TABLE_USED] -= 1
         return 0
 
     @cython.cfunc
     @cython.nogil
     def _end(self, row: cython.Py_ssize_t, reason: cython.ulonglong) -> cython.int:
         """The row, out of the index now, has ended; one without packets in this capture leaves no trace."""
-        self.rows[row, _STATE] &= ~_OPEN & _WORD
-        if self.table[_PENDING_ROW] == cython.cast(cython.ulonglong, row + 1):
-            self.table[_PENDING_ROW] = 0
-        if self.rows[row, _FRAME] == 0:
+        at: cython.Py_ssize_t = row * layout.FLOW_WIDTH
+        aside: cython.Py_ssize_t = row * layout.ASIDE_WIDTH
+        self.rows[at + layout.FLOW_STATE] &= ~layout.STATE_OPEN & layout.WORD
+        if self.table[layout.TABLE_PENDING_ROW] == cython.cast(cython.ulonglong, row + 1):
+            self.table[layout.TABLE_PENDING_ROW] = 0
+        if self.rows[at + layout.FLOW_FRAME] == 0:
             return self._release(row)
-        self.rows[row, _END] = reason
-        self.rows[row, _NEXT] = 0
-        if self.table[_ENDED_LAST]:
-            self.rows[self.table[_ENDED_LAST] - 1, _NEXT] = row + 1
+        self.aside[aside + layout.ASIDE_END] = reason
+        self.aside[aside + layout.ASIDE_NEXT] = 0
+        if self.table[layout.TABLE_ENDED_LAST]:
+            self.aside[(self.table[layout.TABLE_ENDED_LAST] - 1) * layout.ASIDE_WIDTH + layout.ASIDE_NEXT] = row + 1
         else:
-            self.table[_ENDED] = row + 1
-        self.table[_ENDED_LAST] = row + 1
-        self.table[_ENDED_COUNT] += 1
-        self.table[_MINUTES_ENDED] += self.rows[row, _MINUTE_COUNT] + 1
+            self.table[layout.TABLE_ENDED] = row + 1
+        self.table[layout.TABLE_ENDED_LAST] = row + 1
+        self.table[layout.TABLE_ENDED_COUNT] += 1
+        self.table[layout.TABLE_MINUTES_ENDED] += self.aside[aside + layout.ASIDE_MINUTE_COUNT] + 1
         return 0
 
     @cython.cfunc
+    @cython.inline
     @cython.nogil
     def _tick(self, ts: cython.ulonglong) -> cython.int:
         """Move the clock to a packet's time, unless that jumped and nobody confirms it; returns 1 while it is in doubt."""
-        reference: cython.ulonglong = self.table[_REFERENCE]
-        pending: cython.ulonglong = self.table[_PENDING]
+        reference: cython.ulonglong = self.table[layout.TABLE_REFERENCE]
         if reference == 0:
-            self.table[_REFERENCE] = ts
+            self.table[layout.TABLE_REFERENCE] = ts
             return 0
-        if ts >= reference and ts - reference <= _JUMP_NS:
-            self.table[_CLOCK] += ts - reference
-            self.table[_REFERENCE] = ts
-            self.table[_PENDING] = 0
+        if ts >= reference and ts - reference <= layout.JUMP_NS:
+            self.table[layout.TABLE_CLOCK] += ts - reference
+            self.table[layout.TABLE_REFERENCE] = ts
+            self.table[layout.TABLE_PENDING] = 0
             return 0
-        if ts < reference and reference - ts <= _JUMP_NS:
-            self.table[_PENDING] = 0
+        if ts < reference and reference - ts <= layout.JUMP_NS:
+            self.table[layout.TABLE_PENDING] = 0
             return 0
-        self.table[_JUMPS] += 1
-        self.table[_PENDING] = ts
+        return self._jump(ts, reference)
+
+    @cython.cfunc
+    @cython.nogil
+    def _jump(self, ts: cython.ulonglong, reference: cython.ulonglong) -> cython.int:
+        """Count a jump and follow it if the packet before was off to the same side; returns 1 while the time is in doubt."""
+        pending: cython.ulonglong = self.table[layout.TABLE_PENDING]
+        self.table[layout.TABLE_JUMPS] += 1
+        self.table[layout.TABLE_PENDING] = ts
         if pending == 0 or (pending > reference) != (ts > reference):
             return 1
         if ts > reference:
-            self.table[_REFERENCE] = min(ts, pending)
-            self.table[_CLOCK] += self.table[_REFERENCE] - reference
-            if self.table[_PENDING_ROW]:
-                self.rows[self.table[_PENDING_ROW] - 1, _SEEN] = self.table[_CLOCK]
+            self.table[layout.TABLE_REFERENCE] = min(ts, pending)
+            self.table[layout.TABLE_CLOCK] += self.table[layout.TABLE_REFERENCE] - reference
+            if self.table[layout.TABLE_PENDING_ROW]:
+                self.rows[(self.table[layout.TABLE_PENDING_ROW] - 1) * layout.FLOW_WIDTH + layout.FLOW_SEEN] = self.table[
+                    layout.TABLE_CLOCK
+                ]
         else:
-            self.table[_REFERENCE] = max(ts, pending)
-        reference = self.table[_REFERENCE]
-        if ts > reference + _JUMP_NS or ts + _JUMP_NS < reference:
+            self.table[layout.TABLE_REFERENCE] = max(ts, pending)
+        reference = self.table[layout.TABLE_REFERENCE]
+        if ts > reference + layout.JUMP_NS or ts + layout.JUMP_NS < reference:
             return 1
         if ts > reference:
-            self.table[_CLOCK] += ts - reference
-            self.table[_REFERENCE] = ts
-        self.table[_PENDING] = 0
+            self.table[layout.TABLE_CLOCK] += ts - reference
+            self.table[layout.TABLE_REFERENCE] = ts
+        self.table[layout.TABLE_PENDING] = 0
         return 0
 
     @cython.cfunc
     @cython.nogil
     def _flush_minute(self, row: cython.Py_ssize_t) -> cython.int:
-        """Put the row's current minute into the minute table: into its entry if that minute was seen before."""
-        entry: cython.ulonglong = self.rows[row, _MINUTES]
+        """Put what the row counted in its minute into the minute table: into its entry if that minute was seen before."""
+        at: cython.Py_ssize_t = row * layout.FLOW_WIDTH
+        aside: cython.Py_ssize_t = row * layout.ASIDE_WIDTH
+        minute: cython.ulonglong = self.rows[at + layout.FLOW_MINUTE]
+        entry: cython.ulonglong = self.aside[aside + layout.ASIDE_MINUTES]
         place: cython.Py_ssize_t
         k: cython.int
-        while entry and self.minutes[entry - 1, _M_MINUTE] != self.rows[row, _MINUTE]:
-            entry = self.minutes[entry - 1, _M_NEXT]
-        if entry:
-            place = entry - 1
-            for k in range(1, 5):
-                self.minutes[place, k] += self.rows[row, _MINUTE + k]
-            return 0
-        if self.table[_MINUTES_FREE]:
-            place = self.table[_MINUTES_FREE] - 1
-            self.table[_MINUTES_FREE] = self.minutes[place, _M_NEXT]
-        else:
-            place = self.table[_MINUTES_HIGH]
-            self.table[_MINUTES_HIGH] += 1
-        for k in range(5):
-            self.minutes[place, k] = self.rows[row, _MINUTE + k]
-        self.minutes[place, _M_NEXT] = self.rows[row, _MINUTES]
-        self.rows[row, _MINUTES] = place + 1
-        self.rows[row, _MINUTE_COUNT] += 1
+        while entry and self.minutes[(entry - 1) * layout.MINUTE_WIDTH + layout.MINUTE_MINUTE] != minute:
+            entry = self.minutes[(entry - 1) * layout.MINUTE_WIDTH + layout.MINUTE_NEXT]
+        if entry == 0:
+            entry = self._new_minute(aside, minute)
+            if self.aside[aside + layout.ASIDE_MINUTE_COUNT] >= layout.MAX_MINUTES:
+                self.rows[at + layout.FLOW_STATE] |= layout.STATE_FULL
+        place = (entry - 1) * layout.MINUTE_WIDTH
+        for k in range(4):
+            self.minutes[place + layout.MINUTE_PACKETS + k] += (
+                self.rows[at + layout.FLOW_PACKETS + k] - self.aside[aside + layout.ASIDE_COUNTED + k]
+            )
+            self.aside[aside + layout.ASIDE_COUNTED + k] = self.rows[at + layout.FLOW_PACKETS + k]
         return 0
 
     @cython.cfunc
     @cython.nogil
-    def _count(
-        self, packets: cython.ulonglong[:, ::1], i: cython.Py_ssize_t, row: cython.Py_ssize_t, is_b: cython.ulonglong
-    ) -> cython.int:
-        """Add a packet, sent by B or by A, to its row."""
-        length: cython.ulonglong = packets[i, _P_IP_LENGTH]
-        flags: cython.ulonglong = packets[i, _P_TCP_FLAGS]
-        ts: cython.ulonglong = packets[i, _P_TS]
-        minute: cython.ulonglong = ts // _MINUTE_NS
-        state: cython.ulonglong = self.rows[row, _STATE]
+    def _new_minute(self, aside: cython.Py_ssize_t, minute: cython.ulonglong) -> cython.ulonglong:
+        """An entry of the minute table that has counted nothing, in the list of a row; returns its number plus one."""
+        entry: cython.ulonglong
+        place: cython.Py_ssize_t
         k: cython.int
-        back: cython.int = 2 if (state & _FORWARD_IS_B) != is_b else 0
-        if self.rows[row, _MINUTE] != minute:
+        if self.table[layout.TABLE_MINUTES_FREE]:
+            entry = self.table[layout.TABLE_MINUTES_FREE]
+            self.table[layout.TABLE_MINUTES_FREE] = self.minutes[(entry - 1) * layout.MINUTE_WIDTH + layout.MINUTE_NEXT]
+        else:
+            self.table[layout.TABLE_MINUTES_HIGH] += 1
+            entry = self.table[layout.TABLE_MINUTES_HIGH]
+        place = (entry - 1) * layout.MINUTE_WIDTH
+        self.minutes[place + layout.MINUTE_MINUTE] = minute
+        for k in range(4):
+            self.minutes[place + layout.MINUTE_PACKETS + k] = 0
+        self.minutes[place + layout.MINUTE_NEXT] = self.aside[aside + layout.ASIDE_MINUTES]
+        self.aside[aside + layout.ASIDE_MINUTES] = entry
+        self.aside[aside + layout.ASIDE_MINUTE_COUNT] += 1
+        return entry
+
+    @cython.cfunc
+    @cython.inline
+    @cython.nogil
+    def _count(self, packet: cython.Py_ssize_t, row: cython.Py_ssize_t, is_b: cython.ulonglong) -> cython.int:
+        """Add a packet, sent by B or by A, to its row."""
+        at: cython.Py_ssize_t = row * layout.FLOW_WIDTH
+        flags: cython.ulonglong = self.packets[packet + layout.PACKET_TCP_FLAGS]
+        ts: cython.ulonglong = self.packets[packet + layout.PACKET_TS]
+        minute: cython.ulonglong = ts // layout.MINUTE_NS
+        state: cython.ulonglong
+        back: cython.Py_ssize_t
+        if self.rows[at + layout.FLOW_MINUTE] != minute:
             self._flush_minute(row)
-            self.rows[row, _MINUTE] = minute
-            for k in range(1, 5):
-                self.rows[row, _MINUTE + k] = 0
-        self.rows[row, _PACKETS + back] += 1
-        self.rows[row, _BYTES + back] += length
-        self.rows[row, _MINUTE_PACKETS + back] += 1
-        self.rows[row, _MINUTE_BYTES + back] += length
-        self.rows[row, _SEEN] = self.table[_CLOCK]
-        if self.table[_PENDING] == 0 and ts > self.rows[row, _LAST]:
-            self.rows[row, _LAST] = ts
-        if packets[i, _P_NAME] and back == 0 and self.rows[row, _NAME] == 0:
-            self.rows[row, _NAME] = packets[i, _P_NAME]
-        self.table[_FLOW_PACKETS] += 1
+            self.rows[at + layout.FLOW_MINUTE] = minute
+        state = self.rows[at + layout.FLOW_STATE]
+        back = at + 2 * (((state & layout.STATE_FORWARD_IS_B) ^ is_b) & 1)
+        self.rows[back + layout.FLOW_PACKETS] += 1
+        self.rows[back + layout.FLOW_BYTES] += self.packets[packet + layout.PACKET_IP_LENGTH]
+        self.rows[at + layout.FLOW_SEEN] = self.table[layout.TABLE_CLOCK]
+        if self.table[layout.TABLE_PENDING] == 0 and ts > self.rows[at + layout.FLOW_LAST]:
+            self.rows[at + layout.FLOW_LAST] = ts
+        if self.packets[packet + layout.PACKET_NAME] and back == at:
+            self._name(row, self.packets[packet + layout.PACKET_NAME])
         if flags == 0:
             return 0
-        self.rows[row, _TCP_FLAGS] |= flags
+        state |= flags << layout.STATE_TCP_FLAGS_SHIFT
         if flags & 1:
-            state |= _FIN_B if is_b else _FIN_A
-        if flags & 4 or (state & (_FIN_A | _FIN_B)) == (_FIN_A | _FIN_B):
-            state |= _CLOSED
-        self.rows[row, _STATE] = state
+            state |= layout.STATE_FIN_B if is_b else layout.STATE_FIN_A
+        if flags & 4 or (state & layout.STATE_FIN_BOTH) == layout.STATE_FIN_BOTH:
+            state |= layout.STATE_CLOSED
+        self.rows[at + layout.FLOW_STATE] = state
         return 0
 
     @cython.cfunc
     @cython.nogil
-    def _begin_row(self, packets: cython.ulonglong[:, ::1], i: cython.Py_ssize_t, row: cython.Py_ssize_t) -> cython.int:
+    def _name(self, row: cython.Py_ssize_t, name: cython.ulonglong) -> cython.int:
+        """The first name that the initiator says stands."""
+        aside: cython.Py_ssize_t = row * layout.ASIDE_WIDTH
+        if self.aside[aside + layout.ASIDE_NAME] == 0:
+            self.aside[aside + layout.ASIDE_NAME] = name
+        return 0
+
+    @cython.cfunc
+    @cython.nogil
+    def _begin_row(self, packet: cython.Py_ssize_t, row: cython.Py_ssize_t) -> cython.int:
         """Set what a row counts to nothing, and its times to those of its first packet."""
-        ts: cython.ulonglong = packets[i, _P_TS]
+        at: cython.Py_ssize_t = row * layout.FLOW_WIDTH
+        aside: cython.Py_ssize_t = row * layout.ASIDE_WIDTH
+        ts: cython.ulonglong = self.packets[packet + layout.PACKET_TS]
         k: cython.int
-        for k in range(_LAST, _MINUTE_COUNT + 1):
-            self.rows[row, k] = 0
-        self.rows[row, _FRAME] = packets[i, _P_FRAME]
-        self.rows[row, _FIRST] = ts
-        self.rows[row, _LAST] = ts
-        self.rows[row, _MINUTE] = ts // _MINUTE_NS
+        for k in range(4):
+            self.rows[at + layout.FLOW_PACKETS + k] = 0
+            self.aside[aside + layout.ASIDE_COUNTED + k] = 0
+        self.rows[at + layout.FLOW_STATE] &= layout.STATE_CHAIN
+        self.rows[at + layout.FLOW_FRAME] = self.packets[packet + layout.PACKET_FRAME]
+        self.rows[at + layout.FLOW_LAST] = ts
+        self.rows[at + layout.FLOW_MINUTE] = ts // layout.MINUTE_NS
+        self.aside[aside + layout.ASIDE_FIRST] = ts
+        self.aside[aside + layout.ASIDE_END] = 0
+        self.aside[aside + layout.ASIDE_MINUTES] = 0
+        self.aside[aside + layout.ASIDE_MINUTE_COUNT] = 0
         return 0
 
     @cython.cfunc
     @cython.nogil
-    def _direction(self, packets: cython.ulonglong[:, ::1], i: cython.Py_ssize_t) -> cython.int:
+    def _direction(self, packet: cython.Py_ssize_t) -> cython.int:
         """Who began a flow, by its first packet: initiator (schema.records) shifted left, plus 1 if not the sender.
 
         A SYN's sender, a SYN+ACK's receiver; else the side whose port is not well-known (below 1024) if the other's is;
         else, for an ICMP answer, its receiver; else the sender.
         """
-        protocol: cython.ulonglong = packets[i, _P_PROTOCOL]
-        source: cython.ulonglong = packets[i, _P_SPORT]
-        destination: cython.ulonglong = packets[i, _P_DPORT]
-        flags: cython.ulonglong = packets[i, _P_TCP_FLAGS] & 0x12
+        protocol: cython.ulonglong = self.packets[packet + layout.PACKET_PROTOCOL]
+        source: cython.ulonglong = self.packets[packet + layout.PACKET_SPORT]
+        destination: cython.ulonglong = self.packets[packet + layout.PACKET_DPORT]
+        flags: cython.ulonglong = self.packets[packet + layout.PACKET_TCP_FLAGS] & 0x12
         if protocol == 6 and flags & 2:
             return 2 if flags == 2 else 3
         if protocol == 6 or protocol == 17:
             if destination < 1024 and source >= 1024:
                 return 6
             return 7 if source < 1024 and destination >= 1024 else 8
-        if packets[i, _P_KIND] & _ONE_WAY:
+        if self.packets[packet + layout.PACKET_KIND] & layout.KIND_ONE_WAY:
             return 8
         if protocol == 1 and source != 10:
             return 7 if destination == 9 or source == 0 or (source != 8 and source > destination) else 8
@@ -378,111 +371,159 @@ class FlowKernel:
         return 8
 
     @cython.cfunc
+    @cython.inline
     @cython.nogil
-    def _ended_by(self, row: cython.Py_ssize_t, flags: cython.ulonglong) -> cython.ulonglong:
+    def _ended_by(self, at: cython.Py_ssize_t, flags: cython.ulonglong) -> cython.ulonglong:
         """Why a row of the table ends before a packet with these flags joins it; 0: it does not."""
-        state: cython.ulonglong = self.rows[row, _STATE]
-        clock: cython.ulonglong = self.table[_CLOCK]
-        if clock - self.rows[row, _SEEN] > self.idle:
-            return _DETECTED if state & _CLOSED else _IDLE
-        if state & _CLOSED and (flags & 0x12) == 2:
-            return _DETECTED
-        if clock - self.rows[row, _STARTED] >= self.active:
-            return _ACTIVE
-        if self.rows[row, _MINUTE_COUNT] >= _MAX_MINUTES:
-            return _RESOURCES
-        return 0
+        state: cython.ulonglong = self.rows[at + layout.FLOW_STATE]
+        clock: cython.ulonglong = self.table[layout.TABLE_CLOCK]
+        if clock - self.rows[at + layout.FLOW_SEEN] > self.idle:
+            return layout.END_DETECTED if state & layout.STATE_CLOSED else layout.END_IDLE
+        if state & layout.STATE_CLOSED and (flags & 0x12) == 2:
+            return layout.END_DETECTED
+        if clock - self.rows[at + layout.FLOW_STARTED] >= self.active:
+            return layout.END_ACTIVE
+        return layout.END_RESOURCES if state & layout.STATE_FULL else 0
 
     @cython.cfunc
     @cython.nogil
-    def _packet(self, packets: cython.ulonglong[:, ::1], i: cython.Py_ssize_t) -> cython.Py_ssize_t:
-        """Count one packet in its flow, ending and beginning rows as its time and flags ask; returns the row."""
-        a_hi: cython.ulonglong = packets[i, _P_SRC_HI]
-        a_lo: cython.ulonglong = packets[i, _P_SRC_LO]
-        b_hi: cython.ulonglong = packets[i, _P_DST_HI]
-        b_lo: cython.ulonglong = packets[i, _P_DST_LO]
-        a_port: cython.ulonglong = packets[i, _P_SPORT]
-        b_port: cython.ulonglong = packets[i, _P_DPORT]
-        protocol: cython.ulonglong = packets[i, _P_PROTOCOL]
-        tunnel: cython.ulonglong = packets[i, _P_TUNNEL]
+    def _look_ahead(self, first: cython.Py_ssize_t, last: cython.Py_ssize_t) -> cython.int:
+        """Make the keys of packets[first:last], and have memory fetch the index and the rows where they lead.
+
+        Loops that do nothing else, so that the processor has many of the reads under way at once.
+        """
+        i: cython.Py_ssize_t
+        entry: cython.ulonglong
+        fetched: cython.ulonglong = 0
+        for i in range(last - first):
+            self._make_key((first + i) * layout.PACKET_WIDTH, i * layout.AHEAD_WIDTH)
+        for i in range(last - first):
+            fetched ^= self.index[self._place(self.ahead[i * layout.AHEAD_WIDTH + layout.AHEAD_HASH])]
+        for i in range(last - first):
+            entry = self.index[self._place(self.ahead[i * layout.AHEAD_WIDTH + layout.AHEAD_HASH])] & layout.INDEX_ROW
+            entry -= entry != 0
+            fetched ^= self.rows[entry * layout.FLOW_WIDTH + layout.FLOW_A_HI]
+            fetched ^= self.rows[entry * layout.FLOW_WIDTH + layout.FLOW_BYTES_REV]
+        self.fetched = fetched  # nobody reads it, but a compiler must believe that somebody may
+        return 0
+
+    @cython.cfunc
+    @cython.inline
+    @cython.nogil
+    def _make_key(self, packet: cython.Py_ssize_t, key: cython.Py_ssize_t) -> cython.int:
+        """Write a packet's key, its hash, and whether B sent it, to `ahead`: without a branch, because which of the two
+        addresses is the lower one cannot be foretold."""
+        a_hi: cython.ulonglong = self.packets[packet + layout.PACKET_SRC_HI]
+        a_lo: cython.ulonglong = self.packets[packet + layout.PACKET_SRC_LO]
+        b_hi: cython.ulonglong = self.packets[packet + layout.PACKET_DST_HI]
+        b_lo: cython.ulonglong = self.packets[packet + layout.PACKET_DST_LO]
+        a_port: cython.ulonglong = self.packets[packet + layout.PACKET_SPORT]
+        b_port: cython.ulonglong = self.packets[packet + layout.PACKET_DPORT]
+        tunnel: cython.ulonglong = self.packets[packet + layout.PACKET_TUNNEL]
         ports: cython.ulonglong
-        value: cython.ulonglong
-        place: cython.ulonglong
-        found: cython.ulonglong
-        is_b: cython.ulonglong = 0
-        why: cython.ulonglong
-        row: cython.Py_ssize_t = -1
-        if not packets[i, _P_KIND] & _ONE_WAY and (
-            b_hi < a_hi or (b_hi == a_hi and (b_lo < a_lo or (b_lo == a_lo and b_port < a_port)))
-        ):
-            a_hi, b_hi, a_lo, b_lo, a_port, b_port, is_b = b_hi, a_hi, b_lo, a_lo, b_port, a_port, 1
-        ports = (a_port << 24) | (b_port << 8) | protocol
-        value = self._hash(a_hi, a_lo, b_hi, b_lo, ports, tunnel)
-        place = value & self.mask
+        is_b: cython.ulonglong = ((self.packets[packet + layout.PACKET_KIND] & layout.KIND_ONE_WAY) == 0) & (
+            (b_hi < a_hi) | ((b_hi == a_hi) & ((b_lo < a_lo) | ((b_lo == a_lo) & (b_port < a_port))))
+        )
+        swap: cython.ulonglong = (0 - is_b) & layout.WORD
+        hi: cython.ulonglong = (a_hi ^ b_hi) & swap
+        lo: cython.ulonglong = (a_lo ^ b_lo) & swap
+        port: cython.ulonglong = (a_port ^ b_port) & swap
+        a_hi, b_hi, a_lo, b_lo, a_port, b_port = a_hi ^ hi, b_hi ^ hi, a_lo ^ lo, b_lo ^ lo, a_port ^ port, b_port ^ port
+        ports = (a_port << 24) | (b_port << 8) | self.packets[packet + layout.PACKET_PROTOCOL]
+        self.ahead[key + layout.FLOW_A_HI] = a_hi
+        self.ahead[key + layout.FLOW_A_LO] = a_lo
+        self.ahead[key + layout.FLOW_B_HI] = b_hi
+        self.ahead[key + layout.FLOW_B_LO] = b_lo
+        self.ahead[key + layout.FLOW_PORTS] = ports
+        self.ahead[key + layout.FLOW_TUNNEL] = tunnel
+        self.ahead[key + layout.AHEAD_HASH] = self._hash(a_hi, a_lo, b_hi, b_lo, ports, tunnel)
+        self.ahead[key + layout.AHEAD_IS_B] = is_b
+        return 0
+
+    @cython.cfunc
+    @cython.inline
+    @cython.nogil
+    def _find(self, key: cython.Py_ssize_t) -> cython.Py_ssize_t:
+        """The open row with this key; -1: there is none."""
+        value: cython.ulonglong = self.ahead[key + layout.AHEAD_HASH]
+        place: cython.ulonglong = self._place(value)
+        entry: cython.ulonglong
+        at: cython.Py_ssize_t
         while True:
-            found = self.index[place]
-            if found == 0:
-                break
-            if (found >> 32) == (value >> 32):
-                row = (found & _LOW32) - 1
+            entry = self.index[place]
+            if entry == 0:
+                return -1
+            if ((entry ^ value) >> layout.INDEX_ROW_BITS) == 0:
+                at = ((entry & layout.INDEX_ROW) - 1) * layout.FLOW_WIDTH
                 if (
-                    self.rows[row, _PORTS] == ports
-                    and self.rows[row, _A_LO] == a_lo
-                    and self.rows[row, _B_LO] == b_lo
-                    and self.rows[row, _A_HI] == a_hi
-                    and self.rows[row, _B_HI] == b_hi
-                    and self.rows[row, _TUNNEL] == tunnel
-                ):
-                    break
-                row = -1
+                    (self.rows[at + layout.FLOW_A_HI] ^ self.ahead[key + layout.FLOW_A_HI])
+                    | (self.rows[at + layout.FLOW_A_LO] ^ self.ahead[key + layout.FLOW_A_LO])
+                    | (self.rows[at + layout.FLOW_B_HI] ^ self.ahead[key + layout.FLOW_B_HI])
+                    | (self.rows[at + layout.FLOW_B_LO] ^ self.ahead[key + layout.FLOW_B_LO])
+                    | (self.rows[at + layout.FLOW_PORTS] ^ self.ahead[key + layout.FLOW_PORTS])
+                    | (self.rows[at + layout.FLOW_TUNNEL] ^ self.ahead[key + layout.FLOW_TUNNEL])
+                ) == 0:
+                    return (entry & layout.INDEX_ROW) - 1
             place = (place + 1) & self.mask
+
+    @cython.cfunc
+    @cython.inline
+    @cython.nogil
+    def _packet(self, packet: cython.Py_ssize_t, key: cython.Py_ssize_t) -> cython.Py_ssize_t:
+        """Count one packet in its flow, ending and beginning rows as its time and flags ask; returns the row."""
+        why: cython.ulonglong
+        row: cython.Py_ssize_t = self._find(key)
         if row >= 0:
-            why = self._ended_by(row, packets[i, _P_TCP_FLAGS])
+            why = self._ended_by(row * layout.FLOW_WIDTH, self.packets[packet + layout.PACKET_TCP_FLAGS])
             if why:
-                row = self._succeed(packets, i, row, why)
-            elif self.rows[row, _FRAME] == 0:
-                self._begin_row(packets, i, row)
+                row = self._succeed(packet, row, why)
+            elif self.rows[row * layout.FLOW_WIDTH + layout.FLOW_FRAME] == 0:
+                self._begin_row(packet, row)
         if row < 0:
-            row = self._new_row()
-            self.rows[row, _HASH] = value
-            self.rows[row, _A_HI], self.rows[row, _A_LO] = a_hi, a_lo
-            self.rows[row, _B_HI], self.rows[row, _B_LO] = b_hi, b_lo
-            self.rows[row, _PORTS] = ports
-            self.rows[row, _TUNNEL] = tunnel
-            self.rows[row, _NAME] = 0
-            found = self._direction(packets, i)
-            self.rows[row, _STATE] = _OPEN | ((found & 1) ^ is_b) | ((found >> 1) << _INITIATOR_SHIFT)
-            self._begin_row(packets, i, row)
-            self.rows[row, _CHAIN] = packets[i, _P_TS]
-            self.rows[row, _STARTED] = self.table[_CLOCK]
-            self._enter(row)
-        self._count(packets, i, row, is_b)
+            row = self._begin_chain(packet, key)
+        self._count(packet, row, self.ahead[key + layout.AHEAD_IS_B])
         return row
 
     @cython.cfunc
     @cython.nogil
-    def _succeed(
-        self,
-        packets: cython.ulonglong[:, ::1],
-        i: cython.Py_ssize_t,
-        row: cython.Py_ssize_t,
-        why: cython.ulonglong,
-    ) -> cython.Py_ssize_t:
+    def _begin_chain(self, packet: cython.Py_ssize_t, key: cython.Py_ssize_t) -> cython.Py_ssize_t:
+        """The first row of a flow that was not open."""
+        row: cython.Py_ssize_t = self._new_row()
+        at: cython.Py_ssize_t = row * layout.FLOW_WIDTH
+        aside: cython.Py_ssize_t = row * layout.ASIDE_WIDTH
+        found: cython.ulonglong = self._direction(packet)
+        k: cython.int
+        for k in range(layout.FLOW_STATE):
+            self.rows[at + k] = self.ahead[key + k]
+        self.rows[at + layout.FLOW_STATE] = (
+            layout.STATE_OPEN
+            | ((found & 1) ^ self.ahead[key + layout.AHEAD_IS_B])
+            | ((found >> 1) << layout.STATE_INITIATOR_SHIFT)
+        )
+        self._begin_row(packet, row)
+        self.aside[aside + layout.ASIDE_NAME] = 0
+        self.aside[aside + layout.ASIDE_CHAIN] = self.packets[packet + layout.PACKET_TS]
+        self.rows[at + layout.FLOW_STARTED] = self.table[layout.TABLE_CLOCK]
+        self._enter(row)
+        return row
+
+    @cython.cfunc
+    @cython.nogil
+    def _succeed(self, packet: cython.Py_ssize_t, row: cython.Py_ssize_t, why: cython.ulonglong) -> cython.Py_ssize_t:
         """End a row; -1 if the packet begins a new chain, else the row that goes on with the old one."""
         k: cython.int
         new: cython.Py_ssize_t
         self._leave(row)
-        if why == _IDLE or why == _DETECTED:
+        if why == layout.END_IDLE or why == layout.END_DETECTED:
             self._end(row, why)
             return -1
         new = self._new_row()
-        for k in range(_SEEN):
-            self.rows[new, k] = self.rows[row, k]
-        self.rows[new, _CHAIN] = self.rows[row, _CHAIN]
-        self.rows[new, _TUNNEL] = self.rows[row, _TUNNEL]
-        self.rows[new, _NAME] = self.rows[row, _NAME]
-        self._begin_row(packets, i, new)
-        self.rows[new, _STARTED] = self.table[_CLOCK]
+        for k in range(layout.FLOW_SEEN):
+            self.rows[new * layout.FLOW_WIDTH + k] = self.rows[row * layout.FLOW_WIDTH + k]
+        for k in range(layout.ASIDE_CHAIN, layout.ASIDE_END):
+            self.aside[new * layout.ASIDE_WIDTH + k] = self.aside[row * layout.ASIDE_WIDTH + k]
+        self._begin_row(packet, new)
+        self.rows[new * layout.FLOW_WIDTH + layout.FLOW_STARTED] = self.table[layout.TABLE_CLOCK]
         self._end(row, why)
         self._enter(new)
         return new
@@ -493,22 +534,18 @@ class FlowKernel:
         """End what is idle by now."""
         row: cython.Py_ssize_t
         state: cython.ulonglong
-        clock: cython.ulonglong = self.table[_CLOCK]
-        for row in range(self.table[_HIGH]):
-            state = self.rows[row, _STATE]
-            if state & _OPEN and clock - self.rows[row, _SEEN] > self.idle:
+        clock: cython.ulonglong = self.table[layout.TABLE_CLOCK]
+        for row in range(self.table[layout.TABLE_HIGH]):
+            state = self.rows[row * layout.FLOW_WIDTH + layout.FLOW_STATE]
+            if state & layout.STATE_OPEN and clock - self.rows[row * layout.FLOW_WIDTH + layout.FLOW_SEEN] > self.idle:
                 self._leave(row)
-                self._end(row, _DETECTED if state & _CLOSED else _IDLE)
-        self.table[_SWEPT] = clock
-        self.table[_SINCE_SWEEP] = 0
+                self._end(row, layout.END_DETECTED if state & layout.STATE_CLOSED else layout.END_IDLE)
+        self.table[layout.TABLE_SWEPT] = clock
+        self.table[layout.TABLE_SINCE_SWEEP] = 0
         return 0
 
     def enter(self, row: cython.Py_ssize_t) -> None:
-        """Put a row that the caller filled in (all but its hash) into the table."""
-        rows: cython.ulonglong[:, ::1] = self.rows
-        rows[row, _HASH] = self._hash(
-            rows[row, _A_HI], rows[row, _A_LO], rows[row, _B_HI], rows[row, _B_LO], rows[row, _PORTS], rows[row, _TUNNEL]
-        )
+        """Put a row that the caller filled in into the table."""
         self._enter(row)
 
     def sweep(self) -> None:
@@ -527,20 +564,28 @@ class FlowKernel:
     ) -> cython.Py_ssize_t:
         """Write a row's minutes to out[:, filled:], free their entries; returns how many are filled now."""
         entry: cython.ulonglong
-        following: cython.ulonglong
+        place: cython.Py_ssize_t
         k: cython.int
         self._flush_minute(row)
-        entry = self.rows[row, _MINUTES]
+        entry = self.aside[row * layout.ASIDE_WIDTH + layout.ASIDE_MINUTES]
         while entry:
+            place = (entry - 1) * layout.MINUTE_WIDTH
             out[0, filled] = number
             for k in range(5):
-                out[1 + k, filled] = self.minutes[entry - 1, k]
+                out[1 + k, filled] = self.minutes[place + k]
             filled += 1
-            following = self.minutes[entry - 1, _M_NEXT]
-            self.minutes[entry - 1, _M_NEXT] = self.table[_MINUTES_FREE]
-            self.table[_MINUTES_FREE] = entry
-            entry = following
+            entry = self._free_minute(entry)
         return filled
+
+    @cython.cfunc
+    @cython.nogil
+    def _free_minute(self, entry: cython.ulonglong) -> cython.ulonglong:
+        """Give an entry of the minute table back; returns the one behind it in its row's list."""
+        place: cython.Py_ssize_t = (entry - 1) * layout.MINUTE_WIDTH
+        following: cython.ulonglong = self.minutes[place + layout.MINUTE_NEXT]
+        self.minutes[place + layout.MINUTE_NEXT] = self.table[layout.TABLE_MINUTES_FREE]
+        self.table[layout.TABLE_MINUTES_FREE] = entry
+        return following
 
     def take(self, out: cython.ulonglong[:, ::1], minutes: cython.ulonglong[:, ::1]) -> int:
         """Write the ended rows, as FlowColumns orders them (addresses as two words), and their minutes; free them all.
@@ -550,80 +595,104 @@ class FlowKernel:
         n: cython.ulonglong = 0
         filled: cython.Py_ssize_t = 0
         row: cython.Py_ssize_t
-        following: cython.ulonglong = self.table[_ENDED]
+        following: cython.ulonglong = self.table[layout.TABLE_ENDED]
         with cython.nogil:
             while following:
                 row = following - 1
-                following = self.rows[row, _NEXT]
+                following = self.aside[row * layout.ASIDE_WIDTH + layout.ASIDE_NEXT]
                 self._copy(row, n, out)
                 filled = self._copy_minutes(row, n, minutes, filled)
                 self._release(row)
                 n += 1
-            self.table[_ENDED] = self.table[_ENDED_LAST] = self.table[_ENDED_COUNT] = self.table[_MINUTES_ENDED] = 0
+            self.table[layout.TABLE_ENDED] = self.table[layout.TABLE_ENDED_LAST] = 0
+            self.table[layout.TABLE_ENDED_COUNT] = self.table[layout.TABLE_MINUTES_ENDED] = 0
         return filled
 
     @cython.cfunc
     @cython.nogil
     def _copy(self, row: cython.Py_ssize_t, n: cython.ulonglong, out: cython.ulonglong[:, ::1]) -> cython.int:
         """Write a row to out[:, n], told from its initiator."""
-        state: cython.ulonglong = self.rows[row, _STATE]
-        ports: cython.ulonglong = self.rows[row, _PORTS]
-        from_b: cython.int = 2 if state & _FORWARD_IS_B else 0
+        at: cython.Py_ssize_t = row * layout.FLOW_WIDTH
+        aside: cython.Py_ssize_t = row * layout.ASIDE_WIDTH
+        state: cython.ulonglong = self.rows[at + layout.FLOW_STATE]
+        ports: cython.ulonglong = self.rows[at + layout.FLOW_PORTS]
+        from_b: cython.int = 2 if state & layout.STATE_FORWARD_IS_B else 0
         k: cython.int
         for k in range(4):
-            out[k ^ from_b, n] = self.rows[row, _A_HI + k]
-        out[4, n] = (ports >> (8 if from_b else 24)) & _PORT
-        out[5, n] = (ports >> (24 if from_b else 8)) & _PORT
+            out[k ^ from_b, n] = self.rows[at + layout.FLOW_A_HI + k]
+        out[4, n] = (ports >> (8 if from_b else 24)) & 0xFFFF
+        out[5, n] = (ports >> (24 if from_b else 8)) & 0xFFFF
         out[6, n] = ports & 255
-        out[7, n] = self.rows[row, _FRAME]
-        out[8, n] = self.rows[row, _FIRST]
-        out[9, n] = self.rows[row, _LAST]
-        out[10, n] = self.rows[row, _CHAIN]
+        out[7, n] = self.rows[at + layout.FLOW_FRAME]
+        out[8, n] = self.aside[aside + layout.ASIDE_FIRST]
+        out[9, n] = self.rows[at + layout.FLOW_LAST]
+        out[10, n] = self.aside[aside + layout.ASIDE_CHAIN]
         for k in range(4):
-            out[11 + k, n] = self.rows[row, _PACKETS + k]
-        out[15, n] = self.rows[row, _TCP_FLAGS]
-        out[16, n] = self.rows[row, _END]
-        out[17, n] = state >> _INITIATOR_SHIFT
-        out[18, n] = self.rows[row, _TUNNEL]
-        out[19, n] = self.rows[row, _NAME]
+            out[11 + k, n] = self.rows[at + layout.FLOW_PACKETS + k]
+        out[15, n] = state >> layout.STATE_TCP_FLAGS_SHIFT
+        out[16, n] = self.aside[aside + layout.ASIDE_END]
+        out[17, n] = (state >> layout.STATE_INITIATOR_SHIFT) & 255
+        out[18, n] = self.rows[at + layout.FLOW_TUNNEL]
+        out[19, n] = self.aside[aside + layout.ASIDE_NAME]
         return 0
 
     def track(
-        self,
-        packets: cython.ulonglong[:, ::1],
-        first: cython.Py_ssize_t,
-        count: cython.Py_ssize_t,
-        room: cython.ulonglong,
+        self, packets: cython.ulonglong[::1], first: cython.Py_ssize_t, count: cython.Py_ssize_t, room: cython.ulonglong
     ) -> int:
-        """Count packets[first:count] in their flows; returns where it stopped: at `count`, or earlier
+        """Count packets[first:count] (a flat table of them) in their flows; returns where it stopped: at `count`, or earlier
         when `room` rows or the minute entries are used up, or too many flows are open (the reason is in the table's WANT word).
         """
         i: cython.Py_ssize_t = first
+        last: cython.Py_ssize_t
+        self.packets = packets
+        with cython.nogil:
+            self.table[layout.TABLE_WANT] = layout.WANT_NOTHING
+            while i < count and self.table[layout.TABLE_WANT] == layout.WANT_NOTHING:
+                last = min(i + layout.AHEAD_PACKETS, count)
+                self._look_ahead(i, last)
+                i = self._track(i, last, room)
+        return i
+
+    @cython.cfunc
+    @cython.nogil
+    def _track(self, first: cython.Py_ssize_t, last: cython.Py_ssize_t, room: cython.ulonglong) -> cython.Py_ssize_t:
+        """`track` for the packets whose keys are in `ahead`."""
+        i: cython.Py_ssize_t
+        packet: cython.Py_ssize_t
         row: cython.Py_ssize_t
         doubt: cython.int
-        minutes: cython.ulonglong = self.minutes.shape[0]
-        with cython.nogil:
-            self.table[_WANT] = 0
-            while i < count:
-                if packets[i, _P_REASON]:
-                    i += 1
-                    continue
-                if self.table[_USED] + 2 > room:
-                    self.table[_WANT] = 1
-                    break
-                if self.table[_USED] - self.table[_ENDED_COUNT] >= _MAX_OPEN:
-                    self.table[_WANT] = 3
-                    break
-                if self.table[_MINUTES_HIGH] + 2 > minutes and self.table[_MINUTES_FREE] == 0:
-                    self.table[_WANT] = 2
-                    break
-                doubt = self._tick(packets[i, _P_TS])
-                self.table[_PENDING_ROW] = 0
-                self.table[_SINCE_SWEEP] += 1
-                if self.table[_CLOCK] - self.table[_SWEPT] >= _SWEEP_NS and self.table[_SINCE_SWEEP] * 8 >= self.table[_HIGH]:
-                    self._sweep()
-                row = self._packet(packets, i)
-                if doubt:
-                    self.table[_PENDING_ROW] = row + 1
-                i += 1
-        return i
+        for i in range(first, last):
+            packet = i * layout.PACKET_WIDTH
+            if self.packets[packet + layout.PACKET_REASON]:
+                continue
+            self.table[layout.TABLE_WANT] = self._want(room)
+            if self.table[layout.TABLE_WANT] != layout.WANT_NOTHING:
+                return i
+            doubt = self._tick(self.packets[packet + layout.PACKET_TS])
+            self.table[layout.TABLE_PENDING_ROW] = 0
+            self.table[layout.TABLE_SINCE_SWEEP] += 1
+            if (
+                self.table[layout.TABLE_CLOCK] - self.table[layout.TABLE_SWEPT] >= layout.SWEEP_NS
+                and self.table[layout.TABLE_SINCE_SWEEP] * 8 >= self.table[layout.TABLE_HIGH]
+            ):
+                self._sweep()
+            row = self._packet(packet, (i - first) * layout.AHEAD_WIDTH)
+            self.table[layout.TABLE_FLOW_PACKETS] += 1
+            if doubt:
+                self.table[layout.TABLE_PENDING_ROW] = row + 1
+        return last
+
+    @cython.cfunc
+    @cython.inline
+    @cython.nogil
+    def _want(self, room: cython.ulonglong) -> cython.int:
+        """What the next packet may need that is not there."""
+        if self.table[layout.TABLE_USED] + 2 > room:
+            return layout.WANT_ROWS
+        if self.table[layout.TABLE_USED] - self.table[layout.TABLE_ENDED_COUNT] >= layout.MAX_OPEN_FLOWS:
+            return layout.WANT_EVICTION
+        if (self.table[layout.TABLE_MINUTES_HIGH] + 2) * layout.MINUTE_WIDTH > cython.cast(
+            cython.ulonglong, self.minutes.shape[0]
+        ):
+            return layout.WANT_MINUTES
+        return layout.WANT_NOTHING

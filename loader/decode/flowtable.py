@@ -19,7 +19,7 @@ def zeroed(octets: int) -> memoryview:
 
 
 def table_of(rows: int, width: int) -> memoryview:
-    """A zeroed two-dimensional array of unsigned 64-bit words."""
+    """A zeroed two-dimensional array of unsigned 64-bit words that begins at a cache line's border."""
     return zeroed(rows * width * 8).cast("Q", (rows, width))
 
 
@@ -31,24 +31,31 @@ def _enlarged(table: memoryview, rows: int) -> memoryview:
     return new
 
 
+def _flat(table: memoryview) -> memoryview:
+    return table.cast("B").cast("Q")
+
+
 class FlowTable:
     """Open and ended flows of one capture."""
 
     def __init__(self, options: DecodeOptions) -> None:
         self.words = array("Q", bytes(8 * layout.TABLE_WIDTH))
         self.rows = table_of(_FIRST_ROWS, layout.FLOW_WIDTH)
+        self.aside = table_of(_FIRST_ROWS, layout.ASIDE_WIDTH)
         self.minutes = table_of(2 * _FIRST_ROWS, layout.MINUTE_WIDTH)
         self.idle_ns = options.idle_timeout_s * _NS
         # The seed differs from process to process, so that nobody can make packets whose keys all collide.
         seed = hash("flow table") & 0xFFFF_FFFF_FFFF_FFFF
-        self.kernel = FlowKernel(self.words, seed, self.idle_ns, options.active_timeout_s * _NS)
+        ahead = array("Q", bytes(8 * layout.AHEAD_PACKETS * layout.AHEAD_WIDTH))
+        self.kernel = FlowKernel(self.words, ahead, seed, self.idle_ns, options.active_timeout_s * _NS)
         self._attach()
 
     def _attach(self) -> None:
         places = 1
         while places < 2 * len(self.rows):
             places *= 2
-        self.kernel.attach(self.rows, self.minutes, memoryview(array("Q", bytes(8 * places))))
+        index = zeroed(8 * places).cast("Q")
+        self.kernel.attach(_flat(self.rows), _flat(self.aside), _flat(self.minutes), index)
 
     @property
     def ended(self) -> int:
@@ -58,8 +65,9 @@ class FlowTable:
     def track(self, packets: memoryview, span: tuple[int, int]) -> None:
         """Count packets[first:last] in their flows."""
         at, last = span
+        flat = _flat(packets)
         while at < last:
-            at = self.kernel.track(packets, at, last, len(self.rows))
+            at = self.kernel.track(flat, at, last, len(self.rows))
             want = self.words[layout.TABLE_WANT]
             if want == layout.WANT_EVICTION:
                 self._evict()
@@ -72,6 +80,7 @@ class FlowTable:
             self.minutes = _enlarged(self.minutes, 2 * len(self.minutes))
         else:
             self.rows = _enlarged(self.rows, 2 * len(self.rows))
+            self.aside = _enlarged(self.aside, len(self.rows))
         self._attach()
 
     def open_rows(self) -> list[int]:

@@ -51,46 +51,68 @@ KIND_ONE_WAY = 8  # an ICMP message that has no answer: its flow has one directi
 KIND_CUT = 16  # the capture or the fragment has less of the payload than the datagram
 KIND_WHOLE = 32  # the payload is a message put together out of segments or fragments, in a buffer of its own
 
-# A flow in the table; A and B are its endpoints in ascending order, "forward" is from the initiator to the other.
+# A flow in the table: two cache lines that every packet of it touches. A and B are its endpoints in ascending order, "forward"
+# is from the initiator to the other.
 (
-    FLOW_HASH,
     FLOW_A_HI,
     FLOW_A_LO,
     FLOW_B_HI,
     FLOW_B_LO,
     FLOW_PORTS,  # A's port, B's port, protocol: 16 + 16 + 8 bits
+    FLOW_TUNNEL,  # as of the packets
     FLOW_STATE,  # bits below
     FLOW_SEEN,  # table clock of the last packet
     FLOW_STARTED,  # table clock of the row's first packet
     FLOW_FRAME,  # of the row's first packet; 0: no packet in this capture
     FLOW_LAST,
+    FLOW_MINUTE,  # minute of the last packet; the row's earlier minutes are in the minute table
     FLOW_PACKETS,
     FLOW_BYTES,
     FLOW_PACKETS_REV,
     FLOW_BYTES_REV,
-    FLOW_TCP_FLAGS,
-    FLOW_MINUTE,  # minute that the next four count; its earlier minutes are in the minute table
-    FLOW_MINUTE_PACKETS,
-    FLOW_MINUTE_BYTES,
-    FLOW_MINUTE_PACKETS_REV,
-    FLOW_MINUTE_BYTES_REV,
-    FLOW_MINUTES,  # first entry of the list in the minute table, plus one
-    FLOW_MINUTE_COUNT,
-    FLOW_FIRST,
-    FLOW_CHAIN,  # time of the chain's first packet
-    FLOW_END,  # why the row ended
-    FLOW_NEXT,  # next row of the free list, or of the ended ones, plus one
-    FLOW_TUNNEL,  # as of the packets
-    FLOW_NAME,  # what its initiator said, as of the packets
-) = range(29)
-FLOW_WIDTH = 32
+) = range(16)
+FLOW_WIDTH = 16
+
+# What of a flow few packets touch, in a table of the same rows.
+(
+    ASIDE_CHAIN,  # time of the chain's first packet
+    ASIDE_NAME,  # what its initiator said, as of the packets
+    ASIDE_END,  # why the row ended
+    ASIDE_NEXT,  # next row of the free list, or of the ended ones, plus one
+    ASIDE_FIRST,
+    ASIDE_MINUTES,  # first entry of the list in the minute table, plus one
+    ASIDE_MINUTE_COUNT,
+    ASIDE_COUNTED,  # packets, bytes and both of the way back that were counted before the minute began
+) = range(8)
+ASIDE_WIDTH = 12
 
 STATE_FORWARD_IS_B = 1  # B is the initiator
 STATE_FIN_A = 2
 STATE_FIN_B = 4
 STATE_CLOSED = 8  # RST, or FIN both ways
 STATE_OPEN = 16  # the row is in the table
+STATE_FULL = 64  # as many minutes as a row may have
 STATE_INITIATOR_SHIFT = 8  # schema.records.Initiator
+STATE_CHAIN = 0xFFBF  # what a row hands to the one that goes on with its flow: all of the above but FULL
+STATE_TCP_FLAGS_SHIFT = 16  # all flags of the row's packets
+STATE_FIN_BOTH = STATE_FIN_A | STATE_FIN_B
+
+END_IDLE, END_ACTIVE, END_DETECTED, END_RESOURCES = 1, 2, 3, 5  # schema.records.FlowEndReason
+
+# Keys of the packets looked up ahead: the words FLOW_A_HI to FLOW_TUNNEL, then these.
+AHEAD_HASH, AHEAD_IS_B = 6, 7  # 1: B sent the packet
+AHEAD_WIDTH = 8
+AHEAD_PACKETS = 64
+
+# An entry of the flow table's index: the key's hash above, its row plus one in the low bits; 0: empty.
+INDEX_ROW_BITS = 24
+INDEX_ROW = (1 << INDEX_ROW_BITS) - 1
+
+WORD = 0xFFFF_FFFF_FFFF_FFFF
+FLOW_MIX = 0x9E37_79B9_7F4A_7C15  # 2**64 over the golden ratio
+MINUTE_NS = 60_000_000_000
+SWEEP_NS = 15_000_000_000  # idle flows are looked for once in so long
+MAX_MINUTES = 256  # distinct minutes of one row; a row that has more is cut
 
 # A minute of a flow.
 (

@@ -4,6 +4,8 @@ from typing import TypeVar
 
 _Item = TypeVar("_Item")
 
+compiled = False
+
 
 def declare(_kind: object, value: _Item) -> _Item:
     """A typed module constant is its value."""
@@ -12,6 +14,11 @@ def declare(_kind: object, value: _Item) -> _Item:
 
 def cclass(item: _Item) -> _Item:
     """An extension type is a class."""
+    return item
+
+
+def final(item: _Item) -> _Item:
+    """Nobody inherits from it: its methods are called without a look-up."""
     return item
 
 
