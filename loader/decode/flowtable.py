@@ -7,7 +7,7 @@ from loader.decode import layout
 from loader.decode.columns import DecodeOptions, FlowColumns, MinuteColumns
 from loader.decode.flows import FlowKernel
 from loader.decode.lazy import AddressBook, LazyColumn
-from schema.records import FlowEndReason
+from schema.enums import FlowEndReason
 
 _FIRST_ROWS = 4_096
 _NS = 1_000_000_000
