@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from schema.enums import FileState
+from schema.records import FileState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,13 +11,15 @@ from loader.decode import carried as carried_state
 from loader.decode import layout
 from loader.decode.carriedflows import encode_flows, restore_flows
 from loader.decode.columns import DecodedBatch, DecodeOptions, DecodeReport
-from loader.decode.flowtable import FlowTable, table_of
+from loader.decode.flowtable import FlowTable
 from loader.decode.frames import FrameRows
 from loader.decode.headers import parse
 from loader.decode.held import HeldFrames
 from loader.decode.lazy import AddressBook
 from loader.decode.messages import DnsTable
 from loader.decode.reasons import FLOW, REASON_COUNT, REASON_TEXT
+from loader.decode.said import Messages, SaidNames
+from loader.decode.tables import table_of
 from loader.decode.walking import Container, Walker
 
 # Packets that go through all kernels before the next ones are read: what stays in the processor's cache.
@@ -46,6 +48,7 @@ class CaptureDecoder:
         self._walker = Walker(container, self._packets)
         self._book = AddressBook()
         self._flows = FlowTable(options)
+        self._said = SaidNames(options.idle_timeout_s)
         self._dns = DnsTable()
         self._frame_rows = FrameRows(self._book)
         self.held = held or HeldFrames(wanted=False)
@@ -93,15 +96,29 @@ class CaptureDecoder:
         if self._options.packets:
             self._frame_rows.add(packets, count, self.held.numbers)
         at = 0
-        while (at := self._dns.kernel.read(buffer, packets, at, count)) < count:
-            self._collect()
+        while at < count:
+            behind = self._said.read(buffer, packets, (at, count))
+            self._read_dns(buffer, packets, (at, behind))
+            at = behind
+            self._read_messages(self._said.messages)
         self._flows.track(packets, (0, count))
         self._in_batch += count
         if self._in_batch + CHUNK_PACKETS > BATCH_PACKETS:
             self._collect()
 
+    def _read_dns(self, buffer: memoryview | bytes, packets: memoryview, span: tuple[int, int]) -> None:
+        at, last = span
+        while (at := self._dns.kernel.read(buffer, packets, at, last)) < last:
+            self._collect()
+
+    def _read_messages(self, messages: Messages) -> None:
+        """DNS out of TCP, in its place among the packets."""
+        buffer, packets, count = messages
+        if count:
+            self._read_dns(buffer, packets, (0, count))
+
     def _collect(self) -> None:
-        flows, minutes = self._flows.take(self._book)
+        flows, minutes = self._flows.take(self._book, self._said.book)
         self._ready.append(DecodedBatch(flows, minutes, self._dns.take(self._book), self._frame_rows.take()))
         self._in_batch = 0
 
@@ -115,6 +132,9 @@ class CaptureDecoder:
         if self._options.carries:
             flows = encode_flows(self._flows, self._options.max_carried_flows)
             self._carried = carried_state.pack({carried_state.FLOWS: flows})
+        else:
+            for messages in self._said.finish():
+                self._read_messages(messages)
         self._collect()
         self._flows.finish()
         self._collect()
@@ -133,6 +153,7 @@ class CaptureDecoder:
             "deep_not_asked": self.held.passed_by,
             **self._dns.counters(),
             **self._walker.counters(),
+            **self._said.counters(),
         }
         return DecodeReport(
             frames=self._walker.frames,

@@ -5,18 +5,19 @@ flows whose packets change places in time would be told wrongly.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from loader.decode import layout
 from loader.decode.columns import DecodedBatch, DecodeOptions, DecodeReport
 from loader.decode.decoder import CaptureDecoder
 from loader.decode.held import HeldFrame
-from loader.decode.record import Record
 from loader.decode.walking import WALK_FULL, WALK_MORE
 
 _RAW_IP = 101
 
 
-class HeldContainer(Record):
+@dataclass(frozen=True, slots=True)
+class HeldContainer:
     """Held frames as a container, whose bytes are those of the frames, one behind the other.
 
     `offsets`: where in each frame its IP header begins, None where it has none.
@@ -64,7 +65,7 @@ def decode_held(
     frames: Sequence[HeldFrame], offsets: Sequence[int | None], options: DecodeOptions
 ) -> tuple[list[DecodedBatch], DecodeReport]:
     """Rows and balance of held frames; `offsets` as of `HeldContainer`."""
-    decoder = CaptureDecoder(HeldContainer(frames, offsets), options.with_changes(carries=False))
+    decoder = CaptureDecoder(HeldContainer(frames, offsets), replace(options, carries=False))
     data = memoryview(b"".join(frame.data for frame in frames))
     decoder.feed(data, (0, len(data)), final=True)
     batches = decoder.drain() + decoder.finish()
@@ -78,7 +79,8 @@ def decode_held(
 
 def both_passes(first: DecodeReport, second: DecodeReport, told: Mapping[str, int]) -> DecodeReport:
     """The balance of a capture whose held frames were decoded in a second pass; `told`: counts of who looked into them."""
-    return first.with_changes(
+    return replace(
+        first,
         flow_packets=first.flow_packets + second.flow_packets,
         non_flow=_sums(first.non_flow, second.non_flow),
         counters=_sums(_sums(first.counters, second.counters), told),

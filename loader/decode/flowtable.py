@@ -1,34 +1,18 @@
 """The flow table: owns the kernel's arrays, enlarges them within bounds, and hands out the rows that have ended."""
 
-import mmap
 from array import array
+from typing import Any
 
 from loader.decode import layout
 from loader.decode.columns import DecodeOptions, FlowColumns, MinuteColumns
 from loader.decode.flows import FlowKernel
 from loader.decode.lazy import AddressBook, LazyColumn
-from schema.enums import FlowEndReason
+from loader.decode.namebook import NameBook
+from loader.decode.tables import enlarged, table_of, zeroed
+from schema.records import FlowEndReason
 
 _FIRST_ROWS = 4_096
 _NS = 1_000_000_000
-
-
-def zeroed(octets: int) -> memoryview:
-    """Memory that is not there before it is written to: a small capture pays for what it uses, not for what the tables hold."""
-    return memoryview(mmap.mmap(-1, octets))
-
-
-def table_of(rows: int, width: int) -> memoryview:
-    """A zeroed two-dimensional array of unsigned 64-bit words that begins at a cache line's border."""
-    return zeroed(rows * width * 8).cast("Q", (rows, width))
-
-
-def _enlarged(table: memoryview, rows: int) -> memoryview:
-    old = table.cast("B")
-    width = len(old) // (len(table) * 8)
-    new = table_of(rows, width)
-    new.cast("B")[: len(old)] = old
-    return new
 
 
 def _flat(table: memoryview) -> memoryview:
@@ -77,10 +61,10 @@ class FlowTable:
     def make_room(self, want: int) -> None:
         """Double what has become too small."""
         if want == layout.WANT_MINUTES:
-            self.minutes = _enlarged(self.minutes, 2 * len(self.minutes))
+            self.minutes = enlarged(self.minutes, 2 * len(self.minutes))
         else:
-            self.rows = _enlarged(self.rows, 2 * len(self.rows))
-            self.aside = _enlarged(self.aside, len(self.rows))
+            self.rows = enlarged(self.rows, 2 * len(self.rows))
+            self.aside = enlarged(self.aside, len(self.rows))
         self._attach()
 
     def open_rows(self) -> list[int]:
@@ -106,7 +90,7 @@ class FlowTable:
             closed = rows[row, layout.FLOW_STATE] & layout.STATE_CLOSED
             self.kernel.end(row, FlowEndReason.END_DETECTED if closed else FlowEndReason.FORCED_END)
 
-    def take(self, book: AddressBook) -> tuple[FlowColumns, MinuteColumns]:
+    def take(self, book: AddressBook, said: NameBook) -> tuple[FlowColumns, MinuteColumns]:
         """The rows that ended since the last call; their places are free again."""
         count, minutes = self.ended, self.words[layout.TABLE_MINUTES_ENDED]
         if not count:
@@ -114,7 +98,7 @@ class FlowTable:
         out = memoryview(bytearray(_FLOW_FIELDS * count * 8)).cast("Q", (_FLOW_FIELDS, count))
         minute_out = memoryview(bytearray(6 * minutes * 8)).cast("Q", (6, minutes))
         filled = self.kernel.take(out, minute_out)
-        return _flow_columns(out, count, book), _minute_columns(minute_out, filled)
+        return _flow_columns(out, count, book, said), _minute_columns(minute_out, filled)
 
 
 _FLOW_FIELDS = 20
@@ -132,10 +116,11 @@ def _columns(table: memoryview, rows: int, count: int) -> "list[array[int]]":
     return made
 
 
-def _flow_columns(out: memoryview, count: int, book: AddressBook) -> FlowColumns:
+def _flow_columns(out: memoryview, count: int, book: AddressBook, said: NameBook) -> FlowColumns:
     c = _columns(out, _FLOW_FIELDS, count)
     source: LazyColumn[bytes] = book.column(c[0], c[1])
-    return FlowColumns(source, book.column(c[2], c[3]), *c[4:])
+    numbers: list[Any] = [*c[4:-1], *said.columns(c[-1])]
+    return FlowColumns(source, book.column(c[2], c[3]), *numbers)
 
 
 def _minute_columns(out: memoryview, count: int) -> MinuteColumns:

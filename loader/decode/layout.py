@@ -40,6 +40,54 @@ NAME_ALPN_SHIFT = 24
 NAME_EVIDENCE_SHIFT = 48
 SAID_SNI, SAID_QUIC, SAID_HTTP = 1, 2, 3
 
+# Names of a capture: beyond these a new one is counted and not kept. A text is a name, or a list of ALPN protocols.
+MAX_SAID_TEXTS = 262_144
+MAX_SAID_BYTES = 16 * 1024 * 1024
+MAX_SAID_TEXT = 255  # octets, before escapes
+
+# The evidence kernel's own words.
+(
+    SAID_TEXTS,  # texts in the book
+    SAID_ARENA,  # bytes of them
+    SAID_NOT_KEPT,  # texts that the book had no room for, each time they were said
+    SAID_STOP,  # why the kernel stopped: 0, or one of the STOP_ words
+    SAID_SLOT,  # slot of the stream that the packet at which it stopped belongs to
+    SAID_DROPPED,  # slot, plus one, of a stream that was given up for the sake of another; 0: none
+    SAID_SERIAL,  # counts the slots filled
+    SAID_EVICTED,  # of these, what was waiting or half read when its slot was taken
+    SAID_HELLOS,  # whole ClientHellos
+    SAID_HELLOS_UNNAMED,  # without a host name
+    SAID_HELLOS_MALFORMED,
+    SAID_HELLOS_ECH,  # with Encrypted ClientHello (RFC 9849): their name may be that of the provider
+    SAID_HEADS,  # HTTP/1 request heads
+    SAID_HEADS_UNNAMED,
+) = range(14)
+SAID_WIDTH = 14
+
+STOP_ROOM = 1  # the book needs more room: call again with the same packet
+STOP_DNS = 2  # the packet is of DNS over TCP
+STOP_STREAM = 3  # it belongs to a hello or head that is not whole yet
+STOP_QUIC = 4  # it is an Initial
+STOP_DROPPED = 5  # nothing about this packet, but a stream was given up
+
+# A TCP stream whose first bytes are awaited, or of which a part of a hello or head came: one cache line.
+(
+    SLOT_SRC_HI,
+    SLOT_SRC_LO,
+    SLOT_DST_HI,
+    SLOT_DST_LO,
+    SLOT_PORTS,  # source port, destination port; from bit 32: sequence number of the first byte
+    SLOT_TUNNEL,
+    SLOT_TS,  # of its last packet
+    SLOT_SERIAL,  # grows from slot to slot; bit 0: a part came
+) = range(8)
+SLOT_WIDTH = 8
+SLOT_OPEN = 1
+SLOT_WAYS = 4  # slots that one hash value can go to
+SLOTS = 16_384
+
+MAX_HELLO = 16_384  # bytes of a ClientHello or HTTP head, and of what is held of a stream until it is whole
+
 # An address pair around the innermost IP header.
 OUTER_SRC_HI, OUTER_SRC_LO, OUTER_DST_HI, OUTER_DST_LO = range(4)
 OUTER_WIDTH = 4
@@ -92,12 +140,12 @@ STATE_FIN_B = 4
 STATE_CLOSED = 8  # RST, or FIN both ways
 STATE_OPEN = 16  # the row is in the table
 STATE_FULL = 64  # as many minutes as a row may have
-STATE_INITIATOR_SHIFT = 8  # schema.enums.Initiator
+STATE_INITIATOR_SHIFT = 8  # schema.records.Initiator
 STATE_CHAIN = 0xFFBF  # what a row hands to the one that goes on with its flow: all of the above but FULL
 STATE_TCP_FLAGS_SHIFT = 16  # all flags of the row's packets
 STATE_FIN_BOTH = STATE_FIN_A | STATE_FIN_B
 
-END_IDLE, END_ACTIVE, END_DETECTED, END_RESOURCES = 1, 2, 3, 5  # schema.enums.FlowEndReason
+END_IDLE, END_ACTIVE, END_DETECTED, END_RESOURCES = 1, 2, 3, 5  # schema.records.FlowEndReason
 
 # Keys of the packets looked up ahead: the words FLOW_A_HI to FLOW_TUNNEL, then these.
 AHEAD_HASH, AHEAD_IS_B = 6, 7  # 1: B sent the packet

@@ -7,8 +7,8 @@ from typing import TypeVar
 from loader.decode import layout
 from loader.decode.columns import DnsColumns
 from loader.decode.dns import DnsKernel
-from loader.decode.flowtable import table_of, zeroed
 from loader.decode.lazy import AddressBook, Item, LazyColumn
+from loader.decode.tables import table_of, zeroed
 
 _MESSAGES = 16_384
 _RECORDS = 16_384

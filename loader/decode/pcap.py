@@ -8,6 +8,7 @@ Wireshark's libpcap.c describe them): what follows time and lengths there (an in
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 try:
@@ -16,7 +17,6 @@ except ModuleNotFoundError:
     from loader.decode import plain as cython
 
 from loader.decode import layout, walking
-from loader.decode.record import Record
 from loader.decode.walking import Unreadable
 
 HEADER_BYTES = 24
@@ -24,7 +24,8 @@ HEADER_BYTES = 24
 _TELLING_RECORDS = 2
 
 
-class _Kind(Record):
+@dataclass(frozen=True, slots=True)
+class _Kind:
     """What a magic number says."""
 
     nanoseconds: int = 1000  # in a fraction
@@ -45,7 +46,8 @@ _AIX_LINK_TYPES = (6, 9, 15, 24)
 _AS_WRITTEN, _SWAPPED, _IN_DOUBT = 0, 1, 2  # order of the two lengths in a record
 
 
-class PcapContainer(Record):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PcapContainer:
     """A classic pcap file, as its header says it is written."""
 
     big_endian: bool

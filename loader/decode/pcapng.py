@@ -18,7 +18,7 @@ except ModuleNotFoundError:
     from loader.decode import plain as cython
 
 from loader.decode import layout, walking
-from loader.decode.flowtable import table_of
+from loader.decode.tables import table_of
 from loader.decode.walking import Unreadable
 
 _MAGIC = b"\x0a\x0d\x0d\x0a"

@@ -7,9 +7,10 @@ pcapline read *.pcap.gz --summary --json
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pcapline.text import counts_text, printable
+from pcapline.text import count_text, counts_text, printable
 from pcapline.usage import at_least_one
 from schema.errors import CaptureError
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 def arguments(parser: ArgumentParser) -> None:
     """Which files, what of them, and how it is written."""
-    parser.add_argument("files", metavar="FILE", nargs="+", help="captures, plain or compressed")
+    parser.add_argument("files", metavar="FILE", nargs="+", type=Path, help="captures, plain or compressed")
     shown = parser.add_mutually_exclusive_group()
     for view, text in _VIEWS.items():
         shown.add_argument(f"--{view}", dest="view", action="store_const", const=view, default="flows", help=text)
@@ -45,16 +46,14 @@ def run(given: Namespace) -> int:
     """One file after the other; what ails one leaves the others alone."""
     if given.frame is None:
         return max(_read_file(file, given.view, given.form) for file in given.files)
-    from pathlib import Path
-
     from loader.tshark import explain_packet
 
     for file in given.files:
-        sys.stdout.write(explain_packet(Path(file), given.frame) + "\n")
+        sys.stdout.write(explain_packet(file, given.frame) + "\n")
     return 0
 
 
-def _read_file(file: str, view: str, form: str) -> int:
+def _read_file(file: Path, view: str, form: str) -> int:
     """Show one file; returns the exit code it is worth: not 0 where it could not be shown, which has then been said."""
     try:
         return _summarize(file, form) if view == "summary" else _show(file, view, form)
@@ -65,7 +64,7 @@ def _read_file(file: str, view: str, form: str) -> int:
         return 4 if isinstance(error, PermissionError) else 1
 
 
-def _show(file: str, view: str, form: str) -> int:
+def _show(file: Path, view: str, form: str) -> int:
     from pcapline import output
 
     objects, fields = {
@@ -96,11 +95,11 @@ def _why(error: Exception) -> str:
             return str(error)
 
 
-def _say(file: str, what: str) -> None:
-    sys.stderr.write(f"pcapline: {printable(file)}: {what}\n")
+def _say(file: Path, what: str) -> None:
+    sys.stderr.write(f"pcapline: {printable(str(file))}: {what}\n")
 
 
-def _open(file: str, *, packets: bool = False) -> "CaptureReading":
+def _open(file: Path, *, packets: bool = False) -> "CaptureReading":
     from loader.decode.columns import DecodeOptions
     from loader.reading import CaptureReading
 
@@ -142,15 +141,38 @@ def _of_batches(reading: "CaptureReading", objects: Callable[["DecodedBatch"], I
     return (item for batch in reading.batches() for item in objects(batch))
 
 
-def _summarize(file: str, form: str) -> int:
-    """Imports nothing of the other views: of a small capture the start is most of the time."""
-    from pcapline.summary import summary_line, summary_of
+def _summarize(file: Path, form: str) -> int:
+    from pcapline.objects import summary_object
+    from schema.records import FileState
 
-    summary = summary_of(file)
+    report, reason, rows = None, "", {"flows": 0, "dns_answers": 0}
+    try:
+        reading = _open(file)
+        for batch in reading.batches():
+            rows["flows"] += len(batch.flows)
+            rows["dns_answers"] += len(batch.dns)
+        report = reading.report
+        state = FileState.LOADED if report.frames else FileState.EMPTY
+        reason = counts_text(report.damage)
+    except CaptureError as error:
+        state, reason = FileState.QUARANTINED, f"{error.reason}: {error}"
+    item = summary_object(file, state, reason, report, rows)
     if form == "table":
-        sys.stdout.write(summary_line(summary) + "\n")
+        _write_balance(item)
     else:
-        from pcapline import output
+        from pcapline.output import Format, write
 
-        output.write([summary], output.Format(form), ())
-    return 1 if summary["state"] == "quarantined" else 0
+        write([item], Format(form), ())
+    return 1 if state is FileState.QUARANTINED else 0
+
+
+def _write_balance(item: "Object") -> None:
+    parts = [
+        count_text(item["packets"], "packet"),
+        f"{item['flow_packets']:,} in {count_text(item['rows']['flows'], 'flow')}",
+        count_text(item["rows"]["dns_answers"], "DNS record"),
+    ]
+    if item["non_flow"]:
+        parts.append(f"in no flow: {counts_text(item['non_flow'])}")
+    reason = f"  ({item['reason']})" if item["reason"] else ""
+    sys.stdout.write(f"{printable(item['file'])}: {item['state']}: {'; '.join(parts)}{reason}\n")

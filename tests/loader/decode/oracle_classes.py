@@ -45,9 +45,8 @@ UNSUPPORTED: dict[str, _Rule] = {
     "transport-without-flows": lambda d: d.fields <= _PORTS and d.reason == "unsupported_ip_protocol",
     "encapsulation": lambda d: d.fields <= _ADDRESSES and d.reason == "not_ip" and {"ip", "ipv6"} & d.stack,
     "authentication-header-ipv4": lambda d: d.fields == {"protocol"} and "ah" in d.stack and "ip" in d.stack,
-    "dns-over-tcp": lambda d: _dns(d) and d.raw.get("tcp"),
     "dns-in-fragments": lambda d: _dns(d) and d.fragment,
-    "dns-on-another-port": lambda d: _dns(d) and not {d.raw.get("sport"), d.raw.get("dport")} & DNS_PORTS,
+    "dns-on-another-port": lambda d: _dns(d) and d.expected and not {d.raw.get("sport"), d.raw.get("dport")} & DNS_PORTS,
     "dns-other-opcode": lambda d: _dns(d) and d.ours is None and d.counters.get("dns_other_opcode"),
     "dns-in-encapsulation": lambda d: _dns(d) and d.ours is None and d.reason in ("not_ip", "tunnel"),
     "dns-quoted": lambda d: _dns(d) and d.raw.get("quoted"),
@@ -66,6 +65,7 @@ EXPLAINED: dict[str, _Rule] = {
     "after-corrupt-record": lambda d: (
         isinstance(d.expected, PacketRow) and _another_record(d) and d.damage.get("corrupt_record")
     ),
+    "dns-behind-a-hole": lambda d: _dns(d) and d.expected is None and d.counters.get("dns_stream_holes"),
     "dns-unreadable-record": lambda d: _dns(d) and d.raw.get("short") and _dns_damage(d),
     "dns-name-spelling": lambda d: _dns(d) and d.fields <= {"rr_name", "qname", "answer"} and _same_spelling(d),
 }

@@ -1,0 +1,215 @@
+"""DNS over TCP (RFC 1035 4.2.2, RFC 7766): messages behind their lengths, several a segment or split anywhere.
+
+Each direction of a connection is a stream. One whose SYN was seen begins with a message. Of others, and behind a hole that
+nothing fills, reading goes on at the first segment that begins as a message does; what comes before is given up and counted.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+
+from loader.decode import layout
+from loader.decode.assembly import Assembly
+from loader.decode.tables import enlarged, table_of
+
+MAX_STREAMS = 4_096
+MAX_BYTES = 8 * 1024 * 1024
+MAX_AHEAD = 65_536  # bytes, and segments, held behind a hole
+MAX_HELD = 64
+HOLE_NS = 3_000_000_000  # so long after it opened a hole is filled no more: a retransmission comes within a second or two
+_WINDOW = 1 << 20  # a segment further from where its stream stands is of another connection
+_LOW32 = 0xFFFF_FFFF
+_WIDTH = layout.PACKET_WIDTH
+_SYN = 2
+_MAX_OPCODE = 6
+
+Key = tuple[bytes, int]
+
+
+class DnsStream(Assembly):
+    """One direction: `base` is the sequence number of offset 0."""
+
+    __slots__ = ("base", "hole_ts", "in_step", "rows", "ts")
+
+    def __init__(self, base: int, *, in_step: bool) -> None:
+        super().__init__()
+        self.base = base
+        self.in_step = in_step  # whether offset `start` is where a message begins
+        self.ts = 0  # of its last packet
+        self.hole_ts = 0  # when the first piece behind a hole came
+        self.rows: dict[int, memoryview] = {}  # words of the packets that brought the pieces held, by offset
+
+    def offset(self, sequence: int) -> int:
+        """Offset in the stream of a sequence number near to where it stands."""
+        behind = self.behind
+        ahead = (sequence - self.base - behind) & _LOW32
+        return behind + (ahead - _LOW32 - 1 if ahead > _LOW32 >> 1 else ahead)
+
+
+class DnsStreams:
+    """Gives the messages of one packet at a time: `count` rows of `rows`, packets whose payload lies in `source`."""
+
+    def __init__(self, idle_ns: int) -> None:
+        self._idle_ns = idle_ns
+        self.streams: OrderedDict[Key, DnsStream] = OrderedDict()  # the longest silent first
+        self._bytes = 0
+        self.rows = table_of(64, _WIDTH)
+        self._words = self.rows.cast("B").cast("Q")
+        self.source: bytes = b""
+        self.count = 0
+        self.evicted = 0  # streams given up with something in them
+        self.holes = 0  # that nothing filled
+        self.lost_bytes = 0  # bytes in which no message was found, or of streams given up
+
+    def add(self, buffer: memoryview, packets: memoryview, i: int) -> None:
+        """Take packet i, one of words `packets`: a segment with data, or a SYN."""
+        row = packets[i * _WIDTH : (i + 1) * _WIDTH]
+        sequence, ts = row[layout.PACKET_SEQUENCE], row[layout.PACKET_TS]
+        key = (row[layout.PACKET_SRC_HI : layout.PACKET_DPORT + 1].tobytes(), row[layout.PACKET_TUNNEL])
+        self.count = 0
+        if row[layout.PACKET_TCP_FLAGS] & _SYN:
+            sequence = (sequence + 1) & _LOW32
+            self._begin(key, DnsStream(sequence, in_step=True), ts)
+        piece = bytes(buffer[row[layout.PACKET_PAYLOAD] : row[layout.PACKET_PAYLOAD_END]])
+        if piece:
+            self._segment(key, sequence, piece, row)
+
+    def _begin(self, key: Key, stream: DnsStream, ts: int) -> DnsStream:
+        """A new stream in place of an old one of that key."""
+        if key in self.streams:
+            self._forget(key)
+        stream.ts = ts
+        return self.adopt(key, stream)
+
+    def adopt(self, key: Key, stream: DnsStream) -> DnsStream:
+        """Hold a stream from now on."""
+        self.streams[key] = stream
+        self._bytes += stream.size
+        while len(self.streams) > MAX_STREAMS or self._bytes > MAX_BYTES:
+            self._forget(next(iter(self.streams)))
+        return stream
+
+    def _forget(self, key: Key) -> None:
+        stream = self.streams.pop(key)
+        self._bytes -= stream.size
+        lost = len(stream.data) + sum(len(piece) for _, piece in stream.held)
+        self.lost_bytes += lost
+        self.evicted += lost > 0
+
+    def _segment(self, key: Key, sequence: int, piece: bytes, row: memoryview) -> None:
+        stream, ts = self.streams.get(key), row[layout.PACKET_TS]
+        if stream is None or abs(ts - stream.ts) > self._idle_ns or abs(stream.offset(sequence) - stream.behind) > _WINDOW:
+            stream = self._begin(key, DnsStream(sequence, in_step=False), ts)
+        else:
+            self.streams.move_to_end(key)
+            stream.ts = ts
+        offset = stream.offset(sequence)
+        if stream.data or stream.held or not stream.in_step or offset != stream.start:
+            self._assemble(stream, offset, piece, row)
+            return
+        used = self._walk(piece, row)
+        stream.start += used
+        if used < len(piece):
+            stream.data += piece[used:]
+            self._bytes += len(piece) - used
+
+    def _assemble(self, stream: DnsStream, offset: int, piece: bytes, row: memoryview) -> None:
+        """What does not just go on where the last message ended."""
+        before, held = stream.size, bool(stream.held)
+        if stream.in_step:
+            stream.add(offset, piece)
+        elif offset >= stream.behind:
+            self._enter(stream, offset, piece)
+        if stream.held:
+            stream.hole_ts = stream.hole_ts if held else row[layout.PACKET_TS]
+            stream.rows[offset] = memoryview(row.tobytes()).cast("Q")
+        else:
+            stream.rows.clear()
+        self._read(stream, row)
+        if stream.held and self._is_hopeless(stream):
+            self._skip_hole(stream, row)
+        self._bytes += stream.size - before
+        while self._bytes > MAX_BYTES:
+            self._forget(next(iter(self.streams)))
+
+    def _is_hopeless(self, stream: DnsStream) -> bool:
+        waited = abs(stream.ts - stream.hole_ts) > HOLE_NS
+        return waited or len(stream.held) > MAX_HELD or sum(len(piece) for _, piece in stream.held) > MAX_AHEAD
+
+    def _skip_hole(self, stream: DnsStream, row: memoryview) -> None:
+        """Give up what is before the hole, and read on behind it: what is whole there came with its own packets."""
+        pieces, rows = stream.held, stream.rows
+        self.holes += 1
+        self.lost_bytes += len(stream.data)
+        stream.held, stream.rows, stream.in_step = [], {}, False
+        stream.data.clear()
+        for offset, piece in pieces:
+            own = rows.get(offset, row)
+            if stream.in_step:
+                stream.add(offset, piece)
+            else:
+                self._enter(stream, offset, piece)
+            if stream.held:
+                stream.rows[offset] = own
+            self._read(stream, own)
+
+    def _enter(self, stream: DnsStream, offset: int, piece: bytes) -> None:
+        """Begin to read with this piece, if it begins as a message does."""
+        stream.in_step = _is_credible(piece)
+        stream.start = offset
+        if stream.in_step:
+            stream.data += piece
+        else:
+            stream.start += len(piece)
+            self.lost_bytes += len(piece)
+
+    def _read(self, stream: DnsStream, row: memoryview) -> None:
+        """The messages that are whole now."""
+        data = stream.data
+        if len(data) < 2 or len(data) - 2 < int.from_bytes(data[:2], "big"):
+            return
+        used = self._walk(bytes(data), row)
+        del data[:used]
+        stream.start += used
+
+    def _walk(self, source: bytes, row: memoryview) -> int:
+        """Rows of the whole messages at the beginning of `source`; where the first comes that is not whole."""
+        at, size = 0, len(source)
+        before = len(self.source) if self.count else 0
+        self.source = self.source + source if self.count else source
+        while size - at >= 2:
+            end = at + 2 + (source[at] << 8 | source[at + 1])
+            if end > size:
+                break
+            self._put(before + at + 2, before + end, row)
+            at = end
+        return at
+
+    def _put(self, at: int, end: int, row: memoryview) -> None:
+        if self.count == len(self.rows):
+            self.rows = enlarged(self.rows, 2 * self.count)
+            self._words = self.rows.cast("B").cast("Q")
+        place, words = self.count * _WIDTH, self._words
+        words[place : place + _WIDTH] = row
+        words[place + layout.PACKET_PAYLOAD] = at
+        words[place + layout.PACKET_PAYLOAD_END] = end
+        words[place + layout.PACKET_KIND] = row[layout.PACKET_KIND] & ~layout.KIND_CUT | layout.KIND_WHOLE
+        self.count += 1
+
+    def finish(self) -> Iterator[None]:
+        """No packet follows: read on behind every hole; yields when there are messages."""
+        for stream in self.streams.values():
+            while stream.held:
+                self.count = 0
+                self._skip_hole(stream, next(iter(stream.rows.values()), self._words[:_WIDTH]))
+                if self.count:
+                    yield
+
+
+def _is_credible(piece: bytes) -> bool:
+    """Whether a message may begin here: its header's fields are in use, and its counts fit its length (RFC 1035 4.1.1)."""
+    if len(piece) < 14:
+        return False
+    length, flags = int.from_bytes(piece[:2], "big"), int.from_bytes(piece[4:6], "big")
+    questions, answers, authority, additional = (int.from_bytes(piece[at : at + 2], "big") for at in (6, 8, 10, 12))
+    least = 12 + 5 * questions + 11 * (answers + authority + additional)
+    return least <= length and questions <= 1 and not flags & 0x40 and flags >> 11 & 15 <= _MAX_OPCODE

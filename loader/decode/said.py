@@ -1,0 +1,110 @@
+"""What flows say of their destinations, and DNS out of TCP: the kernel's pass over a chunk, and what it leaves to others."""
+
+from array import array
+from collections.abc import Iterator
+
+from loader.decode import layout
+from loader.decode.dnsstreams import DnsStreams
+from loader.decode.evidence import EvidenceKernel
+from loader.decode.halfstreams import HalfStreams
+from loader.decode.namebook import NameBook
+from loader.decode.quic import QuicInitials
+from loader.decode.tables import table_of, zeroed
+
+_NS = 1_000_000_000
+_WIDTH = layout.PACKET_WIDTH
+_LOW32 = 0xFFFF_FFFF
+_SYN = 2
+_EVIDENCE = layout.NAME_EVIDENCE_SHIFT
+_AS_QUIC = (layout.SAID_SNI ^ layout.SAID_QUIC) << _EVIDENCE
+
+Messages = tuple[bytes, memoryview, int]  # buffer, packets, their number
+
+
+class SaidNames:
+    """Sets the packets' NAME. Between two calls it holds streams that are not whole; their bounds are those of the parts."""
+
+    def __init__(self, idle_timeout_s: int) -> None:
+        idle_ns = idle_timeout_s * _NS
+        self.words = array("Q", bytes(8 * layout.SAID_WIDTH))
+        self.slots = table_of(layout.SLOTS, layout.SLOT_WIDTH)
+        self.tags = zeroed(4 * layout.SLOTS).cast("I")
+        # The seed differs from process to process, so that nobody can make texts whose hashes all collide.
+        seed = hash("said names") & 0xFFFF_FFFF_FFFF_FFFF
+        self.kernel = EvidenceKernel(self.words, self.slots, self.tags, seed, idle_ns)
+        self.book = NameBook()
+        self.book.attach(self.kernel)
+        self.halves = HalfStreams(self.kernel, self.book, self.slots)
+        self.dns = DnsStreams(idle_ns)
+        self.quic = QuicInitials(idle_ns)
+
+    def read(self, buffer: memoryview, packets: memoryview, span: tuple[int, int]) -> int:
+        """Read packets[first:last]; returns `last`, or the number behind the packet that completed DNS messages: they are in
+        `messages` until the next call, and come behind that packet."""
+        at, last = span
+        words = packets.cast("B").cast("Q")
+        self.dns.count = 0
+        while (at := self.kernel.scan(buffer, packets, at, last)) < last:
+            self._look(buffer, words, at)
+            at += self.words[layout.SAID_STOP] != layout.STOP_ROOM
+            if self.dns.count:
+                return at
+        return last
+
+    @property
+    def messages(self) -> Messages:
+        """The DNS messages that the last packet read completed, as packets in a buffer of their own."""
+        return self.dns.source, self.dns.rows, self.dns.count
+
+    def _look(self, buffer: memoryview, words: memoryview, i: int) -> None:
+        """See to the packet at which the kernel stopped."""
+        stop, dropped = self.words[layout.SAID_STOP], self.words[layout.SAID_DROPPED]
+        if dropped:
+            self.halves.drop(dropped - 1)
+        if stop == layout.STOP_DNS:
+            self.dns.add(buffer, words, i)
+        elif stop == layout.STOP_STREAM:
+            words[i * _WIDTH + layout.PACKET_NAME] = self._segment(buffer, words, i)
+        elif stop == layout.STOP_QUIC:
+            words[i * _WIDTH + layout.PACKET_NAME] = self._initial(buffer, words, i)
+        elif stop == layout.STOP_ROOM:
+            self.book.make_room(self.kernel)
+
+    def _segment(self, buffer: memoryview, words: memoryview, i: int) -> int:
+        row = i * _WIDTH
+        sequence = words[row + layout.PACKET_SEQUENCE] + (words[row + layout.PACKET_TCP_FLAGS] & _SYN) // _SYN
+        payload = buffer[words[row + layout.PACKET_PAYLOAD] : words[row + layout.PACKET_PAYLOAD_END]]
+        return self.halves.add(self.words[layout.SAID_SLOT], sequence & _LOW32, bytes(payload))
+
+    def _initial(self, buffer: memoryview, words: memoryview, i: int) -> int:
+        hello = self.quic.hello(buffer, words, i)
+        if hello is None:
+            return 0
+        self.book.make_room(self.kernel)
+        self.kernel.hello(hello)
+        said = self.kernel.said()
+        return said and said ^ _AS_QUIC
+
+    def finish(self) -> Iterator[Messages]:
+        """The capture stands alone and is over: DNS messages behind holes that nothing fills."""
+        for _ in self.dns.finish():
+            yield self.messages
+
+    def counters(self) -> dict[str, int]:
+        """What was seen so far, and what the bounds cost."""
+        words = self.words
+        return {
+            "said_names_not_kept": words[layout.SAID_NOT_KEPT],
+            "tls_hellos": words[layout.SAID_HELLOS],
+            "tls_hellos_unnamed": words[layout.SAID_HELLOS_UNNAMED],
+            "tls_hellos_malformed": words[layout.SAID_HELLOS_MALFORMED],
+            "tls_hellos_ech": words[layout.SAID_HELLOS_ECH],
+            "http_heads": words[layout.SAID_HEADS],
+            "http_heads_unnamed": words[layout.SAID_HEADS_UNNAMED],
+            "half_streams_given_up": words[layout.SAID_EVICTED] + self.halves.given_up,
+            "dns_streams_evicted": self.dns.evicted,
+            "dns_stream_holes": self.dns.holes,
+            "dns_stream_bytes_lost": self.dns.lost_bytes,
+            "quic_not_read": self.quic.not_read,
+            "quic_undecryptable": self.quic.undecryptable,
+        }
