@@ -1,54 +1,63 @@
-"""The deep decoder: tshark explains packets that it is asked about, one at a time. ◄ door to pyshark
+"""One packet as tshark explains it, layer by layer. ◄ door to pyshark
 
-Never a whole capture goes through it. pyshark leaks its process when an iteration stops early, so that every look is closed
-here, whatever happens, and its exceptions end here too.
+tshark is given this one packet and nothing else, so that it is the packet meant whatever the capture is compressed with and
+wherever tshark would begin to count again behind a corrupt place. pyshark leaks its process when an iteration stops early, so
+that every look is closed here, whatever happens, and its exceptions end here too.
 """
 
 import io
 import shutil
+from collections.abc import Iterator
 from contextlib import closing, redirect_stderr
-from pathlib import Path
+from dataclasses import dataclass
+from tempfile import NamedTemporaryFile
 from typing import Any
 
+from loader.decode.held import HeldFrame
+from loader.deep import INSTALL
+from loader.framefile import write_frames
 from schema.errors import CaptureError, SettingsError
 
 
-def explain_packet(path: Path, frame: int) -> str:
-    """Everything tshark says of one packet (frames count from 1), layer by layer, a line a field.
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A protocol of the packet, and what each of its fields says."""
 
-    Raises `SettingsError` where tshark or pyshark is missing, `CaptureError` where there is no such packet.
+    name: str
+    fields: list[str]
+
+
+def layers_of(frame: HeldFrame) -> list[Layer]:
+    """Everything tshark says of a packet.
+
+    Raises `SettingsError` where tshark or pyshark is missing, `CaptureError` where tshark fails.
     """
-    packet = _packet(path, frame)
-    lines: list[str] = []
-    for layer in packet.layers:
-        lines.append(f"[{layer.layer_name}]")
-        lines += [f"  {_field_text(layer, name)}" for name in layer.field_names]
-    return "\n".join(lines)
+    return [Layer(layer.layer_name, list(_texts(layer))) for layer in _packet(frame).layers]
 
 
-def _field_text(layer: Any, name: str) -> str:
-    field = layer.get_field(name)
-    shown = getattr(field, "showname", None) or f"{name}: {field}"
-    return shown if shown.isprintable() else ascii(shown)[1:-1]
+def _texts(layer: Any) -> Iterator[str]:
+    """A text a field, but for those that repeat others for tshark's filters."""
+    for name in layer.field_names:
+        field = layer.get_field(name)
+        if not getattr(field, "hide", False):
+            shown = getattr(field, "showname", None) or f"{name}: {field}"
+            yield shown if shown.isprintable() else ascii(shown)[1:-1]
 
 
-def _packet(path: Path, frame: int) -> Any:
+def _packet(frame: HeldFrame) -> Any:
     if shutil.which("tshark") is None:
-        raise SettingsError("the deep decoder needs tshark: sudo apt-get install --no-install-recommends tshark")
+        raise SettingsError(f"tshark, which explains the layers, is missing: {INSTALL}")
     try:
-        import pyshark  # here: it costs a tenth of a second, and only the deep decoder needs it
+        import pyshark  # here: it costs a tenth of a second
         from pyshark.capture.capture import TSharkCrashException
     except ImportError as error:
-        raise SettingsError(f"the deep decoder needs pyshark ({error}): pip install 'pcapline[deep]'") from error
-    with path.open("rb"):  # tshark's own message would name a process, not the file
-        pass
-    capture = pyshark.FileCapture(
-        str(path), keep_packets=False, display_filter=f"frame.number=={frame}", custom_parameters=["-c", str(frame)]
-    )
-    with closing(capture), redirect_stderr(io.StringIO()):  # tshark warns about running as root
-        try:
-            return next(iter(capture))
-        except StopIteration:
-            raise CaptureError("no_such_frame", f"{path}: no packet {frame}; the capture is shorter, or it is none") from None
-        except TSharkCrashException as error:
-            raise CaptureError("unreadable", f"{path}: tshark cannot read it ({error})") from error
+        raise SettingsError(f"tshark is asked through pyshark ({error}): pip install 'pcapline[deep]'") from error
+    with NamedTemporaryFile(prefix="pcapline-", suffix=".pcapng") as file:
+        write_frames(file, [frame])
+        file.flush()
+        capture = pyshark.FileCapture(file.name, keep_packets=False, custom_parameters=["-n"])
+        with closing(capture), redirect_stderr(io.StringIO()):  # tshark warns about running as root
+            try:
+                return next(iter(capture))
+            except (StopIteration, TSharkCrashException) as error:
+                raise CaptureError("unexplained", f"tshark cannot read packet {frame.frame} ({error!r})") from error

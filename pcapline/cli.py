@@ -18,6 +18,7 @@ COMMANDS = {
     "demo": "everything at once with made-up traffic",
     "load": "captures into the store, now",
     "read": "captures without a store",
+    "explain": "one packet in full",
     "watch": "load what lands in a directory, for ever",
     "capture": "the sensor: tcpdump in rotation",
     "exporter": "what the store holds, for Prometheus",

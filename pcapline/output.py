@@ -3,7 +3,7 @@
 import csv
 import json
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -130,18 +130,26 @@ def _write_csv(items: Iterable[Object]) -> int:
 
 
 def _write_table(items: Iterable[Object], fields: Sequence[Field]) -> int:
-    count = 0
-    for item in items:
-        if count == 0:
-            _write_line([field.title for field in fields], fields)
+    count = -1  # the titles
+    for line in table_lines(items, fields):
         count += 1
-        _write_line([field.text(item) for field in fields], fields)
-    return count
+        sys.stdout.write(line + "\n")
+    return max(count, 0)
 
 
-def _write_line(texts: Sequence[str], fields: Sequence[Field]) -> None:
+def table_lines(items: Iterable[Object], fields: Sequence[Field]) -> Iterator[str]:
+    """A table for people: titles and a line an item; without items nothing."""
+    first = True
+    for item in items:
+        if first:
+            yield _line([field.title for field in fields], fields)
+            first = False
+        yield _line([field.text(item) for field in fields], fields)
+
+
+def _line(texts: Sequence[str], fields: Sequence[Field]) -> str:
     cells = (
         text.rjust(-field.width) if field.width < 0 else text.ljust(field.width)
         for text, field in zip(texts, fields, strict=True)
     )
-    sys.stdout.write("  ".join(cells).rstrip() + "\n")
+    return "  ".join(cells).rstrip()

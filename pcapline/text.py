@@ -52,3 +52,18 @@ def json_value(value: object, kind: Kind) -> object:
     if kind is Kind.DATE and isinstance(value, int):
         return day_text(value)
     return value
+
+
+def why_unread(error: Exception) -> str:
+    """Why a file could not be shown, and what to do."""
+    match error:
+        case FileNotFoundError():
+            return "no such file"
+        case PermissionError():
+            return f"{error.strerror}; give this user read access to it"
+        case IsADirectoryError():
+            return "is a directory; name the captures in it, or load all of them: pcapline load DIR"
+        case OSError():
+            return error.strerror or str(error)
+        case _:
+            return str(error)

@@ -4,13 +4,17 @@ They have tables of their own, of which nothing is carried: the next capture's h
 flows whose packets change places in time would be told wrongly.
 """
 
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from loader.decode import layout
 from loader.decode.columns import DecodedBatch, DecodeOptions, DecodeReport
 from loader.decode.decoder import CaptureDecoder
+from loader.decode.flowtable import table_of
+from loader.decode.headers import parse
 from loader.decode.held import HeldFrame
+from loader.decode.reasons import REASON_COUNT
 from loader.decode.walking import WALK_FULL, WALK_MORE
 
 _RAW_IP = 101
@@ -89,3 +93,12 @@ def both_passes(first: DecodeReport, second: DecodeReport, told: Mapping[str, in
 
 def _sums(first: Mapping[str, int], second: Mapping[str, int]) -> dict[str, int]:
     return {name: first.get(name, 0) + second.get(name, 0) for name in {**first, **second}}
+
+
+def payload_of(frame: HeldFrame, offset: int | None) -> bytes:
+    """What of one frame's transport payload was captured; nothing where there is none."""
+    packets = table_of(1, layout.PACKET_WIDTH)
+    HeldContainer([frame], [offset]).walk(memoryview(b""), (0, 0), packets, 1)
+    parse(memoryview(frame.data), packets, 1, array("Q", bytes(8 * REASON_COUNT)))
+    at, end = packets[0, layout.PACKET_PAYLOAD], packets[0, layout.PACKET_PAYLOAD_END]
+    return frame.data[at:end] if at else b""

@@ -28,7 +28,8 @@ _LIBRARIES = {
     "cassandra-driver": ("the Cassandra store", "cassandra"),
     "watchdog": ("watch", "loader"),
     "prometheus-client": ("exporter, watch", "exporter"),
-    "pyshark": ("the deep decoder", "deep"),
+    "pyshark": ("explain", "deep"),
+    "dnspython": ("explain of DNS messages", "deep"),
 }
 
 
@@ -73,7 +74,7 @@ def _findings(config: str | None, store: str | None) -> Iterator[Finding]:
     yield _kernels()
     yield from _libraries()
     yield _tool("tcpdump", "captures live traffic")
-    yield _tool("tshark", "explains single packets in full")
+    yield _tool("tshark", "reads link types that the decoder does not, and explains packets in full")
     yield _capture_right()
     yield _disk()
     try:

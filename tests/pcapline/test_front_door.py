@@ -10,7 +10,7 @@ import pytest
 
 from tests.pcapline.command import clean_environment, pcapline
 
-COMMANDS = ("demo", "load", "read", "watch", "capture", "exporter", "query", "status", "verify", "schema", "doctor")
+COMMANDS = ("demo", "load", "read", "explain", "watch", "capture", "exporter", "query", "status", "verify", "schema", "doctor")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -3,11 +3,13 @@
 import csv
 import gzip
 import io
+import shutil
 from pathlib import Path
 
 import pytest
 
 from schema.tables import FLOWS
+from tests.loader.decode.captures import ipv4, pcap_header, record, udp
 from tests.pcapline.captures import START_S, capture, conversation
 from tests.pcapline.command import objects, pcapline
 from tests.servers import require
@@ -135,16 +137,19 @@ def test_two_views_at_once_are_refused(file: Path) -> None:
     assert pcapline("read", "--dns", "--packets", file, cwd=file.parent).returncode == 2
 
 
-def test_one_packet_in_full(file: Path) -> None:
-    import shutil
+PPP = b"\xff\x03\x00\x21"
 
+
+def test_link_types_that_are_not_read_are_asked_about(tmp_path: Path) -> None:
+    """Rows of such packets come behind all others; without tshark, or where it is not wanted, they keep their reason."""
     require(shutil.which("tshark") is not None, "tshark is not here")
-    done = pcapline("read", "--frame", "2", file, cwd=file.parent)
-    assert done.returncode == 0
-    assert "Transaction ID: 0x0007" in done.stdout
-    assert done.stderr == ""
-    beyond = pcapline("read", "--frame", "99", file, cwd=file.parent)
-    assert (beyond.returncode, beyond.stderr.count("\n")) == (1, 1)
-    without = pcapline("read", "--frame", "1", file, cwd=file.parent, environ={"PATH": ""})
-    assert without.returncode == 3
-    assert "apt-get install" in without.stderr
+    file = tmp_path / "ppp.pcap"
+    packets = [PPP + ipv4("10.0.0.7", "93.184.216.34", 17, udp(50_000 + n, 443)) for n in range(3)]
+    file.write_bytes(pcap_header(9) + b"".join(record(1_700_000_000_000_000 + n, packet) for n, packet in enumerate(packets)))
+    (asked,) = objects(pcapline("read", "--summary", "--json", file, cwd=tmp_path))
+    assert (asked["flow_packets"], asked["non_flow"], asked["rows"]["flows"]) == (3, {}, 3)
+    rows = objects(pcapline("read", "--packets", "--json", file, cwd=tmp_path))
+    assert [(row["frame"], row["source_port"], row["length"]) for row in rows] == [(n + 1, 50_000 + n, 32) for n in range(3)]
+    for flags, environ in ((("--no-deep",), {}), ((), {"PATH": ""})):
+        (alone,) = objects(pcapline("read", "--summary", "--json", *flags, file, cwd=tmp_path, environ=environ))
+        assert (alone["flow_packets"], alone["non_flow"]) == (0, {"unsupported_link_type": 3})

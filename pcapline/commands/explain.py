@@ -1,0 +1,151 @@
+"""One packet in full: how it was counted, its flow, its DNS records, and every layer as tshark sees it.
+
+pcapline explain holiday.pcap 17
+pcapline explain holiday.pcap        (without a packet: the balance, where they all are)
+"""
+
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from pcapline.options import add_json_option, add_no_deep_option, ask_tshark
+from pcapline.text import counts_text, printable, why_unread
+from pcapline.usage import at_least_one
+from schema.errors import CaptureError, PcaplineError
+
+if TYPE_CHECKING:
+    from loader.explaining import Explanation
+    from pcapline.objects import Object
+
+_Told = TypeVar("_Told")
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """Which packet of which capture."""
+    parser.add_argument("capture", metavar="CAPTURE", type=Path, help="a capture, plain or compressed")
+    frame = "number of the packet, from 1; without it the balance of the capture"
+    parser.add_argument("frame", metavar="FRAME", nargs="?", type=at_least_one, help=frame)
+    add_json_option(parser)
+    add_no_deep_option(parser)
+
+
+def run(given: Namespace) -> int:
+    """What cannot be told is said on stderr, and decides the exit code; the rest is told."""
+    try:
+        return _balance(given) if given.frame is None else _packet(given)
+    except BrokenPipeError:
+        raise
+    except (CaptureError, OSError) as error:
+        sys.stderr.write(f"pcapline: {printable(str(given.capture))}: {why_unread(error)}\n")
+        return 4 if isinstance(error, PermissionError) else 1
+
+
+def _balance(given: Namespace) -> int:
+    from pcapline.balance import balance_of
+
+    item = balance_of(given.capture, None if given.no_deep else ask_tshark)
+    _write(item, _balance_lines(item), as_json=given.as_json)
+    return 1 if item["state"] == "quarantined" else 0
+
+
+def _packet(given: Namespace) -> int:
+    from loader.explaining import explain
+
+    explanation = explain(given.capture, given.frame, None if given.no_deep else ask_tshark)
+    item = _object(explanation)
+    item["dns_message"], no_message = _or_error(lambda: _message(explanation), None)
+    nothing: list[Object] = []
+    item["layers"], no_layers = _or_error(lambda: _layers(explanation), nothing)
+    _write(item, _lines(item, explanation), as_json=given.as_json)
+    if error := no_layers or no_message:
+        raise error
+    return 0
+
+
+def _or_error(tell: Callable[[], _Told], otherwise: _Told) -> tuple[_Told, PcaplineError | None]:
+    try:
+        return tell(), None
+    except PcaplineError as error:
+        return otherwise, error
+
+
+def _write(item: "Object", lines: Iterator[str], *, as_json: bool) -> None:
+    from pcapline.output import json_line
+
+    for line in (json_line(item),) if as_json else lines:
+        sys.stdout.write(f"{line}\n")
+
+
+def _object(explanation: "Explanation") -> "Object":
+    from pcapline.objects import dns_objects, packet_objects, row_objects
+    from schema.tables import FLOWS
+
+    (packet,) = packet_objects(explanation.packet)
+    return {
+        "record": "explanation",
+        "packet": packet,
+        "link_type": explanation.frame.link_type,
+        "reason": explanation.packet.reason[0],
+        "deep": explanation.deep,
+        "flows": list(row_objects(FLOWS, explanation.flows)),
+        "dns": list(dns_objects(explanation.dns)),
+        "dns_faults": explanation.dns_faults,
+    }
+
+
+def _message(explanation: "Explanation") -> str | None:
+    if not explanation.dns_message:
+        return None
+    from loader.dnstext import message_text
+
+    return message_text(explanation.dns_message)
+
+
+def _layers(explanation: "Explanation") -> "list[Object]":
+    from loader.tshark import layers_of
+
+    return [{"layer": layer.name, "fields": layer.fields} for layer in layers_of(explanation.frame)]
+
+
+def _lines(item: "Object", explanation: "Explanation") -> Iterator[str]:
+    from pcapline.output import DNS_FIELDS, FLOW_FIELDS, PACKET_FIELDS, table_lines
+
+    yield from table_lines([item["packet"]], PACKET_FIELDS)
+    yield from (f"  {line}" for line in _remarks(item, explanation))
+    for title, rows, columns in (("flow", item["flows"], FLOW_FIELDS), ("DNS", item["dns"], DNS_FIELDS)):
+        if rows:
+            yield from ("", f"[{title}]", *table_lines(rows, columns))
+    if item["dns_message"] is not None:
+        yield from ("", "[DNS message, as dnspython reads it]", *(f"  {line}" for line in item["dns_message"].splitlines()))
+    if item["layers"]:
+        yield from ("", "[layers, as tshark sees this packet alone]")
+    for layer in item["layers"]:
+        yield from (f"  {layer['layer']}", *(f"    {line}" for line in layer["fields"]))
+
+
+def _remarks(item: "Object", explanation: "Explanation") -> Iterator[str]:
+    packet, deep_at = item["packet"], explanation.ip_offset
+    yield f"link type {item['link_type']}, {packet['length']:,} bytes on the wire, {packet['captured_length']:,} captured"
+    if packet["vlan"]:
+        yield f"VLAN {', '.join(map(str, packet['vlan']))}"
+    for pair in packet["outer"]:
+        yield f"within {pair}"
+    if packet["fragment"]:
+        yield "a fragment"
+    if deep_at is not None:
+        yield f"its IP header begins at byte {deep_at}, says {explanation.deep}"
+    yield "counted in its flow" if item["reason"] is None else f"in no flow: {item['reason']}"
+    if item["dns_faults"]:
+        yield f"its DNS message is not read to its end: {counts_text(item['dns_faults'])}"
+
+
+def _balance_lines(item: "Object") -> Iterator[str]:
+    state = f"{item['state']} ({item['reason']})" if item["reason"] else item["state"]
+    yield f"{printable(item['file'])}: {state}"
+    yield f"{item['packets']:>12,}  packets"
+    yield f"{item['flow_packets']:>12,}  in {item['rows']['flows']:,} flow rows"
+    for reason, packets in sorted(item["non_flow"].items(), key=lambda entry: (-entry[1], entry[0])):
+        yield f"{packets:>12,}  in no flow: {reason}"
+    yield f"{item['rows']['dns_answers']:>12,}  DNS records"
