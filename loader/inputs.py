@@ -7,7 +7,7 @@ from schema.records import CaptureRecord
 from schema.store.port import LedgerHead
 
 # Raised with every change that makes the same bytes give other rows.
-DECODER_VERSION = "native-1"
+DECODER_VERSION = "native-2"
 # A claim's rows are counted from its first attempt; a retry later than this counts them anew, as a new attempt.
 REUSE_CLAIM_MS = 3_600_000
 

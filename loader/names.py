@@ -139,10 +139,20 @@ class CaptureNames:
     def name_of(self, client: bytes, address: bytes, start_ms: int) -> Name:
         """What the client was told before its flow to `address` started: the newest answer whose TTL was running, else
         the newest whose TTL had run out (`dns_stale`)."""
-        answers = self._learned.told.get((client, address), [])
-        if self._cache is not None:
-            answers = answers + self._cache.of(client, address)
+        answers = self._told(client, address)
         return choose(answers, start_ms) if answers else UNNAMED
+
+    def contradicts(self, client: bytes, address: bytes, start_ms: int, said: str | None) -> bool:
+        """Whether the client was told names for `address` before its flow started, and the one that the flow says, if any, is
+        none of them."""
+        if said is None:
+            return False
+        names = {told.hostname for told in self._told(client, address) if told.valid_from_ms <= start_ms}
+        return bool(names) and said not in names
+
+    def _told(self, client: bytes, address: bytes) -> list[Told]:
+        answers = self._learned.told.get((client, address), [])
+        return answers if self._cache is None else answers + self._cache.of(client, address)
 
 
 def choose(answers: Iterable[Told], start_ms: int) -> Name:

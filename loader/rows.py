@@ -37,6 +37,8 @@ from schema.tables import (
 _MS = 1_000_000
 _MINUTES_A_DAY = 1440
 _END_REASONS = {int(reason): reason.text for reason in FlowEndReason}
+# What the dictionaries' names rest on, the best first.
+EVIDENCE = ("sni", "quic", "http", "dns")
 _INITIATORS = {int(initiator): initiator.text for initiator in Initiator}
 
 
@@ -60,7 +62,8 @@ class RowBuilder:
     _endpoints: dict[str, list[int]] = field(default_factory=dict)
     _minutes: dict[tuple[bytes, int, str], list[int]] = field(default_factory=dict)
     _buckets: set[tuple[bytes, int, str]] = field(default_factory=set)
-    _dictionary: dict[tuple[bytes, str], int] = field(default_factory=dict)
+    _dictionary: dict[tuple[bytes, str], tuple[int, str]] = field(default_factory=dict)  # last seen (ms), evidence
+    _not_listed: int = 0  # names seen that the dictionary had no room for
 
     def build(self, batch: DecodedBatch) -> Iterator[RowBatch]:
         """Rows of what became complete; answers first, so that flows of the same batch can be named by them."""
@@ -87,8 +90,8 @@ class RowBuilder:
         )
         yield from batches_of(FLOW_BUCKETS, sorted(self._buckets))
         seen = sorted(self._dictionary.items())
-        yield from batches_of(NAMES_BY_IP, [(ip, name, "dns", last, sensor) for (ip, name), last in seen])
-        yield from batches_of(IPS_BY_NAME, [(name, ip, "dns", last, sensor) for (ip, name), last in seen])
+        yield from batches_of(NAMES_BY_IP, [(ip, name, evidence, last, sensor) for (ip, name), (last, evidence) in seen])
+        yield from batches_of(IPS_BY_NAME, [(name, ip, evidence, last, sensor) for (ip, name), (last, evidence) in seen])
 
     def endpoint_deltas(self) -> dict[str, EndpointTotals]:
         """What each endpoint gains: the busiest by flows, then by name, within the bounds of a commit; the rest as `_other`."""
@@ -103,6 +106,7 @@ class RowBuilder:
         """What was bounded while rows were made."""
         folded = len(self._endpoints) - len(self._kept_endpoints())
         totals = {"folded_endpoints": folded, "names_not_learned": self.learned.refused}
+        totals["names_not_listed"] = self._not_listed
         return {name: count for name, count in totals.items() if count}
 
     def _kept_endpoints(self) -> list[str]:
@@ -114,8 +118,9 @@ class RowBuilder:
         return ranked
 
     def _flows(self, flows: FlowColumns, minutes: MinuteColumns) -> RowBatch:
-        names = self._names(flows)
+        names, conflicts = self._names(flows)
         hostnames = [name.hostname for name in names]
+        self._remember_said(flows)
         endpoints = list(map(endpoint_of, hostnames, flows.destination_ip))
         self._count_endpoints(endpoints, flows)
         self._count_minutes(endpoints, flows, minutes)
@@ -150,14 +155,19 @@ class RowBuilder:
                 [_END_REASONS[code] for code in flows.end_reason],
                 hostnames,
                 [name.evidence for name in names],
-                [False] * size,
+                conflicts,
+                flows.alpn,
             ),
         )
 
-    def _names(self, flows: FlowColumns) -> list[Name]:
+    def _names(self, flows: FlowColumns) -> tuple[list[Name], list[bool]]:
+        """Names of the destinations, and whether the flow's own one is none of those that DNS gave its client."""
         self.names.prepare(flows.source_ip)
-        starts = (chain // _MS for chain in flows.chain_ts_ns)
-        return list(map(self.names.name_of, flows.source_ip, flows.destination_ip, starts))
+        starts = [chain // _MS for chain in flows.chain_ts_ns]
+        told = map(self.names.name_of, flows.source_ip, flows.destination_ip, starts)
+        names = list(map(_first_said, flows.said_name, flows.said_by, told))
+        conflicts = map(self.names.contradicts, flows.source_ip, flows.destination_ip, starts, flows.said_name)
+        return names, list(conflicts)
 
     def _count_endpoints(self, endpoints: Sequence[str], flows: FlowColumns) -> None:
         totals = self._endpoints
@@ -244,11 +254,21 @@ class RowBuilder:
         )
 
     def _remember(self, told: Sequence[Answer]) -> None:
-        last_seen = self._dictionary
         for _, address, seen, hostname, _, _ in told:
-            key = (address, hostname)
-            if seen > last_seen.get(key, -1):
-                last_seen[key] = seen
+            self._see(address, hostname, seen, "dns")
+
+    def _remember_said(self, flows: FlowColumns) -> None:
+        for name, by, address, last in zip(flows.said_name, flows.said_by, flows.destination_ip, flows.last_ts_ns, strict=True):
+            if name is not None and by is not None:
+                self._see(address, name, last // _MS, by)
+
+    def _see(self, address: bytes, name: str, seen: int, evidence: str) -> None:
+        """A name was seen for an address: the dictionary keeps the last time, and the best evidence."""
+        last, best = self._dictionary.get((address, name), (seen, evidence))
+        if len(self._dictionary) >= self.learned.limit and (address, name) not in self._dictionary:
+            self._not_listed += 1
+            return
+        self._dictionary[address, name] = (max(seen, last), min(evidence, best, key=EVIDENCE.index))
 
     def _packets(self, packets: PacketColumns) -> RowBatch:
         """Packets with an IP header; the others are counted by reason and have no destination to be found under."""
@@ -273,3 +293,8 @@ class RowBuilder:
         destinations, ms, ns, frames, *rest = zip(*rows, strict=True)
         columns = (destinations, self._bucket_column(ms), ms, ns, [None] * len(rows), frames, *rest)
         return RowBatch(PACKETS, columns)
+
+
+def _first_said(said: str | None, by: str | None, told: Name) -> Name:
+    """The name in the flow itself comes before what its client was told."""
+    return told if said is None or by is None else Name(said, by)

@@ -112,7 +112,8 @@ FLOWS = Table(
         "source_ip inet, source_port int, destination_port int, protocol smallint,"
         "sensor text, endpoint text, flow_id uuid, initiator text, duration_us bigint,"
         "packets bigint, bytes bigint, packets_rev bigint, bytes_rev bigint,"
-        "tcp_flags smallint, end_reason text, hostname text, name_evidence text, name_conflict boolean"
+        "tcp_flags smallint, end_reason text, hostname text, name_evidence text, name_conflict boolean,"
+        "alpn text"
     ),
     ttl_seconds=7 * DAY,
     ownership=Ownership.OWN,

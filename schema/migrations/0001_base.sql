@@ -26,7 +26,8 @@ CREATE TABLE flows (
   end_reason       TEXT,
   hostname         TEXT,
   name_evidence    TEXT,
-  name_conflict    INTEGER,
+  name_conflict    INTEGER,           -- the flow names itself as DNS did not
+  alpn             TEXT,              -- what its ClientHello offers, joined by commas
   PRIMARY KEY (destination_ip, bucket, ts DESC, ns DESC, capture_id, frame)
 ) STRICT, WITHOUT ROWID;
 

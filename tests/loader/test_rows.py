@@ -2,15 +2,18 @@
 
 from collections import Counter
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loader.decode.columns import DecodedBatch, FlowColumns, MinuteColumns
+from loader.decode.columns import DecodedBatch, DnsColumns, FlowColumns, MinuteColumns
 from loader.identity import endpoint_of, flow_ids
 from loader.names import CaptureNames, LearnedNames
 from loader.rows import RowBuilder, RowContext
 from schema.records import MAX_COMMIT_ENDPOINTS, OTHER_ENDPOINT
-from schema.tables import FLOWS, TRAFFIC_BY_MINUTE, RowBatch
+from schema.tables import FLOWS, IPS_BY_NAME, NAMES_BY_IP, TRAFFIC_BY_MINUTE, RowBatch
+
+from .test_names import answers
 
 CLIENT = b"\x0a\x00\x00\x01"
 MINUTE_NS = 60_000_000_000
@@ -48,10 +51,25 @@ def flow_batch(flows: list[tuple[int, int, list[tuple[int, int, int, int, int]]]
             end_reason=[4 for _ in n],
             initiator=[1 for _ in n],
             tunnel=[0 for _ in n],
-            said_name=[0 for _ in n],
+            said_name=[None for _ in n],
+            said_by=[None for _ in n],
+            alpn=[None for _ in n],
         ),
         minutes=MinuteColumns(*columns),
     )
+
+
+def saying(name: str | None, by: str | None, alpn: str | None = None) -> FlowColumns:
+    """One flow of the client to 192.0.2.1 that began 100 ms into minute 29,000,000."""
+    flows = flow_batch([(1, 29_000_000, [(0, 1, 60, 0, 0)])]).flows
+    flows.chain_ts_ns = [29_000_000 * MINUTE_NS + 100_000_000]
+    flows.said_name, flows.said_by, flows.alpn = [name], [by], [alpn]
+    return flows
+
+
+def told(name: str, ms: int) -> DnsColumns:
+    """192.0.2.1 was the answer for a name, so many milliseconds into that minute."""
+    return answers((CLIENT, bytes([192, 0, 2, 1]), 29_000_000 * 60_000 + ms, 60, name))
 
 
 parts = st.lists(st.tuples(*[st.integers(0, 3)] * 5), min_size=1, max_size=4)
@@ -100,6 +118,37 @@ def test_endpoints_beyond_a_commits_bound_are_folded_and_counted() -> None:
     assert len(deltas) == MAX_COMMIT_ENDPOINTS
     assert sum(delta.flows for delta in deltas.values()) == many
     assert deltas[OTHER_ENDPOINT].flows == 4 == rows.named_totals()["folded_endpoints"]
+
+
+@pytest.mark.parametrize(
+    ("dns", "conflict"),
+    [(None, False), (("cdn.example", 50), True), (("www.example", 50), False), (("cdn.example", 150), False)],
+)
+def test_the_name_in_the_flow_itself_comes_first(dns: tuple[str, int] | None, conflict: bool) -> None:
+    """It is in conflict with what DNS gave this client for this address before, where that is other names only."""
+    batch = DecodedBatch(flows=saying("www.example", "sni", "h2"))
+    if dns:
+        batch.dns = told(*dns)
+    (flows,) = [rows for rows in builder().build(batch) if rows.table == FLOWS]
+    shown = [flows.column(name)[0] for name in ("hostname", "endpoint", "name_evidence", "name_conflict", "alpn")]
+    assert shown == ["www.example", "www.example", "sni", conflict, "h2"]
+
+
+def test_a_flow_that_says_no_name_has_that_of_dns() -> None:
+    batch = DecodedBatch(flows=saying(None, None, "h3"), dns=told("www.example", 50))
+    (flows,) = [rows for rows in builder().build(batch) if rows.table == FLOWS]
+    shown = [flows.column(name)[0] for name in ("hostname", "name_evidence", "name_conflict", "alpn")]
+    assert shown == ["www.example", "dns", False, "h3"]
+
+
+def test_the_dictionaries_know_a_name_by_its_best_evidence() -> None:
+    rows = builder()
+    for batch in (told("www.example", 50), told("other.example", 50)):
+        list(rows.build(DecodedBatch(dns=batch)))
+    list(rows.build(DecodedBatch(flows=saying("www.example", "quic"))))
+    seen = {batch.table: list(batch.rows()) for batch in rows.finish() if batch.table in (NAMES_BY_IP, IPS_BY_NAME)}
+    assert [row[1:3] for row in seen[NAMES_BY_IP]] == [("other.example", "dns"), ("www.example", "quic")]
+    assert [row[0] for row in seen[IPS_BY_NAME]] == ["other.example", "www.example"]
 
 
 def test_a_name_that_reads_like_the_rest_is_escaped() -> None:

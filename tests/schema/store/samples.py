@@ -79,6 +79,7 @@ def flow_row(capture_id: bytes, frame: int, **values: object) -> tuple[object, .
         "hostname": "www.example.com",
         "name_evidence": "dns",
         "name_conflict": False,
+        "alpn": "h2,http/1.1",
         **values,
     }
     row.setdefault("bucket", bucket_of(int(str(row["ts"]))))
