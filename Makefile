@@ -36,3 +36,4 @@ bench: setup ## speed as ratios to the tools a user would pick instead
 clean: ## remove what was built; captures and stores stay
 	rm -rf build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .venv/.stamps
 	find loader \( -name '*.so' -o -name '*.c' \) -delete
+	find . -name __pycache__ -not -path './.venv/*' -exec rm -r {} +

@@ -11,11 +11,18 @@ class UsageError(Exception):
     """What was given cannot be meant so; the message names the option or argument at fault."""
 
 
+class _Help(RawDescriptionHelpFormatter):
+    """As wide as manuals are: argparse asks for the terminal's width at every flag, by a module that is slow to import."""
+
+    def __init__(self, prog: str, **how: Any) -> None:
+        super().__init__(prog, **{"width": 80, **how})
+
+
 class Parser(ArgumentParser):
     """Flags are written out, and a mistake is told with where to get help."""
 
     def __init__(self, **how: Any) -> None:
-        super().__init__(**how, formatter_class=RawDescriptionHelpFormatter, allow_abbrev=False)
+        super().__init__(**how, formatter_class=_Help, allow_abbrev=False)
 
     def parse(self, arguments: list[str]) -> Namespace:
         """Options may stand before, between and behind what they are options of."""

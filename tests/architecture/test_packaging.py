@@ -16,6 +16,9 @@ DRIVERS = {
     "apsw",
     "blake3",
     "cassandra",
+    "cryptography",
+    "isal",
+    "lz4",
     "msgspec",
     "prometheus_client",
     "pyshark",
@@ -25,6 +28,30 @@ DRIVERS = {
     "starlette",
     "uvicorn",
     "watchdog",
+    "zstandard",
+}
+
+# Modules of the standard library that take a millisecond or more each.
+SLOW_TO_IMPORT = {
+    "asyncio",
+    "csv",
+    "dataclasses",
+    "datetime",
+    "decimal",
+    "difflib",
+    "inspect",
+    "ipaddress",
+    "json",
+    "logging",
+    "pathlib",
+    "random",
+    "shutil",
+    "subprocess",
+    "tempfile",
+    "threading",
+    "traceback",
+    "urllib",
+    "uuid",
 }
 
 
@@ -59,6 +86,14 @@ def test_a_room_that_somebody_else_has_taken_is_told(tmp_path: Path, monkeypatch
 )
 def test_the_vocabulary_and_the_decoder_load_no_driver(module: str) -> None:
     assert loaded_by(f"import {module}") & DRIVERS == set()
+
+
+def test_a_summary_starts_with_little() -> None:
+    """Of a small capture the start is most of the time: what only other commands need is not imported."""
+    capture = ROOT / "tests" / "golden" / "captures" / "dns-cname-chain.pcap"
+    loaded = loaded_by(f"from pcapline.cli import run; run(['read', '--summary', {str(capture)!r}])")
+    assert loaded & SLOW_TO_IMPORT == set()
+    assert loaded & DRIVERS == set()
 
 
 def test_reading_a_file_loads_neither_store_nor_server() -> None:
