@@ -14,8 +14,8 @@ from pathlib import Path
 from loader.outcome import FileOutcome
 from loader.settings import LoaderSettings
 from loader.spool import ARCHIVE, OWN_FOLDER, QUARANTINE, REASON_SUFFIX, SpoolFile, Stamp, sidecar_of
+from schema.enums import FileState
 from schema.errors import PermissionDeniedError
-from schema.records import FileState
 from schema.store.port import StoreReader
 
 _DELETE, _KEEP = "delete", "keep"

@@ -1,8 +1,7 @@
 """One packet in full, as the decoder sees it: what was read of it, which flow it is in, what DNS it carries."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, fields
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from loader.alone import builder_alone
@@ -36,7 +35,7 @@ class Explanation:
     dns_faults: dict[str, int]  # what the decoder counts against this message, by itself
 
 
-def explain(path: Path, number: int, deep: DeepDecoder | None) -> Explanation:
+def explain(path: str, number: int, deep: DeepDecoder | None) -> Explanation:
     """Read the capture and explain one packet of it (frames count from 1); `deep` as of `CaptureReading.batches`.
 
     Raises `CaptureError` where there is no such packet.
@@ -102,7 +101,7 @@ def _of_frame(frames: Iterable[int], number: int) -> list[int]:
 
 
 def _only(columns: _Columns, rows: list[int]) -> _Columns:
-    return type(columns)(*([getattr(columns, column.name)[i] for i in rows] for column in fields(columns)))
+    return type(columns)(**{name: [column[i] for i in rows] for name, column in columns.as_dict().items()})
 
 
 def _picked(batch: RowBatch, rows: list[int]) -> Iterator[tuple[object, ...]]:

@@ -11,8 +11,9 @@ from loader.pipeline import Clock, SensorLoader
 from loader.reading import first_packet_time
 from loader.settings import LoaderSettings
 from schema.capture_names import parse_capture_name
+from schema.enums import FileState
 from schema.errors import STORE_WIDE, CaptureError, LeaseHeldError, LeaseLostError, SchemaMismatchError, StoreError
-from schema.records import STANDALONE_SENSOR, FileState
+from schema.records import STANDALONE_SENSOR
 from schema.store.port import SensorLease, Store
 
 _LOG = logging.getLogger(__name__)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from schema.records import FileState
+from schema.enums import FileState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,8 +29,9 @@ from loader.reading import CaptureReading, LoadedPart, file_identity, first_pack
 from loader.rows import RowBuilder, RowContext
 from loader.settings import LoaderSettings
 from loader.staging import StagedRows
+from schema.enums import FileState
 from schema.errors import CaptureError, LeaseLostError, PcaplineError
-from schema.records import CaptureFacts, CaptureRecord, CommitDeltas, FileState, Manifest
+from schema.records import CaptureFacts, CaptureRecord, CommitDeltas, Manifest
 from schema.store.port import Attempt, ClaimRefusal, SensorLease, StoreReader
 
 _LOG = logging.getLogger(__name__)

@@ -11,7 +11,8 @@ from loader.inputs import prefix_of
 from loader.names import LearnedNames
 from loader.outcome import FileOutcome
 from loader.reading import CaptureReading
-from schema.records import CaptureFacts, CommitDeltas, FileState, Manifest
+from schema.enums import FileState
+from schema.records import CaptureFacts, CommitDeltas, Manifest
 from schema.store.port import Claim, Commit
 
 # Damage that more bytes may mend: the file was cut off, or is still being written.

@@ -4,8 +4,8 @@ import mmap
 import zlib
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from pathlib import Path
+from io import FileIO
+from os import PathLike
 from typing import BinaryIO, Protocol
 
 from loader.decode import layout
@@ -15,6 +15,7 @@ from loader.decode.decoder import CaptureDecoder
 from loader.decode.deepened import both_passes, decode_held
 from loader.decode.formats import container_of
 from loader.decode.held import HeldFrame, HeldFrames
+from loader.decode.record import Record
 from loader.decode.tables import table_of
 from loader.decode.walking import Container, Unreadable
 from schema.errors import CaptureError, StoreError
@@ -55,8 +56,7 @@ def _hash() -> _Hash:
     return hasher
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoadedPart:
+class LoadedPart(Record):
     """What of a file was loaded before it grew."""
 
     capture_id: bytes
@@ -145,8 +145,8 @@ def _before_fault(inflate: "zlib._Decompress", data: bytes, limit: int) -> bytes
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[_Plain | _Gzip]:
-    with path.open("rb", buffering=0) as file:
+def _opened(path: str | PathLike[str]) -> Iterator[_Plain | _Gzip]:
+    with FileIO(path) as file:
         magic = file.read(2)
         file.seek(0)
         yield _Gzip(file) if magic == _GZIP else _Plain(file)
@@ -171,7 +171,7 @@ class CaptureReading:
 
     def __init__(
         self,
-        path: Path,
+        path: str | PathLike[str],
         options: DecodeOptions,
         carried: bytes | None = None,
         identify: bool = True,
@@ -189,7 +189,7 @@ class CaptureReading:
         self.watched_ip: int | None = None  # where its IP header begins, if only the deep decoder knows
         self.report = DecodeReport(
             frames=0, flow_packets=0, non_flow={}, damage={}, link_types=(), first_ts_ns=0, last_ts_ns=0,
-            consumed_bytes=0, counters={},
+            consumed_bytes=0, clock_first_ts_ns=0, counters={},
         )  # fmt: skip
 
     def batches(self, deep: DeepDecoder | None = None, *, watch: int = 0) -> Iterator[DecodedBatch]:
@@ -248,7 +248,7 @@ class CaptureReading:
     def _conclude(self, decoder: CaptureDecoder, identity: "_Identity", stream_damage: str) -> None:
         report = decoder.report()
         damage = {**report.damage, **({stream_damage: 1} if stream_damage else {})}
-        self.report = replace(report, damage=damage)
+        self.report = report.with_changes(damage=damage)
         self.carried = decoder.carried()
         self.content_bytes = identity.content_bytes
         self.capture_id, self.prefix_id = identity.capture_id(), identity.prefix_id()
@@ -326,7 +326,7 @@ def _container(window: _Window, stream_damage: str) -> Container:
     raise CaptureError(container.reason, container.detail)
 
 
-def first_part_matches(path: Path, part: LoadedPart) -> bool:
+def first_part_matches(path: str | PathLike[str], part: LoadedPart) -> bool:
     """Whether the file still begins with the content that was loaded."""
     hasher, left = _hash(), part.content_bytes
     area = memoryview(bytearray(_READ))
@@ -340,7 +340,7 @@ def first_part_matches(path: Path, part: LoadedPart) -> bool:
     return hasher.digest()[:16] == part.prefix_id
 
 
-def first_packet_time(path: Path) -> int | None:
+def first_packet_time(path: str | PathLike[str]) -> int | None:
     """Time of the first packet (Unix ns) by a look at the file's head; None if there is none, or it has no time of its own."""
     head = bytearray(_PREVIEW)
     with _opened(path) as source:
@@ -354,7 +354,7 @@ def first_packet_time(path: Path) -> int | None:
     return packets[0, layout.PACKET_TS] if found and not container.counters().get("packets_without_time") else None
 
 
-def file_identity(path: Path) -> bytes:
+def file_identity(path: str | PathLike[str]) -> bytes:
     """Hash of a file's content (decompressed, where it can be) whether or not it is a capture: 16 bytes."""
     hasher = _hash()
     area = memoryview(bytearray(_READ))

@@ -13,14 +13,8 @@ from loader.decode.columns import DecodedBatch, DnsColumns, FlowColumns, MinuteC
 from loader.identity import endpoint_of, flow_ids
 from loader.names import Answer, CaptureNames, LearnedNames, Name
 from schema.buckets import GRANULARITIES, bucket_text, day_of
-from schema.records import (
-    MAX_COMMIT_ENDPOINTS,
-    MAX_COMMIT_NAME_BYTES,
-    OTHER_ENDPOINT,
-    EndpointTotals,
-    FlowEndReason,
-    Initiator,
-)
+from schema.enums import FlowEndReason, Initiator
+from schema.records import MAX_COMMIT_ENDPOINTS, MAX_COMMIT_NAME_BYTES, OTHER_ENDPOINT, EndpointTotals
 from schema.tables import (
     DNS_ANSWERS,
     FLOW_BUCKETS,

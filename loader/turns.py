@@ -13,8 +13,8 @@ from loader.outcome import FileOutcome
 from loader.settings import LoaderSettings
 from loader.spool import Spool, SpoolFile
 from loader.telemetry import LoaderTelemetry
+from schema.enums import FileState
 from schema.errors import STORE_WIDE, LeaseLostError, StoreError
-from schema.records import FileState
 
 _LOG = logging.getLogger(__name__)
 _FILES_A_TURN = 16  # of one sensor, before the next sensor's turn and before new files are looked for

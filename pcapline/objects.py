@@ -1,12 +1,11 @@
 """The JSON contract: decoded columns, table rows and outcomes as objects with the columns' names of the tables."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from loader.decode.columns import DecodeReport, DnsColumns, PacketColumns
+from loader.decode.columns import DnsColumns, PacketColumns
 from loader.outcome import FileOutcome
-from pcapline.text import address_text, json_value, uuid_text
+from pcapline.values import address_text, json_value, uuid_text
 from schema.tables import RowBatch, Table
 
 Object = dict[str, Any]
@@ -76,21 +75,6 @@ def packet_objects(packets: PacketColumns) -> Iterator[Object]:
         item["destination_ip"] = None if destination is None else address_text(destination)
         item.update(zip(_PACKET_COLUMNS, values, strict=True))
         yield item | {"vlan": list(vlan), "outer": []}
-
-
-def summary_object(file: Path, state: str, reason: str, report: DecodeReport | None, rows: Mapping[str, int]) -> Object:
-    """The balance of one file that was read."""
-    return {
-        "record": "summary",
-        "file": str(file),
-        "state": state,
-        "reason": reason,
-        "packets": report.frames if report else 0,
-        "flow_packets": report.flow_packets if report else 0,
-        "non_flow": dict(report.non_flow) if report else {},
-        "damage": dict(report.damage) if report else {},
-        "rows": dict(rows),
-    }
 
 
 def outcome_object(outcome: FileOutcome) -> Object:

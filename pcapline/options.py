@@ -3,14 +3,10 @@
 import os
 import sys
 from argparse import ArgumentParser
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 from schema.settings import Settings, StoreSettings, find_settings_file, read_settings
-
-if TYPE_CHECKING:
-    from loader.decode.held import HeldFrame
-    from loader.reading import DeepAnswers
 
 
 def add_store_option(parser: ArgumentParser) -> None:
@@ -27,19 +23,6 @@ def add_config_option(parser: ArgumentParser) -> None:
 def add_json_option(parser: ArgumentParser) -> None:
     """`--json`, as `as_json`."""
     parser.add_argument("--json", dest="as_json", action="store_true", help="one JSON object a line")
-
-
-def add_no_deep_option(parser: ArgumentParser) -> None:
-    """`--no-deep`, as `no_deep`."""
-    help_text = "do not ask tshark about packets of link types that are not read"
-    parser.add_argument("--no-deep", action="store_true", help=help_text)
-
-
-def ask_tshark(frames: "Sequence[HeldFrame]") -> "DeepAnswers":
-    """The deep decoder, which most captures have no need of: loaded when it is asked."""
-    from loader.deep import TsharkBatch
-
-    return TsharkBatch(frames)
 
 
 def add_network_option(parser: ArgumentParser) -> None:

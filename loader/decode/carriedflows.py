@@ -8,7 +8,7 @@ import struct
 from loader.decode import layout
 from loader.decode.carried import UnreadableState
 from loader.decode.flowtable import FlowTable
-from schema.records import Initiator
+from schema.enums import Initiator
 
 _MAGIC = b"PLF2"
 _HEADER = struct.Struct("<4sQQQI")

@@ -5,11 +5,11 @@ Times are Unix nanoseconds. Frames are numbered from 1.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+
+from loader.decode.record import Record
 
 
-@dataclass(slots=True)
-class FlowColumns:
+class FlowColumns(Record):
     """Flow rows that have ended (or that the end of the capture cut), told from their initiator."""
 
     source_ip: Sequence[bytes] = ()
@@ -26,8 +26,8 @@ class FlowColumns:
     packets_rev: Sequence[int] = ()
     bytes_rev: Sequence[int] = ()
     tcp_flags: Sequence[int] = ()
-    end_reason: Sequence[int] = ()  # schema.records.FlowEndReason
-    initiator: Sequence[int] = ()  # schema.records.Initiator
+    end_reason: Sequence[int] = ()  # schema.enums.FlowEndReason
+    initiator: Sequence[int] = ()  # schema.enums.Initiator
     tunnel: Sequence[int] = ()  # hash of what is around the innermost IP header; 0: nothing
     said_name: Sequence[str | None] = ()  # what the initiator called its destination, spelt as DNS names are
     said_by: Sequence[str | None] = ()  # sni | quic | http, where there is a name
@@ -37,8 +37,7 @@ class FlowColumns:
         return len(self.frame)
 
 
-@dataclass(slots=True)
-class MinuteColumns:
+class MinuteColumns(Record):
     """The packets of flow rows, by minute: `flow` is the row's index in the same batch's FlowColumns."""
 
     flow: Sequence[int] = ()
@@ -52,8 +51,7 @@ class MinuteColumns:
         return len(self.flow)
 
 
-@dataclass(slots=True)
-class DnsColumns:
+class DnsColumns(Record):
     """Resource records of DNS responses, one row a record; rr_index -1: a response without records."""
 
     frame: Sequence[int] = ()
@@ -82,8 +80,7 @@ class DnsColumns:
         return len(self.frame)
 
 
-@dataclass(slots=True)
-class PacketColumns:
+class PacketColumns(Record):
     """One row a frame, as its innermost IP header says; None where there is none."""
 
     frame: Sequence[int] = ()
@@ -105,18 +102,16 @@ class PacketColumns:
         return len(self.frame)
 
 
-@dataclass(slots=True)
-class DecodedBatch:
+class DecodedBatch(Record):
     """What became complete since the last batch."""
 
-    flows: FlowColumns = field(default_factory=FlowColumns)
-    minutes: MinuteColumns = field(default_factory=MinuteColumns)
-    dns: DnsColumns = field(default_factory=DnsColumns)
-    packets: PacketColumns = field(default_factory=PacketColumns)  # only where asked for
+    flows: FlowColumns = FlowColumns()
+    minutes: MinuteColumns = MinuteColumns()
+    dns: DnsColumns = DnsColumns()
+    packets: PacketColumns = PacketColumns()  # only where asked for
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DecodeReport:
+class DecodeReport(Record):
     """The balance of one capture: frames = flow_packets + sum(non_flow)."""
 
     frames: int
@@ -127,12 +122,11 @@ class DecodeReport:
     first_ts_ns: int  # 0 without packets
     last_ts_ns: int
     consumed_bytes: int  # offset behind the last whole record
-    clock_first_ts_ns: int = 0  # when the capture began by its own clock: an outlying first date is not believed
+    clock_first_ts_ns: int  # when the capture began by its own clock: an outlying first date is not believed
     counters: Mapping[str, int]  # further counts: `time_jumps`, `evicted_flows`, ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DecodeOptions:
+class DecodeOptions(Record):
     """Settings that change rows: part of an attempt's inputs."""
 
     idle_timeout_s: int = 60  # a flow without packets for so long (packet time) has ended

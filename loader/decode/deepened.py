@@ -6,22 +6,21 @@ flows whose packets change places in time would be told wrongly.
 
 from array import array
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 
 from loader.decode import layout
 from loader.decode.columns import DecodedBatch, DecodeOptions, DecodeReport
 from loader.decode.decoder import CaptureDecoder
-from loader.decode.flowtable import table_of
 from loader.decode.headers import parse
 from loader.decode.held import HeldFrame
 from loader.decode.reasons import REASON_COUNT
+from loader.decode.record import Record
+from loader.decode.tables import table_of
 from loader.decode.walking import WALK_FULL, WALK_MORE
 
 _RAW_IP = 101
 
 
-@dataclass(frozen=True, slots=True)
-class HeldContainer:
+class HeldContainer(Record):
     """Held frames as a container, whose bytes are those of the frames, one behind the other.
 
     `offsets`: where in each frame its IP header begins, None where it has none.
@@ -69,7 +68,7 @@ def decode_held(
     frames: Sequence[HeldFrame], offsets: Sequence[int | None], options: DecodeOptions
 ) -> tuple[list[DecodedBatch], DecodeReport]:
     """Rows and balance of held frames; `offsets` as of `HeldContainer`."""
-    decoder = CaptureDecoder(HeldContainer(frames, offsets), replace(options, carries=False))
+    decoder = CaptureDecoder(HeldContainer(frames, offsets), options.with_changes(carries=False))
     data = memoryview(b"".join(frame.data for frame in frames))
     decoder.feed(data, (0, len(data)), final=True)
     batches = decoder.drain() + decoder.finish()
@@ -83,8 +82,7 @@ def decode_held(
 
 def both_passes(first: DecodeReport, second: DecodeReport, told: Mapping[str, int]) -> DecodeReport:
     """The balance of a capture whose held frames were decoded in a second pass; `told`: counts of who looked into them."""
-    return replace(
-        first,
+    return first.with_changes(
         flow_packets=first.flow_packets + second.flow_packets,
         non_flow=_sums(first.non_flow, second.non_flow),
         counters=_sums(_sums(first.counters, second.counters), told),

@@ -9,7 +9,7 @@ from loader.decode.flows import FlowKernel
 from loader.decode.lazy import AddressBook, LazyColumn
 from loader.decode.namebook import NameBook
 from loader.decode.tables import enlarged, table_of, zeroed
-from schema.records import FlowEndReason
+from schema.enums import FlowEndReason
 
 _FIRST_ROWS = 4_096
 _NS = 1_000_000_000

@@ -140,12 +140,12 @@ STATE_FIN_B = 4
 STATE_CLOSED = 8  # RST, or FIN both ways
 STATE_OPEN = 16  # the row is in the table
 STATE_FULL = 64  # as many minutes as a row may have
-STATE_INITIATOR_SHIFT = 8  # schema.records.Initiator
+STATE_INITIATOR_SHIFT = 8  # schema.enums.Initiator
 STATE_CHAIN = 0xFFBF  # what a row hands to the one that goes on with its flow: all of the above but FULL
 STATE_TCP_FLAGS_SHIFT = 16  # all flags of the row's packets
 STATE_FIN_BOTH = STATE_FIN_A | STATE_FIN_B
 
-END_IDLE, END_ACTIVE, END_DETECTED, END_RESOURCES = 1, 2, 3, 5  # schema.records.FlowEndReason
+END_IDLE, END_ACTIVE, END_DETECTED, END_RESOURCES = 1, 2, 3, 5  # schema.enums.FlowEndReason
 
 # Keys of the packets looked up ahead: the words FLOW_A_HI to FLOW_TUNNEL, then these.
 AHEAD_HASH, AHEAD_IS_B = 6, 7  # 1: B sent the packet

@@ -8,7 +8,6 @@ Wireshark's libpcap.c describe them): what follows time and lengths there (an in
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 try:
@@ -17,6 +16,7 @@ except ModuleNotFoundError:
     from loader.decode import plain as cython
 
 from loader.decode import layout, walking
+from loader.decode.record import Record
 from loader.decode.walking import Unreadable
 
 HEADER_BYTES = 24
@@ -24,8 +24,7 @@ HEADER_BYTES = 24
 _TELLING_RECORDS = 2
 
 
-@dataclass(frozen=True, slots=True)
-class _Kind:
+class _Kind(Record):
     """What a magic number says."""
 
     nanoseconds: int = 1000  # in a fraction
@@ -46,8 +45,7 @@ _AIX_LINK_TYPES = (6, 9, 15, 24)
 _AS_WRITTEN, _SWAPPED, _IN_DOUBT = 0, 1, 2  # order of the two lengths in a record
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PcapContainer:
+class PcapContainer(Record):
     """A classic pcap file, as its header says it is written."""
 
     big_endian: bool

@@ -1,8 +1,9 @@
 """How the decoder steps through a container: record by record, over corrupt places, to where the bytes end."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Protocol
+
+from loader.decode.record import Record
 
 # Why a walk ended.
 WALK_MORE = 0  # the next record is not whole: more bytes are needed, or it is the cut tail
@@ -17,8 +18,7 @@ CHAIN_RECORDS = 4
 MAX_RESYNC_BYTES = 16 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Unreadable:
+class Unreadable(Record):
     """Why nothing of a file can be read: a counted word and a sentence for people."""
 
     reason: str

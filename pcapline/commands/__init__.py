@@ -1,1 +1,1 @@
-"""What each command does, one file a command; its docstring is the help. Rooms are imported inside functions, for a command to load its own."""
+"""What each command does, a file a command, its docstring the help. Rooms are imported inside functions: each only its own."""

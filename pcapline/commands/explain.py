@@ -7,10 +7,10 @@ pcapline explain holiday.pcap        (without a packet: the balance, where they 
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from pcapline.options import add_json_option, add_no_deep_option, ask_tshark
+from pcapline.deep import add_no_deep_option, deep_decoder
+from pcapline.options import add_json_option
 from pcapline.text import counts_text, printable, why_unread
 from pcapline.usage import at_least_one
 from schema.errors import CaptureError, PcaplineError
@@ -24,7 +24,7 @@ _Told = TypeVar("_Told")
 
 def arguments(parser: ArgumentParser) -> None:
     """Which packet of which capture."""
-    parser.add_argument("capture", metavar="CAPTURE", type=Path, help="a capture, plain or compressed")
+    parser.add_argument("capture", metavar="CAPTURE", help="a capture, plain or compressed")
     frame = "number of the packet, from 1; without it the balance of the capture"
     parser.add_argument("frame", metavar="FRAME", nargs="?", type=at_least_one, help=frame)
     add_json_option(parser)
@@ -38,14 +38,14 @@ def run(given: Namespace) -> int:
     except BrokenPipeError:
         raise
     except (CaptureError, OSError) as error:
-        sys.stderr.write(f"pcapline: {printable(str(given.capture))}: {why_unread(error)}\n")
+        sys.stderr.write(f"pcapline: {printable(given.capture)}: {why_unread(error)}\n")
         return 4 if isinstance(error, PermissionError) else 1
 
 
 def _balance(given: Namespace) -> int:
-    from pcapline.balance import balance_of
+    from pcapline.summary import summary_of
 
-    item = balance_of(given.capture, None if given.no_deep else ask_tshark)
+    item = summary_of(given.capture, deep_decoder(given))
     _write(item, _balance_lines(item), as_json=given.as_json)
     return 1 if item["state"] == "quarantined" else 0
 
@@ -53,7 +53,7 @@ def _balance(given: Namespace) -> int:
 def _packet(given: Namespace) -> int:
     from loader.explaining import explain
 
-    explanation = explain(given.capture, given.frame, None if given.no_deep else ask_tshark)
+    explanation = explain(given.capture, given.frame, deep_decoder(given))
     item = _object(explanation)
     item["dns_message"], no_message = _or_error(lambda: _message(explanation), None)
     nothing: list[Object] = []

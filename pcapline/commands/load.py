@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pcapline.options import add_config_option, add_json_option, add_network_option, add_store_option, settings_of
+from schema.enums import FileState
 from schema.errors import SettingsError, StoreUnavailableError
-from schema.records import DEFAULT_NETWORK, STANDALONE_SENSOR, FileState
+from schema.records import DEFAULT_NETWORK, STANDALONE_SENSOR
 from schema.settings import Settings, StoreSettings
 
 if TYPE_CHECKING:

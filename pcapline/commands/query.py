@@ -94,7 +94,8 @@ def _refuse_nonsense(what: str) -> None:
 
 
 def _tell_nothing(what: str, last: _Recent | None, newest: int | None) -> None:
-    from pcapline.text import printable, time_text
+    from pcapline.text import printable
+    from pcapline.values import time_text
 
     since = f" in the last {last.text}" if last else ""
     older = f"; the newest row is of {time_text(newest)}" if newest is not None else ""

@@ -7,11 +7,10 @@ pcapline read *.pcap.gz --summary --json
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pcapline.options import add_no_deep_option, ask_tshark
-from pcapline.text import count_text, counts_text, printable, why_unread
+from pcapline.deep import add_no_deep_option, deep_decoder
+from pcapline.text import counts_text, printable, why_unread
 from schema.errors import CaptureError
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
 def arguments(parser: ArgumentParser) -> None:
     """Which files, what of them, and how it is written."""
-    parser.add_argument("files", metavar="FILE", nargs="+", type=Path, help="captures, plain or compressed")
+    parser.add_argument("files", metavar="FILE", nargs="+", help="captures, plain or compressed")
     shown = parser.add_mutually_exclusive_group()
     for view, text in _VIEWS.items():
         shown.add_argument(f"--{view}", dest="view", action="store_const", const=view, default="flows", help=text)
@@ -45,11 +44,11 @@ _FORMS = {"json": "one JSON object a line", "csv": "comma-separated values with 
 
 def run(given: Namespace) -> int:
     """One file after the other; what ails one leaves the others alone."""
-    deep = None if given.no_deep else ask_tshark
+    deep = deep_decoder(given)
     return max(_read_file(file, given.view, given.form, deep) for file in given.files)
 
 
-def _read_file(file: Path, view: str, form: str, deep: "DeepDecoder | None") -> int:
+def _read_file(file: str, view: str, form: str, deep: "DeepDecoder | None") -> int:
     """Show one file; returns the exit code it is worth: not 0 where it could not be shown, which has then been said."""
     try:
         return _summarize(file, form, deep) if view == "summary" else _show(file, view, form, deep)
@@ -60,7 +59,7 @@ def _read_file(file: Path, view: str, form: str, deep: "DeepDecoder | None") -> 
         return 4 if isinstance(error, PermissionError) else 1
 
 
-def _show(file: Path, view: str, form: str, deep: "DeepDecoder | None") -> int:
+def _show(file: str, view: str, form: str, deep: "DeepDecoder | None") -> int:
     from pcapline import output
 
     objects, fields = {
@@ -77,11 +76,11 @@ def _show(file: Path, view: str, form: str, deep: "DeepDecoder | None") -> int:
     return 0
 
 
-def _say(file: Path, what: str) -> None:
-    sys.stderr.write(f"pcapline: {printable(str(file))}: {what}\n")
+def _say(file: str, what: str) -> None:
+    sys.stderr.write(f"pcapline: {printable(file)}: {what}\n")
 
 
-def _open(file: Path, *, packets: bool) -> "CaptureReading":
+def _open(file: str, *, packets: bool) -> "CaptureReading":
     from loader.decode.columns import DecodeOptions
     from loader.reading import CaptureReading
 
@@ -113,26 +112,15 @@ def _packets(batches: "Batches") -> Iterator["Object"]:
     return (item for batch in batches for item in packet_objects(batch.packets))
 
 
-def _summarize(file: Path, form: str, deep: "DeepDecoder | None") -> int:
-    from pcapline.balance import balance_of
+def _summarize(file: str, form: str, deep: "DeepDecoder | None") -> int:
+    """Imports nothing of the other views: of a small capture the start is most of the time."""
+    from pcapline.summary import summary_line, summary_of
 
-    item = balance_of(file, deep)
+    summary = summary_of(file, deep)
     if form == "table":
-        _write_balance(item)
+        sys.stdout.write(summary_line(summary) + "\n")
     else:
-        from pcapline.output import Format, write
+        from pcapline import output
 
-        write([item], Format(form), ())
-    return 1 if item["state"] == "quarantined" else 0
-
-
-def _write_balance(item: "Object") -> None:
-    parts = [
-        count_text(item["packets"], "packet"),
-        f"{item['flow_packets']:,} in {count_text(item['rows']['flows'], 'flow')}",
-        count_text(item["rows"]["dns_answers"], "DNS record"),
-    ]
-    if item["non_flow"]:
-        parts.append(f"in no flow: {counts_text(item['non_flow'])}")
-    reason = f"  ({item['reason']})" if item["reason"] else ""
-    sys.stdout.write(f"{printable(item['file'])}: {item['state']}: {'; '.join(parts)}{reason}\n")
+        output.write([summary], output.Format(form), ())
+    return 1 if summary["state"] == "quarantined" else 0

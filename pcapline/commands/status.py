@@ -117,7 +117,8 @@ def _file_object(path: Path, sensor: str, reader: "StoreReader") -> Object:
 
 
 def _line(item: Object) -> str:
-    from pcapline.text import count_text, printable, time_text
+    from pcapline.text import count_text, printable
+    from pcapline.values import time_text
 
     if item["record"] == "store":
         safe = "" if item["durable"] else "; an acknowledged commit may be lost in a crash, so that input is not deleted"

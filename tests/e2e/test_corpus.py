@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from schema.records import FileState
+from schema.enums import FileState
 from schema.store.port import Store
 from schema.store.sqlite import open_sqlite
 from tests.e2e.loading import Contents, assert_balance, contents, load_all, states, totals

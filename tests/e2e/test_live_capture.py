@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from schema.records import FileState
+from schema.enums import FileState
 from schema.store.sqlite import open_sqlite
 from schema.tables import FLOWS
 from tests.capture.wire import Sensor, beside, wire

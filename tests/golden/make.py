@@ -5,7 +5,6 @@ What changes in the rows shows in the diff of the JSON lines; it is for people t
 
 import json
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 from loader.decode.columns import DecodedBatch, DecodeOptions, DecodeReport
@@ -36,7 +35,7 @@ def _rows(batch: DecodedBatch) -> list[dict[str, object]]:
 
 
 def _report(report: DecodeReport) -> dict[str, object]:
-    return asdict(report)
+    return report.as_dict()
 
 
 def _plain(value: object) -> str:

@@ -16,8 +16,8 @@ from loader.outcome import FileOutcome
 from loader.pipeline import SensorLoader
 from loader.settings import LoaderSettings
 from loader.spool import Spool, SpoolFile
+from schema.enums import FileState
 from schema.errors import PermissionDeniedError
-from schema.records import FileState
 from schema.store.port import StoreHealth, StoreReader
 from schema.store.sqlite import open_sqlite
 from tests.pcapline.captures import capture, conversation

@@ -21,7 +21,7 @@ from capture.traffic import TrafficPlan
 from loader.spool import sidecar_of
 from pcapline.wiring import Purpose, open_store
 from schema.capture_names import parse_capture_name
-from schema.records import FileState
+from schema.enums import FileState
 from schema.settings import StoreSettings
 from schema.store.port import Store
 from tests.e2e.loading import contents, load_all

@@ -12,7 +12,7 @@ import loader.staging
 from loader.once import OnceLoader, Request, Surroundings, files_under
 from loader.outcome import FileOutcome
 from loader.settings import LoaderSettings
-from schema.records import FileState
+from schema.enums import FileState
 from schema.store.port import Store
 from schema.store.sqlite import open_sqlite
 from tests.pcapline.captures import capture, conversation

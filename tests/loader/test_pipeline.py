@@ -14,7 +14,8 @@ from capture.traffic import TrafficPlan, generate
 from loader.outcome import FileOutcome
 from loader.pipeline import SensorLoader
 from loader.settings import LoaderSettings
-from schema.records import DEFAULT_NETWORK, FileState
+from schema.enums import FileState
+from schema.records import DEFAULT_NETWORK
 from schema.store.port import Store
 from schema.store.sqlite import open_sqlite
 from schema.tables import FLOWS, NAMES_BY_CLIENT, TRAFFIC_BY_MINUTE

@@ -111,7 +111,7 @@ def test_endpoints_beyond_a_commits_bound_are_folded_and_counted() -> None:
     rows = builder()
     many = MAX_COMMIT_ENDPOINTS + 3
     flows = flow_batch([(1, 29_000_000, [(0, 1, 60, 0, 0)])]).flows
-    columns = {name: list(getattr(flows, name)) * many for name in FlowColumns.__slots__}
+    columns = {name: list(values) * many for name, values in flows.as_dict().items()}
     columns["destination_ip"] = [(0x0B000000 + i).to_bytes(4, "big") for i in range(many)]
     list(rows.build(DecodedBatch(flows=FlowColumns(**columns))))
     deltas = rows.endpoint_deltas()
@@ -158,8 +158,11 @@ def test_a_name_that_reads_like_the_rest_is_escaped() -> None:
 
 def test_a_chain_keeps_its_id_whichever_end_is_called_its_source() -> None:
     flows = flow_batch([(1, 29_000_000, [(0, 1, 60, 0, 0)])]).flows
-    turned = FlowColumns(**{name: getattr(flows, name) for name in FlowColumns.__slots__})
-    turned.source_ip, turned.destination_ip = flows.destination_ip, flows.source_ip
-    turned.source_port, turned.destination_port = flows.destination_port, flows.source_port
+    turned = flows.with_changes(
+        source_ip=flows.destination_ip,
+        destination_ip=flows.source_ip,
+        source_port=flows.destination_port,
+        destination_port=flows.source_port,
+    )
     assert flow_ids("edge-1", flows) == flow_ids("edge-1", turned)
     assert flow_ids("edge-2", flows) != flow_ids("edge-1", flows)

@@ -17,8 +17,8 @@ from loader.settings import LoaderSettings
 from loader.telemetry import LoaderTelemetry
 from loader.turns import Surroundings
 from schema.capture_names import capture_name
+from schema.enums import FileState
 from schema.errors import SettingsError, StoreError, StorePermissionError, StoreUnavailableError
-from schema.records import FileState
 from schema.store.port import Claim, SensorLease, Store
 from schema.store.sqlite import open_sqlite
 from schema.tables import RowBatch

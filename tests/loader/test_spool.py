@@ -7,7 +7,7 @@ from loader.outcome import FileOutcome
 from loader.spool import Spool, captures_in, sensor_of
 from loader.strays import strays_in
 from schema.capture_names import capture_name
-from schema.records import FileState
+from schema.enums import FileState
 
 SETTLE_S = 2.0
 

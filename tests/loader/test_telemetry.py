@@ -3,7 +3,7 @@ import subprocess
 
 from loader.outcome import FileOutcome
 from loader.telemetry import LoaderTelemetry, Pending
-from schema.records import FileState
+from schema.enums import FileState
 from tests.servers import require
 
 

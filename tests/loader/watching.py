@@ -13,7 +13,7 @@ from loader.service import WatchRequest, run_watch
 from loader.settings import LoaderSettings
 from loader.telemetry import LoaderTelemetry
 from loader.turns import Surroundings
-from schema.records import FileState
+from schema.enums import FileState
 from schema.store.port import Store
 from schema.store.sqlite import open_sqlite
 

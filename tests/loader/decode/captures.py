@@ -53,14 +53,14 @@ def decode(
 
 
 def flow_rows(batches: list[DecodedBatch]) -> Iterator[dict[str, object]]:
-    names = [name for name in DecodedBatch().flows.__slots__]
+    names = list(DecodedBatch().flows.as_dict())
     for batch in batches:
         for values in zip(*(getattr(batch.flows, name) for name in names), strict=True):
             yield dict(zip(names, values, strict=True))
 
 
 def dns_rows(batches: list[DecodedBatch]) -> Iterator[dict[str, object]]:
-    names = [name for name in DecodedBatch().dns.__slots__]
+    names = list(DecodedBatch().dns.as_dict())
     for batch in batches:
         for values in zip(*(getattr(batch.dns, name) for name in names), strict=True):
             yield dict(zip(names, values, strict=True))

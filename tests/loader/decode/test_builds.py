@@ -12,7 +12,6 @@ from tests.shared_captures import shared_captures
 ROOT = Path(__file__).resolve().parents[3]
 DIGEST = """
 import hashlib, sys
-from dataclasses import fields
 from pathlib import Path
 from loader.decode.columns import DecodeOptions
 from loader.reading import CaptureReading
@@ -23,8 +22,8 @@ for line in sys.stdin:
         reading = CaptureReading(Path(line.rstrip("\\n")), DecodeOptions(packets=True), identify=False)
         for batch in reading.batches():
             for columns in (batch.flows, batch.minutes, batch.dns, batch.packets):
-                for field in fields(columns):
-                    digest.update(repr(list(getattr(columns, field.name))).encode())
+                for values in columns.as_dict().values():
+                    digest.update(repr(list(values)).encode())
         digest.update(repr(reading.report).encode() + reading.carried)
     except CaptureError as error:
         digest.update(error.reason.encode())

@@ -1,0 +1,50 @@
+"""The balance of one file that is only read, as an object and as a line."""
+
+from typing import Any
+
+from loader.decode.columns import DecodeOptions
+from loader.reading import CaptureReading, DeepDecoder
+from pcapline.text import count_text, counts_text, printable
+from schema.enums import FileState
+from schema.errors import CaptureError
+
+Object = dict[str, Any]
+
+
+def summary_of(file: str, deep: DeepDecoder | None) -> Object:
+    """Decode a file and count; `deep` as of `CaptureReading.batches`. Raises `OSError` where it cannot be read."""
+    reading = CaptureReading(file, DecodeOptions(), identify=False)
+    rows = {"flows": 0, "dns_answers": 0}
+    try:
+        for batch in reading.batches(deep):
+            rows["flows"] += len(batch.flows)
+            rows["dns_answers"] += len(batch.dns)
+    except CaptureError as error:
+        state, reason = FileState.QUARANTINED, f"{error.reason}: {error}"
+    else:
+        state = FileState.LOADED if reading.report.frames else FileState.EMPTY
+        reason = counts_text(reading.report.damage)
+    return {
+        "record": "summary",
+        "file": file,
+        "state": state.value,
+        "reason": reason,
+        "packets": reading.report.frames,
+        "flow_packets": reading.report.flow_packets,
+        "non_flow": dict(reading.report.non_flow),
+        "damage": dict(reading.report.damage),
+        "rows": rows,
+    }
+
+
+def summary_line(summary: Object) -> str:
+    """The same for people."""
+    parts = [
+        count_text(summary["packets"], "packet"),
+        f"{summary['flow_packets']:,} in {count_text(summary['rows']['flows'], 'flow')}",
+        count_text(summary["rows"]["dns_answers"], "DNS record"),
+    ]
+    if summary["non_flow"]:
+        parts.append(f"in no flow: {counts_text(summary['non_flow'])}")
+    reason = f"  ({summary['reason']})" if summary["reason"] else ""
+    return f"{printable(summary['file'])}: {summary['state']}: {'; '.join(parts)}{reason}"
