@@ -4,10 +4,8 @@ Their keys follow from what the packet itself says, so that anyone on the path c
 imported with the first Initial; where it is not installed they are counted and the decoder goes on.
 """
 
-import hmac
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import cache
 from typing import NamedTuple
 
@@ -54,15 +52,17 @@ class Initial(NamedTuple):
     end: int
 
 
-@dataclass(slots=True)
 class QuicFlow:
     """A direction of a UDP flow that sent an Initial."""
 
-    ts: int
-    origin: tuple[int, bytes] | None = None  # version and connection id that its keys come from, once they fitted
-    crypto: Assembly = field(default_factory=Assembly)
-    tries: int = 0
-    done: bool = False
+    __slots__ = ("crypto", "done", "origin", "tries", "ts")
+
+    def __init__(self, ts: int) -> None:
+        self.ts = ts
+        self.origin: tuple[int, bytes] | None = None  # version and connection id that its keys come from, once they fitted
+        self.crypto = Assembly()
+        self.tries = 0
+        self.done = False
 
 
 Key = tuple[bytes, int]
@@ -201,17 +201,24 @@ def initial_at(datagram: bytes, at: int) -> Initial | None:
     return Initial(number, datagram[id_at:source_at], at, number_at, end)
 
 
+def _hmac(key: bytes, message: bytes) -> bytes:
+    """HMAC with SHA-256."""
+    import hmac  # here: it brings OpenSSL, which takes a tenth of a small capture's time, and most have no Initial
+
+    return hmac.digest(key, message, "sha256")
+
+
 def _expand(secret: bytes, label: bytes, length: int) -> bytes:
     """HKDF-Expand-Label with an empty context, of at most one block of SHA-256 (RFC 8446 7.1, RFC 5869 2.3)."""
     name = b"tls13 " + label
     info = length.to_bytes(2, "big") + bytes([len(name)]) + name + b"\0"
-    return hmac.digest(secret, info + b"\1", "sha256")[:length]
+    return _hmac(secret, info + b"\1")[:length]
 
 
 def keys_of(version: int, destination_id: bytes) -> Keys:
     """Keys of a client's Initials whose first one went to this connection id (RFC 9001 5.2)."""
     salt, label, _ = VERSIONS[version]
-    secret = _expand(hmac.digest(salt, destination_id, "sha256"), b"client in", 32)
+    secret = _expand(_hmac(salt, destination_id), b"client in", 32)
     return Keys(_expand(secret, label + b" key", 16), _expand(secret, label + b" iv", 12), _expand(secret, label + b" hp", 16))
 
 

@@ -39,6 +39,7 @@ SLOW_TO_IMPORT = {
     "datetime",
     "decimal",
     "difflib",
+    "hmac",
     "inspect",
     "ipaddress",
     "json",
