@@ -9,7 +9,7 @@ from pathlib import Path
 
 from setuptools import Extension, setup  # type: ignore[import-untyped]
 
-KERNELS = ("pcap", "pcapng", "headers", "evidence", "flows", "dns")
+KERNELS = ("pcap", "pcapng", "headers", "evidence", "flows", "dns", "queries")
 MODE = os.environ.get("PCAPLINE_KERNELS", "release")
 
 

@@ -235,7 +235,7 @@ class RowBuilder:
                 dns.rdata,
                 dns.rr_ttl,
                 dns.rcode,
-                [None] * size,
+                dns.latency_us,
             ),
         )
 

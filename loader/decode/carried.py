@@ -11,7 +11,8 @@ _MAGIC = b"PLS1"
 _HEAD = struct.Struct("<4sI")
 
 FLOWS = b"flow"
-SECTIONS = (FLOWS,)
+QUERIES = b"dnsq"
+SECTIONS = (FLOWS, QUERIES)
 
 
 class UnreadableState(ValueError):  # noqa: N818 - named as the container's `Unreadable`

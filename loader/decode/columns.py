@@ -52,9 +52,10 @@ class MinuteColumns(Record):
 
 
 class DnsColumns(Record):
-    """Resource records of DNS responses, one row a record; rr_index -1: a response without records."""
+    """Resource records of DNS responses, one row a record; rr_index -1: a response without records, or a query that nobody
+    answered in time."""
 
-    frame: Sequence[int] = ()
+    frame: Sequence[int] = ()  # below 0: an unanswered query of an earlier capture, -1, -2, ...
     ts_ns: Sequence[int] = ()
     client_ip: Sequence[bytes] = ()
     client_port: Sequence[int] = ()
@@ -65,13 +66,14 @@ class DnsColumns(Record):
     rcode: Sequence[int | None] = ()  # None: nobody answered
     qname: Sequence[str] = ()  # lower case, no trailing dot, root ".", escaped as in master files (RFC 4343 2.1)
     qtype: Sequence[int] = ()
+    latency_us: Sequence[int | None] = ()  # since the query; None: it was not seen, or its time was up
     section: Sequence[str | None] = ()  # answer | authority | additional
     rr_index: Sequence[int] = ()
     rr_name: Sequence[str | None] = ()
     rr_type: Sequence[str | None] = ()  # "A", "AAAA", "CNAME", ..., "TYPE65535"
     rr_ttl: Sequence[int | None] = ()
     address: Sequence[bytes | None] = ()  # A, AAAA
-    rdata: Sequence[str | None] = ()  # CNAME: the target; other types as they are built
+    rdata: Sequence[str | None] = ()  # of other types, as master files write it; None: malformed
     # the name that the client asked for, where this record gives it an address (A or AAAA reached from qname through the
     # message's CNAME chain); None where the record names nothing
     names: Sequence[str | None] = ()

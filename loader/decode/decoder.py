@@ -64,6 +64,8 @@ class CaptureDecoder:
     def _restore(self, sections: dict[bytes, bytes]) -> None:
         if carried_state.FLOWS in sections:
             restore_flows(self._flows, sections[carried_state.FLOWS])
+        if carried_state.QUERIES in sections:
+            self._dns.queries.restore(sections[carried_state.QUERIES])
 
     def feed(self, buffer: memoryview, span: tuple[int, int], *, final: bool = False) -> int:
         """Decode the records in buffer[span]; returns the offset from which on the bytes are needed again, before new ones.
@@ -98,7 +100,7 @@ class CaptureDecoder:
         at = 0
         while at < count:
             behind = self._said.read(buffer, packets, (at, count))
-            self._read_dns(buffer, packets, (at, behind))
+            self._dns.read(buffer, packets, (at, behind), self._collect)
             at = behind
             self._read_messages(self._said.messages)
         self._flows.track(packets, (0, count))
@@ -106,16 +108,11 @@ class CaptureDecoder:
         if self._in_batch + CHUNK_PACKETS > BATCH_PACKETS:
             self._collect()
 
-    def _read_dns(self, buffer: memoryview | bytes, packets: memoryview, span: tuple[int, int]) -> None:
-        at, last = span
-        while (at := self._dns.kernel.read(buffer, packets, at, last)) < last:
-            self._collect()
-
     def _read_messages(self, messages: Messages) -> None:
         """DNS out of TCP, in its place among the packets."""
         buffer, packets, count = messages
         if count:
-            self._read_dns(buffer, packets, (0, count))
+            self._dns.read(buffer, packets, (0, count), self._collect)
 
     def _collect(self) -> None:
         flows, minutes = self._flows.take(self._book, self._said.book)
@@ -131,10 +128,12 @@ class CaptureDecoder:
         """The capture is over: every open flow gives its row. Returns the last batches."""
         if self._options.carries:
             flows = encode_flows(self._flows, self._options.max_carried_flows)
-            self._carried = carried_state.pack({carried_state.FLOWS: flows})
+            queries = self._dns.queries.encode()
+            self._carried = carried_state.pack({carried_state.FLOWS: flows, carried_state.QUERIES: queries})
         else:
             for messages in self._said.finish():
                 self._read_messages(messages)
+            self._dns.finish(self._collect)
         self._collect()
         self._flows.finish()
         self._collect()

@@ -1,9 +1,10 @@
 # mypy: disable-error-code="valid-type,untyped-decorator,misc,no-any-return,no-untyped-call"
-# ruff: noqa: C901, SIM102
-"""The kernel that reads DNS responses (RFC 1035; mDNS RFC 6762, LLMNR RFC 4795) out of a chunk of packets.
+# ruff: noqa: C901, SIM109
+"""The kernel that reads DNS messages (RFC 1035; mDNS RFC 6762, LLMNR RFC 4795) out of a chunk of packets.
 
-Names are written lower case without the last dot into an arena, each once; dots within labels, backslashes and what is not
-printable are escaped as in master files. Records of a message and the text of its names are bounded.
+Of a response all records, of a query its question. Names are written lower case without the last dot into an arena, each once;
+dots within labels, backslashes and what is not printable are escaped as in master files. What else a record's data holds is
+copied there as it is; `recorddata.py` makes text of it when somebody asks. Records of a message and its text are bounded.
 """
 
 from __future__ import annotations
@@ -31,7 +32,6 @@ _CUT = cython.declare(cython.ulonglong, layout.KIND_CUT)
 _WHOLE = cython.declare(cython.ulonglong, layout.KIND_WHOLE)
 _P_PROTOCOL = cython.declare(cython.int, layout.PACKET_PROTOCOL)
 
-_RECORD_WORDS = cython.declare(cython.int, layout.RECORD_WIDTH)
 _R_MESSAGE = cython.declare(cython.int, layout.RECORD_MESSAGE)
 _R_SECTION = cython.declare(cython.int, layout.RECORD_SECTION)
 _R_INDEX = cython.declare(cython.int, layout.RECORD_INDEX)
@@ -41,41 +41,109 @@ _R_TTL = cython.declare(cython.int, layout.RECORD_TTL)
 _R_HI = cython.declare(cython.int, layout.RECORD_HI)
 _R_LO = cython.declare(cython.int, layout.RECORD_LO)
 _R_TARGET = cython.declare(cython.int, layout.RECORD_TARGET)
+_R_SECOND = cython.declare(cython.int, layout.RECORD_SECOND)
+_R_DATA = cython.declare(cython.int, layout.RECORD_DATA)
 _R_NAMES = cython.declare(cython.int, layout.RECORD_NAMES)
+_DATA_LENGTH = cython.declare(cython.int, layout.DATA_LENGTH_SHIFT)
 
 _M_FRAME = cython.declare(cython.int, layout.MESSAGE_FRAME)
 _M_TS = cython.declare(cython.int, layout.MESSAGE_TS)
 _M_CLIENT_HI = cython.declare(cython.int, layout.MESSAGE_CLIENT_HI)
 _M_CLIENT_LO = cython.declare(cython.int, layout.MESSAGE_CLIENT_LO)
-_M_CLIENT_PORT = cython.declare(cython.int, layout.MESSAGE_CLIENT_PORT)
 _M_RESOLVER_HI = cython.declare(cython.int, layout.MESSAGE_RESOLVER_HI)
 _M_RESOLVER_LO = cython.declare(cython.int, layout.MESSAGE_RESOLVER_LO)
-_M_KIND = cython.declare(cython.int, layout.MESSAGE_KIND)
-_M_TXID = cython.declare(cython.int, layout.MESSAGE_TXID)
+_M_ENDS = cython.declare(cython.int, layout.MESSAGE_ENDS)
 _M_RCODE = cython.declare(cython.int, layout.MESSAGE_RCODE)
 _M_QNAME = cython.declare(cython.int, layout.MESSAGE_QNAME)
 _M_QTYPE = cython.declare(cython.int, layout.MESSAGE_QTYPE)
+_M_CLOCK = cython.declare(cython.int, layout.MESSAGE_CLOCK)
+_M_LATENCY = cython.declare(cython.int, layout.MESSAGE_LATENCY)
+_NO_RCODE = cython.declare(cython.ulonglong, layout.NO_RCODE)
+_TXID_SHIFT = cython.declare(cython.int, layout.ENDS_TXID_SHIFT)
+_KIND_SHIFT = cython.declare(cython.int, layout.ENDS_KIND_SHIFT)
+_TRANSPORT_SHIFT = cython.declare(cython.int, layout.ENDS_TRANSPORT_SHIFT)
 
 _MESSAGES = cython.declare(cython.int, layout.DNS_MESSAGES)
 _RECORDS = cython.declare(cython.int, layout.DNS_RECORDS)
 _NAMES = cython.declare(cython.int, layout.DNS_NAMES)
 _ARENA = cython.declare(cython.int, layout.DNS_ARENA)
+_CLOCK = cython.declare(cython.int, layout.DNS_CLOCK)
+_REFERENCE = cython.declare(cython.int, layout.DNS_REFERENCE)
+_DOUBT = cython.declare(cython.int, layout.DNS_DOUBT)
 _MALFORMED = cython.declare(cython.int, layout.DNS_MALFORMED)
+_MALFORMED_RDATA = cython.declare(cython.int, layout.DNS_MALFORMED_RDATA)
 _TOO_LARGE = cython.declare(cython.int, layout.DNS_TOO_LARGE)
-_CUT_COUNT = cython.declare(cython.int, layout.DNS_CUT)
 _OTHER_OPCODE = cython.declare(cython.int, layout.DNS_OTHER_OPCODE)
+_QUERIES = cython.declare(cython.int, layout.DNS_QUERIES)
+_MULTICAST_QUERIES = cython.declare(cython.int, layout.DNS_MULTICAST_QUERIES)
+_TRUNCATED = cython.declare(cython.int, layout.DNS_TRUNCATED)
+_EDNS = cython.declare(cython.int, layout.DNS_EDNS)
+_EDNS_DO = cython.declare(cython.int, layout.DNS_EDNS_DO)
 _RCODES = cython.declare(cython.int, layout.DNS_RCODES)
+_CUT_COUNT = cython.declare(cython.int, layout.DNS_CUT)
+_OTHER_RCODE = cython.declare(cython.int, layout.DNS_RCODE_COUNT - 1)
 
 _MAX_RECORDS = cython.declare(cython.ulonglong, layout.DNS_MAX_RECORDS)
 _MAX_TEXT = cython.declare(cython.ulonglong, layout.DNS_MAX_TEXT)
 _MAX_NAME_TEXT = cython.declare(cython.ulonglong, layout.DNS_MAX_NAME_TEXT)
+_MAX_NAMES = cython.declare(cython.ulonglong, layout.DNS_MAX_NAMES)
 _MAX_JUMPS = cython.declare(cython.int, layout.DNS_MAX_JUMPS)
 _WORD32 = cython.declare(cython.ulonglong, 0xFFFF_FFFF)
 _MAPPED = cython.declare(cython.ulonglong, 0xFFFF_0000_0000)
 
+_JUMP_NS = cython.declare(cython.ulonglong, layout.JUMP_NS)
+_WORD = cython.declare(cython.ulonglong, 0xFFFF_FFFF_FFFF_FFFF)
+_MIX = cython.declare(cython.ulonglong, 0x0000_0100_0000_01B3)  # the prime of FNV-1a, 64 bits
+
 _OK = cython.declare(cython.int, 0)
 _BAD = cython.declare(cython.int, 1)
 _LARGE = cython.declare(cython.int, 2)
+
+_MEMO_MASK = cython.declare(cython.int, 31)
+
+# What record data is made of, by type: octets before its names, number of names from bit 3, what follows them from bit 5.
+_NOTHING = cython.declare(cython.int, 0)
+_SOA_NUMBERS = cython.declare(cython.int, 1)
+_STRINGS = cython.declare(cython.int, 2)
+_OCTETS = cython.declare(cython.int, 3)
+_PARAMETERS = cython.declare(cython.int, 4)
+_PROPERTY = cython.declare(cython.int, 5)
+_BITMAPS = cython.declare(cython.int, 6)
+_FORM_COUNT = cython.declare(cython.int, 258)
+_MAX_OCTETS = cython.declare(cython.int, layout.DNS_SHOWN_OCTETS)
+
+
+def _forms() -> bytes:
+    """By record type (RFC 1035 3.3; SVCB RFC 9460, CAA RFC 8659, NSEC RFC 4034); any other: octets (RFC 3597)."""
+    forms = bytearray([_OCTETS << 5] * 258)
+    for kind in (2, 3, 4, 5, 7, 8, 9, 12, 39):  # NS, MD, MF, CNAME, MB, MG, MR, PTR, DNAME
+        forms[kind] = 1 << 3
+    for kind in (14, 17):  # MINFO, RP
+        forms[kind] = 2 << 3
+    for kind in (15, 18, 21, 36):  # MX, AFSDB, RT, KX
+        forms[kind] = 2 | 1 << 3
+    for kind in (13, 16, 99):  # HINFO, TXT, SPF
+        forms[kind] = _STRINGS << 5
+    for kind in (64, 65):  # SVCB, HTTPS
+        forms[kind] = 2 | 1 << 3 | _PARAMETERS << 5
+    forms[6] = 2 << 3 | _SOA_NUMBERS << 5
+    forms[33] = 6 | 1 << 3  # SRV
+    forms[47] = 1 << 3 | _BITMAPS << 5
+    forms[257] = _PROPERTY << 5
+    return bytes(forms)
+
+
+def _plain() -> bytes:
+    """Octet of a label -> how it is written; 0: escaped."""
+    written = bytearray(256)
+    for octet in range(33, 127):
+        written[octet] = octet + 32 if 65 <= octet <= 90 else octet
+    written[46] = written[92] = 0
+    return bytes(written)
+
+
+FORMS = _forms()
+PLAIN = _plain()
 
 
 @cython.cclass
@@ -88,12 +156,17 @@ class DnsKernel:
     spans: cython.ulonglong[:, ::1]  # of a name: offset in the arena, length, hash
     index: cython.uint[::1]  # number of the name plus one, by hash; 0: empty
     words: cython.ulonglong[::1]
+    forms: cython.const[cython.uchar][::1]
+    plain: cython.const[cython.uchar][::1]
+    memo: cython.ulonglong[::1]  # names of this message, by where they begin: offset plus one from bit 32, number plus one
+    seed: cython.ulonglong
     buf: cython.const[cython.uchar][::1]
     base: cython.Py_ssize_t  # of the message, in the buffer
     end: cython.Py_ssize_t
     at: cython.Py_ssize_t  # what is read next
     name: cython.ulonglong  # the last name read, plus one
     text: cython.ulonglong  # arena text of this message so far, repeated names included
+    options: cython.ulonglong  # TTL of the OPT record, plus 2**32; 0: there is none
 
     def __init__(
         self,
@@ -101,9 +174,14 @@ class DnsKernel:
         arena: cython.uchar[::1],
         index: cython.uint[::1],
         words: cython.ulonglong[::1],
+        memo: cython.ulonglong[::1],
+        seed: int,
     ) -> None:
+        """`memo`: 32 words of the kernel's own."""
         self.messages, self.records, self.spans = tables
-        self.arena, self.index, self.words = arena, index, words
+        self.arena, self.index, self.words, self.memo = arena, index, words, memo
+        self.forms, self.plain = FORMS, PLAIN
+        self.seed = seed
 
     @cython.cfunc
     @cython.inline
@@ -122,19 +200,15 @@ class DnsKernel:
     @cython.cfunc
     @cython.nogil
     def _put(self, to: cython.ulonglong, octet: cython.int) -> cython.ulonglong:
-        """Write one octet of a label; returns where the next one goes."""
+        """Write one octet of a label that has to be escaped; returns where the next one goes."""
+        self.arena[to] = 92
         if octet == 46 or octet == 92:
-            self.arena[to] = 92
             self.arena[to + 1] = octet
             return to + 2
-        if octet <= 32 or octet >= 127:
-            self.arena[to] = 92
-            self.arena[to + 1] = 48 + octet // 100
-            self.arena[to + 2] = 48 + octet // 10 % 10
-            self.arena[to + 3] = 48 + octet % 10
-            return to + 4
-        self.arena[to] = octet + 32 if 65 <= octet <= 90 else octet
-        return to + 1
+        self.arena[to + 1] = 48 + octet // 100
+        self.arena[to + 2] = 48 + octet // 10 % 10
+        self.arena[to + 3] = 48 + octet % 10
+        return to + 4
 
     @cython.cfunc
     @cython.nogil
@@ -146,8 +220,11 @@ class DnsKernel:
         behind: cython.Py_ssize_t = 0
         lowest: cython.Py_ssize_t = at
         length: cython.int
+        octet: cython.int
         octets: cython.int = 0
         jumps: cython.int = 0
+        known: cython.ulonglong
+        value: cython.ulonglong = self.seed
         k: cython.Py_ssize_t
         while True:
             if at >= self.end:
@@ -158,7 +235,12 @@ class DnsKernel:
                     return _BAD
                 if behind == 0:
                     behind = at + 2
-                at = self.base + (self._u16(at) & 0x3FFF)
+                at = self._u16(at) & 0x3FFF
+                known = self.memo[at & _MEMO_MASK]
+                if to == start and (known >> 32) == cython.cast(cython.ulonglong, at + 1):
+                    self.at = behind
+                    return self._again(known & _WORD32)
+                at += self.base
                 jumps += 1
                 if at >= lowest or jumps > _MAX_JUMPS:
                     return _BAD  # a pointer goes back, or it could go round in circles
@@ -174,9 +256,18 @@ class DnsKernel:
             if to > start:
                 self.arena[to] = 46
                 to += 1
+                value = ((value ^ 256) * _MIX) & _WORD
             for k in range(at + 1, at + 1 + length):
-                to = self._put(to, self.buf[k])
+                octet = self.plain[self.buf[k]]
+                if octet:
+                    self.arena[to] = octet
+                    to += 1
+                else:
+                    octet = self.buf[k]
+                    to = self._put(to, octet)
+                value = ((value ^ octet) * _MIX) & _WORD
             at += 1 + length
+        k = self.at - self.base
         self.at = behind if behind else at + 1
         if to == start:
             self.arena[to] = 46
@@ -184,21 +275,29 @@ class DnsKernel:
         self.text += to - start
         if self.text > _MAX_TEXT:
             return _LARGE
-        return self._intern(start, to - start)
+        self._intern(start, to - start, value)
+        if k <= 0x3FFF:
+            self.memo[k & _MEMO_MASK] = (cython.cast(cython.ulonglong, k + 1) << 32) | self.name
+        return _OK
+
+    @cython.cfunc
+    @cython.inline
+    @cython.nogil
+    def _again(self, name: cython.ulonglong) -> cython.int:
+        """A name that this message has had already."""
+        self.name = name
+        self.text += self.spans[name - 1, 1]
+        return _LARGE if self.text > _MAX_TEXT else _OK
 
     @cython.cfunc
     @cython.nogil
-    def _intern(self, start: cython.ulonglong, length: cython.ulonglong) -> cython.int:
+    def _intern(self, start: cython.ulonglong, length: cython.ulonglong, value: cython.ulonglong) -> cython.int:
         """Give the text at the arena's end the number of an equal name, or the next one."""
-        value: cython.ulonglong = 0x811C_9DC5
         k: cython.ulonglong
         mask: cython.ulonglong = self.index.shape[0] - 1
-        place: cython.ulonglong
+        place: cython.ulonglong = (value ^ (value >> 32)) & mask
         other: cython.ulonglong
         row: cython.ulonglong
-        for k in range(start, start + length):
-            value = ((value ^ self.arena[k]) * 0x0100_0193) & _WORD32
-        place = (value ^ (value >> 15)) & mask
         while self.index[place]:
             row = self.index[place] - 1
             if self.spans[row, 2] == value and self.spans[row, 1] == length:
@@ -208,7 +307,7 @@ class DnsKernel:
                     k += 1
                 if k == length:
                     self.name = row + 1
-                    return _OK
+                    return 0
             place = (place + 1) & mask
         row = self.words[_NAMES]
         self.spans[row, 0] = start
@@ -218,17 +317,18 @@ class DnsKernel:
         self.words[_NAMES] = row + 1
         self.words[_ARENA] = start + length
         self.name = row + 1
-        return _OK
+        return 0
 
     @cython.cfunc
     @cython.nogil
-    def _questions(self, message: cython.ulonglong, count: cython.int) -> cython.int:
+    def _questions(self, message: cython.ulonglong) -> cython.int:
         """The first question is kept; the others are skipped."""
         k: cython.int
         fault: cython.int
         self.messages[message, _M_QNAME] = 0
         self.messages[message, _M_QTYPE] = 0
-        for k in range(count):
+        self.at = self.base + 12
+        for k in range(self._u16(self.base + 4)):
             fault = self._read_name()
             if fault:
                 return fault
@@ -242,13 +342,116 @@ class DnsKernel:
 
     @cython.cfunc
     @cython.nogil
+    def _text_of(self, tail: cython.int, at: cython.Py_ssize_t, behind: cython.Py_ssize_t) -> cython.Py_ssize_t:
+        """Characters at most that the end of record data becomes; -1: it is not of the form of its type."""
+        cost: cython.Py_ssize_t = 0
+        octet: cython.int
+        key: cython.int = -1
+        if tail == _NOTHING:
+            return 0 if at == behind else -1
+        if tail == _SOA_NUMBERS:
+            return 55 if at + 20 == behind else -1
+        if tail == _OCTETS:
+            return 2 * min(behind - at, _MAX_OCTETS) + 12
+        if tail == _PROPERTY or tail == _STRINGS:
+            if tail == _PROPERTY and (at + 2 > behind or self.buf[at + 1] == 0 or at + 2 + self.buf[at + 1] > behind):
+                return -1
+            octet = 0  # how many of the string are left
+            while at < behind:
+                if tail == _STRINGS and octet == 0:
+                    octet = self.buf[at]
+                    cost += 3
+                else:
+                    octet -= 1
+                    cost += 1 if 32 <= self.buf[at] < 127 and self.buf[at] != 34 and self.buf[at] != 92 else 4
+                at += 1
+            return cost + 8 if tail == _PROPERTY or octet == 0 else -1
+        if tail == _PARAMETERS:
+            cost = 8 * (behind - at)
+            while at < behind:
+                if at + 4 > behind or self._u16(at) <= key:
+                    return -1
+                key = self._u16(at)
+                at += 4 + self._u16(at + 2)
+        else:
+            cost = 88 * (behind - at)
+            while at < behind:
+                if at + 2 > behind or self.buf[at] <= key or self.buf[at + 1] == 0 or self.buf[at + 1] > 32:
+                    return -1
+                key = self.buf[at]
+                at += 2 + self.buf[at + 1]
+        return cost if at == behind else -1
+
+    @cython.cfunc
+    @cython.nogil
+    def _keep(self, row: cython.ulonglong, lead: cython.Py_ssize_t, before: cython.int, count: cython.Py_ssize_t) -> cython.int:
+        """Copy record data to the arena: `before` octets at `lead`, then `count` at `at`."""
+        start: cython.ulonglong = self.words[_ARENA]
+        to: cython.ulonglong = start
+        k: cython.Py_ssize_t
+        for k in range(lead, lead + before):
+            self.arena[to] = self.buf[k]
+            to += 1
+        for k in range(self.at, self.at + count):
+            self.arena[to] = self.buf[k]
+            to += 1
+        self.words[_ARENA] = to
+        self.records[row, _R_DATA] = ((to - start + 1) << _DATA_LENGTH) | start
+        return 0
+
+    @cython.cfunc
+    @cython.nogil
+    def _data(self, row: cython.ulonglong, form: cython.int, behind: cython.Py_ssize_t) -> cython.int:
+        """Read the record data from `at` to `behind`; `_BAD`: it is not of its type's form."""
+        lead: cython.Py_ssize_t = self.at
+        before: cython.int = form & 7
+        tail: cython.int = form >> 5
+        cost: cython.Py_ssize_t
+        fault: cython.int
+        k: cython.int
+        self.at = lead + before
+        if self.at > behind:
+            return _BAD
+        for k in range((form >> 3) & 3):
+            fault = self._read_name()
+            if fault:
+                return fault
+            if self.at > behind:
+                return _BAD
+            self.records[row, _R_TARGET + k] = self.name
+        cost = self._text_of(tail, self.at, behind)
+        if cost < 0:
+            return _BAD
+        self.text += cost + 7 * before
+        if self.text > _MAX_TEXT:
+            return _LARGE
+        if tail == _OCTETS:  # how many there are, then as many as are shown
+            self._keep(row, lead - 2, 2, min(behind - lead, _MAX_OCTETS))
+        else:
+            self._keep(row, lead, before, behind - self.at)
+        return _OK
+
+    @cython.cfunc
+    @cython.nogil
+    def _address(self, row: cython.ulonglong, kind: cython.int, length: cython.int) -> cython.int:
+        if length != (4 if kind == 1 else 16):
+            return _BAD
+        if kind == 1:
+            self.records[row, _R_LO] = _MAPPED | self._u32(self.at)
+        else:
+            self.records[row, _R_HI] = (self._u32(self.at) << 32) | self._u32(self.at + 4)
+            self.records[row, _R_LO] = (self._u32(self.at + 8) << 32) | self._u32(self.at + 12)
+        self.records[row, _R_DATA] = cython.cast(cython.ulonglong, 1) << _DATA_LENGTH
+        return _OK
+
+    @cython.cfunc
+    @cython.nogil
     def _record(self, message: cython.ulonglong, section: cython.ulonglong, number: cython.ulonglong) -> cython.int:
         """Read the resource record at `at`; OPT, which is no record of a name (RFC 6891 6.1.1), gives no row."""
         row: cython.ulonglong = self.words[_RECORDS]
         kind: cython.int
         length: cython.int
         behind: cython.Py_ssize_t
-        k: cython.int
         fault: cython.int = self._read_name()
         if fault:
             return fault
@@ -259,34 +462,32 @@ class DnsKernel:
         behind = self.at + 10 + length
         if behind > self.end:
             return _BAD
-        for k in range(_RECORD_WORDS):
-            self.records[row, k] = 0
+        if kind == 41:
+            if self.options == 0:
+                self.options = self._u32(self.at + 4) | (cython.cast(cython.ulonglong, 1) << 32)
+            self.at = behind
+            return _OK
         self.records[row, _R_MESSAGE] = message
         self.records[row, _R_SECTION] = section
         self.records[row, _R_INDEX] = number
         self.records[row, _R_NAME] = self.name
         self.records[row, _R_TYPE] = kind
         self.records[row, _R_TTL] = self._u32(self.at + 4)
+        self.records[row, _R_HI] = self.records[row, _R_LO] = 0
+        self.records[row, _R_TARGET] = self.records[row, _R_SECOND] = 0
+        self.records[row, _R_DATA] = self.records[row, _R_NAMES] = 0
         self.at += 10
-        if kind == 1:
-            if length != 4:
-                return _BAD
-            self.records[row, _R_LO] = _MAPPED | self._u32(self.at)
-        elif kind == 28:
-            if length != 16:
-                return _BAD
-            self.records[row, _R_HI] = (self._u32(self.at) << 32) | self._u32(self.at + 4)
-            self.records[row, _R_LO] = (self._u32(self.at + 8) << 32) | self._u32(self.at + 12)
-        elif kind == 5:
-            fault = self._read_name()
-            if fault:
-                return fault
-            if self.at != behind:
-                return _BAD
-            self.records[row, _R_TARGET] = self.name
+        if kind == 1 or kind == 28:
+            fault = self._address(row, kind, length)
+        else:
+            fault = self._data(row, self.forms[kind if kind < _FORM_COUNT else 0], behind)
+        if fault == _LARGE:
+            return fault
+        if fault:
+            self.words[_MALFORMED_RDATA] += 1
+            self.records[row, _R_TARGET] = self.records[row, _R_SECOND] = 0
         self.at = behind
-        if kind != 41:
-            self.words[_RECORDS] = row + 1
+        self.words[_RECORDS] = row + 1
         return _OK
 
     @cython.cfunc
@@ -296,14 +497,11 @@ class DnsKernel:
         section: cython.int
         _: cython.int
         number: cython.ulonglong = 0
-        fault: cython.int
-        base: cython.Py_ssize_t = self.base
-        self.at = base + 12
-        fault = self._questions(message, self._u16(base + 4))
+        fault: cython.int = self._questions(message)
         if fault:
             return fault
         for section in range(1, 4):
-            for _ in range(self._u16(base + 4 + 2 * section)):
+            for _ in range(self._u16(self.base + 4 + 2 * section)):
                 if number >= _MAX_RECORDS:
                     return _LARGE
                 fault = self._record(message, section, number)
@@ -322,60 +520,100 @@ class DnsKernel:
         qname: cython.ulonglong = self.messages[message, _M_QNAME]
         last: cython.ulonglong = self.words[_RECORDS]
         owner: cython.ulonglong = qname
+        alias: cython.ulonglong
+        kind: cython.ulonglong
         row: cython.ulonglong
         _: cython.int
         if qname == 0:
             return 0
         for _ in range(16):
+            alias = 0
             for row in range(first, last):
-                if self.records[row, _R_SECTION] == 1 and self.records[row, _R_NAME] == owner:
-                    if self.records[row, _R_TYPE] == 1 or self.records[row, _R_TYPE] == 28:
-                        self.records[row, _R_NAMES] = qname
-            for row in range(first, last):
-                if (
-                    self.records[row, _R_SECTION] == 1
-                    and self.records[row, _R_TYPE] == 5
-                    and self.records[row, _R_NAME] == owner
-                ):
+                if self.records[row, _R_SECTION] != 1:
                     break
-            else:
+                if self.records[row, _R_NAME] != owner or self.records[row, _R_DATA] == 0:
+                    continue
+                kind = self.records[row, _R_TYPE]
+                if kind == 1 or kind == 28:
+                    self.records[row, _R_NAMES] = qname
+                elif kind == 5 and alias == 0:
+                    alias = self.records[row, _R_TARGET]
+            if alias == 0:
                 return 0
-            owner = self.records[row, _R_TARGET]
+            owner = alias
         return 0
 
     @cython.cfunc
     @cython.nogil
-    def _message(self, packets: cython.ulonglong[:, ::1], i: cython.Py_ssize_t, kind: cython.ulonglong) -> cython.int:
+    def _heading(
+        self, message: cython.ulonglong, packets: cython.ulonglong[:, ::1], i: cython.Py_ssize_t, kind: cython.ulonglong
+    ) -> cython.int:
+        """What the packet says of a message: a query comes from its client, a response goes to it."""
+        response: cython.int = self.buf[self.base + 2] >> 7
+        client: cython.int = _P_DST_HI if response else _P_SRC_HI
+        resolver: cython.int = _P_SRC_HI if response else _P_DST_HI
+        transport: cython.ulonglong = 1 if packets[i, _P_PROTOCOL] == 6 else 0
+        txid: cython.ulonglong = self._u16(self.base)
+        self.messages[message, _M_FRAME] = packets[i, _P_FRAME]
+        self.messages[message, _M_TS] = packets[i, _P_TS]
+        self.messages[message, _M_CLIENT_HI] = packets[i, client]
+        self.messages[message, _M_CLIENT_LO] = packets[i, client + 1]
+        self.messages[message, _M_RESOLVER_HI] = packets[i, resolver]
+        self.messages[message, _M_RESOLVER_LO] = packets[i, resolver + 1]
+        self.messages[message, _M_ENDS] = (
+            packets[i, _P_DPORT if response else _P_SPORT]
+            | (txid << _TXID_SHIFT)
+            | (kind << _KIND_SHIFT)
+            | (transport << _TRANSPORT_SHIFT)
+        )
+        self.messages[message, _M_CLOCK] = self.words[_CLOCK]
+        self.messages[message, _M_LATENCY] = 0
+        return 0
+
+    @cython.cfunc
+    @cython.nogil
+    def _query(self, packets: cython.ulonglong[:, ::1], i: cython.Py_ssize_t, kind: cython.ulonglong) -> cython.int:
+        """Read a query's question. What is asked of a group is answered by anybody, or nobody: it waits for no response."""
+        message: cython.ulonglong = self.words[_MESSAGES]
+        high: cython.ulonglong = packets[i, _P_DST_HI]
+        low: cython.ulonglong = packets[i, _P_DST_LO]
+        fault: cython.int
+        self.words[_QUERIES] += 1
+        if kind == 1 or (high >> 56) == 255 or (high == 0 and (low >> 28) == 0xFFFFE):
+            self.words[_MULTICAST_QUERIES] += 1
+            return 0
+        self._heading(message, packets, i, kind)
+        self.messages[message, _M_RCODE] = _NO_RCODE
+        fault = self._questions(message)
+        if fault == _OK:
+            self.words[_MESSAGES] = message + 1
+        elif fault == _LARGE:
+            self.words[_TOO_LARGE] += 1
+        else:
+            self.words[_CUT_COUNT if packets[i, _P_KIND] & _CUT else _MALFORMED] += 1
+        return 0
+
+    @cython.cfunc
+    @cython.nogil
+    def _response(self, packets: cython.ulonglong[:, ::1], i: cython.Py_ssize_t, kind: cython.ulonglong) -> cython.int:
         """Read one response: its rows, or those before its fault, which name nothing unless the rest was only cut off."""
         message: cython.ulonglong = self.words[_MESSAGES]
         first: cython.ulonglong = self.words[_RECORDS]
+        rcode: cython.ulonglong = self.buf[self.base + 3] & 15
         k: cython.int
         fault: cython.int
-        self.base = packets[i, _P_PAYLOAD]
-        self.end = packets[i, _P_PAYLOAD_END]
-        if self.base + 12 > self.end:
-            self.words[_CUT_COUNT if packets[i, _P_KIND] & _CUT else _MALFORMED] += 1
-            return 0
-        if not self.buf[self.base + 2] & 0x80:
-            return 0
-        if (self.buf[self.base + 2] >> 3) & 15:
-            self.words[_OTHER_OPCODE] += 1
-            return 0
-        self.text = 0
-        self.messages[message, _M_FRAME] = packets[i, _P_FRAME]
-        self.messages[message, _M_TS] = packets[i, _P_TS]
-        self.messages[message, _M_CLIENT_HI] = packets[i, _P_DST_HI]
-        self.messages[message, _M_CLIENT_LO] = packets[i, _P_DST_LO]
-        self.messages[message, _M_CLIENT_PORT] = packets[i, _P_DPORT]
-        self.messages[message, _M_RESOLVER_HI] = packets[i, _P_SRC_HI]
-        self.messages[message, _M_RESOLVER_LO] = packets[i, _P_SRC_LO]
-        self.messages[message, _M_KIND] = kind
-        self.messages[message, _M_TXID] = self._u16(self.base)
-        k = self.buf[self.base + 3] & 15
-        self.messages[message, _M_RCODE] = k
-        self.words[_RCODES + k] += 1
+        self.options = 0
+        self._heading(message, packets, i, kind)
         fault = self._sections(message)
         self.words[_MESSAGES] = message + 1
+        if self.options:
+            rcode |= ((self.options >> 24) & 255) << 4
+            self.words[_EDNS] += 1
+            self.words[_EDNS_DO] += (self.options >> 15) & 1
+        self.messages[message, _M_RCODE] = rcode
+        k = rcode
+        self.words[_RCODES + min(k, _OTHER_RCODE)] += 1
+        self.words[_TRUNCATED] += (self.buf[self.base + 2] >> 1) & 1
         if fault == _BAD and not packets[i, _P_KIND] & _CUT:
             self.words[_MALFORMED] += 1
             return 0
@@ -385,11 +623,96 @@ class DnsKernel:
             self.words[_TOO_LARGE] += 1
         self._follow(message, first)
         if fault == _OK and self.words[_RECORDS] == first:
-            for k in range(_RECORD_WORDS):
-                self.records[first, k] = 0
-            self.records[first, _R_MESSAGE] = message
-            self.words[_RECORDS] = first + 1
+            self._no_record(message)
         return 0
+
+    @cython.cfunc
+    @cython.nogil
+    def _no_record(self, message: cython.ulonglong) -> cython.int:
+        """The row of a response that has none."""
+        row: cython.ulonglong = self.words[_RECORDS]
+        k: cython.int
+        for k in range(_R_NAMES + 1):
+            self.records[row, k] = 0
+        self.records[row, _R_MESSAGE] = message
+        self.words[_RECORDS] = row + 1
+        return 0
+
+    @cython.cfunc
+    @cython.nogil
+    def _message(self, packets: cython.ulonglong[:, ::1], i: cython.Py_ssize_t, kind: cython.ulonglong) -> cython.int:
+        k: cython.int
+        self.base = packets[i, _P_PAYLOAD]
+        self.end = packets[i, _P_PAYLOAD_END]
+        if self.base + 12 > self.end:
+            self.words[_CUT_COUNT if packets[i, _P_KIND] & _CUT else _MALFORMED] += 1
+            return 0
+        if (self.buf[self.base + 2] >> 3) & 15:
+            self.words[_OTHER_OPCODE] += 1
+            return 0
+        self.text = 0
+        for k in range(_MEMO_MASK + 1):
+            self.memo[k] = 0
+        if self.buf[self.base + 2] & 128:
+            return self._response(packets, i, kind)
+        return self._query(packets, i, kind)
+
+    @cython.cfunc
+    @cython.inline
+    @cython.nogil
+    def _tick(self, ts: cython.ulonglong) -> cython.int:
+        """Move the clock to a packet's time. One that jumped is believed when the next one confirms it, and counts an hour."""
+        reference: cython.ulonglong = self.words[_REFERENCE]
+        doubt: cython.ulonglong = self.words[_DOUBT]
+        if reference == 0:
+            self.words[_REFERENCE] = ts
+        elif ts >= reference and ts - reference <= _JUMP_NS:
+            self.words[_CLOCK] += ts - reference
+            self.words[_REFERENCE] = ts
+            self.words[_DOUBT] = 0
+        elif ts < reference and reference - ts <= _JUMP_NS:
+            self.words[_DOUBT] = 0
+        elif doubt and (ts - doubt if ts > doubt else doubt - ts) <= _JUMP_NS:
+            self.words[_CLOCK] += _JUMP_NS if ts > reference else 0
+            self.words[_REFERENCE] = ts
+            self.words[_DOUBT] = 0
+        else:
+            self.words[_DOUBT] = (ts + 1) & _WORD
+        return 0
+
+    @cython.cfunc
+    @cython.inline
+    @cython.nogil
+    def _kind(self, packets: cython.ulonglong[:, ::1], i: cython.Py_ssize_t) -> cython.int:
+        """Which of the three protocols a packet's ports tell; -1: none."""
+        source: cython.ulonglong = packets[i, _P_SPORT]
+        destination: cython.ulonglong = packets[i, _P_DPORT]
+        kind: cython.int = -1
+        if source == 53 or destination == 53:
+            kind = 0
+        elif source == 5353 or destination == 5353:
+            kind = 1
+        elif source == 5355 or destination == 5355:
+            kind = 2
+        if kind < 0 or packets[i, _P_PAYLOAD] == 0 or packets[i, _P_REASON]:
+            return -1
+        return -1 if packets[i, _P_PROTOCOL] == 6 and not packets[i, _P_KIND] & _WHOLE else kind
+
+    @cython.cfunc
+    @cython.inline
+    @cython.nogil
+    def _has_room(self) -> cython.bint:
+        """Whether a message fits whatever it holds."""
+        messages: cython.ulonglong = self.messages.shape[0]
+        records: cython.ulonglong = self.records.shape[0]
+        names: cython.ulonglong = self.spans.shape[0]
+        arena: cython.ulonglong = self.arena.shape[0]
+        return (
+            self.words[_MESSAGES] < messages
+            and self.words[_RECORDS] + _MAX_RECORDS < records
+            and self.words[_NAMES] + _MAX_NAMES <= names
+            and self.words[_ARENA] + _MAX_TEXT + _MAX_NAME_TEXT <= arena
+        )
 
     def read(
         self,
@@ -398,40 +721,30 @@ class DnsKernel:
         first: cython.Py_ssize_t,
         count: cython.Py_ssize_t,
     ) -> int:
-        """Read the responses among packets[first:count]; returns where it stopped for want of room."""
-        i: cython.Py_ssize_t
-        done: cython.Py_ssize_t = count
-        source: cython.ulonglong
-        destination: cython.ulonglong
-        kind: cython.ulonglong
-        messages: cython.ulonglong = self.messages.shape[0]
-        records: cython.ulonglong = self.records.shape[0]
-        names: cython.ulonglong = self.spans.shape[0]
-        arena: cython.ulonglong = self.arena.shape[0]
+        """Read the messages among packets[first:count]; returns where it stopped for want of room."""
+        i: cython.Py_ssize_t = first
+        kind: cython.int
         self.buf = buf
         with cython.nogil:
-            for i in range(first, count):
-                if packets[i, _P_PAYLOAD] == 0 or packets[i, _P_REASON]:
-                    continue
-                if packets[i, _P_PROTOCOL] == 6 and not packets[i, _P_KIND] & _WHOLE:
-                    continue
-                source = packets[i, _P_SPORT]
-                destination = packets[i, _P_DPORT]
-                if source == 53 or destination == 53:
-                    kind = 0
-                elif source == 5353 or destination == 5353:
-                    kind = 1
-                elif source == 5355 or destination == 5355:
-                    kind = 2
-                else:
-                    continue
-                if (
-                    self.words[_MESSAGES] >= messages
-                    or self.words[_RECORDS] + _MAX_RECORDS + 1 > records
-                    or self.words[_NAMES] + 2 * _MAX_RECORDS + 65536 // 5 > names
-                    or self.words[_ARENA] + _MAX_TEXT + _MAX_NAME_TEXT > arena
-                ):
-                    done = i
+            while i < count:
+                kind = self._kind(packets, i)
+                if kind >= 0 and not self._has_room():
                     break
-                self._message(packets, i, kind)
-        return done
+                self._tick(packets[i, _P_TS])
+                if kind >= 0:
+                    self._message(packets, i, kind)
+                i += 1
+        return i
+
+    def forget(self) -> None:
+        """All rows have been taken: the tables are empty again."""
+        row: cython.ulonglong
+        mask: cython.ulonglong = self.index.shape[0] - 1
+        place: cython.ulonglong
+        for row in range(self.words[_NAMES]):
+            # What hash collisions moved on lies behind without a gap: it is emptied with the first of its run.
+            place = (self.spans[row, 2] ^ (self.spans[row, 2] >> 32)) & mask
+            while self.index[place]:
+                self.index[place] = 0
+                place = (place + 1) & mask
+        self.words[_MESSAGES] = self.words[_RECORDS] = self.words[_NAMES] = self.words[_ARENA] = 0

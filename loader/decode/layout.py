@@ -209,20 +209,22 @@ MAX_OPEN_FLOWS = 262_144
 
 # A DNS message, and one of its records.
 (
-    MESSAGE_FRAME,
+    MESSAGE_FRAME,  # two's complement: below 0 for a query of an earlier capture
     MESSAGE_TS,
     MESSAGE_CLIENT_HI,
     MESSAGE_CLIENT_LO,
-    MESSAGE_CLIENT_PORT,
     MESSAGE_RESOLVER_HI,
     MESSAGE_RESOLVER_LO,
-    MESSAGE_KIND,
-    MESSAGE_TXID,
-    MESSAGE_RCODE,
+    MESSAGE_ENDS,  # client's port, message id, kind, transport: 16 + 16 + 8 + 8 bits
+    MESSAGE_RCODE,  # `NO_RCODE`: a query
     MESSAGE_QNAME,  # number of the name, plus one; 0: the message has no question
     MESSAGE_QTYPE,
+    MESSAGE_CLOCK,  # the table's clock when it was seen
+    MESSAGE_LATENCY,  # nanoseconds from the query to this response, plus one; 0: unknown
 ) = range(12)
 MESSAGE_WIDTH = 12
+NO_RCODE = 0xFFFF
+ENDS_TXID_SHIFT, ENDS_KIND_SHIFT, ENDS_TRANSPORT_SHIFT = 16, 32, 40
 (
     RECORD_MESSAGE,
     RECORD_SECTION,  # 1 answer, 2 authority, 3 additional; 0: a message without records
@@ -232,29 +234,88 @@ MESSAGE_WIDTH = 12
     RECORD_TTL,
     RECORD_HI,  # address, of A and AAAA
     RECORD_LO,
-    RECORD_TARGET,  # CNAME: number of its target's name, plus one
+    RECORD_TARGET,  # the first name in its data, plus one
+    RECORD_SECOND,  # and the second
+    RECORD_DATA,  # the other octets of its data: offset in the arena; their number plus one from bit 40; 0: malformed
     RECORD_NAMES,  # the name asked for that this record gives an address, plus one; 0: none
-) = range(10)
-RECORD_WIDTH = 10
+) = range(12)
+RECORD_WIDTH = 12
+DATA_LENGTH_SHIFT = 40
 
 (
     DNS_MESSAGES,
     DNS_RECORDS,
     DNS_NAMES,
     DNS_ARENA,
+    DNS_CLOCK,  # nanoseconds of packet time since the first packet that this state knows; never goes back
+    DNS_REFERENCE,  # packet time that the clock stands for
+    DNS_DOUBT,  # time of the last packet, plus one, if it jumped; 0: it did not
     DNS_MALFORMED,
+    DNS_MALFORMED_RDATA,
     DNS_TOO_LARGE,
     DNS_CUT,
     DNS_OTHER_OPCODE,
-    DNS_RCODES,  # responses with response code 0, 1, ... 15 (RFC 6895 2.3: those of the header)
-) = range(9)
-DNS_RCODE_COUNT = 16
+    DNS_QUERIES,
+    DNS_MULTICAST_QUERIES,
+    DNS_TRUNCATED,
+    DNS_EDNS,
+    DNS_EDNS_DO,
+    DNS_RCODES,  # responses with response code 0, 1, ... 23 (RFC 6895 2.3), and with any other
+) = range(18)
+DNS_RCODE_COUNT = 25
 DNS_WIDTH = DNS_RCODES + DNS_RCODE_COUNT
+
+# A query that waits for its response.
+(
+    QUERY_HASH,
+    QUERY_CLIENT_HI,
+    QUERY_CLIENT_LO,
+    QUERY_RESOLVER_HI,
+    QUERY_RESOLVER_LO,
+    QUERY_ENDS,
+    QUERY_TS,
+    QUERY_CLOCK,
+    QUERY_FRAME,  # 0: in an earlier capture
+    QUERY_QTYPE,
+    QUERY_NAME,  # offset of the name's text
+    QUERY_NAME_LENGTH,  # 0: it asked no question
+    QUERY_NEXT,  # the next younger one, or the next of the free or the unanswered ones; plus one
+    QUERY_PREVIOUS,  # the next older one, plus one
+) = range(14)
+QUERY_WIDTH = 16
+
+# The query table's own words.
+(
+    QUERIES_OLDEST,  # row plus one
+    QUERIES_NEWEST,
+    QUERIES_USED,
+    QUERIES_HIGH,  # rows ever used
+    QUERIES_FREE,
+    QUERIES_ENDED,  # first and last of those whose time is up and that have no row of the batch yet
+    QUERIES_ENDED_LAST,
+    QUERIES_TEXT,  # end of the names
+    QUERIES_TEXT_USED,  # octets of names of the waiting ones
+    QUERIES_TEXT_COMPACT,  # end of the names when they were moved together last
+    QUERIES_UNANSWERED,
+    QUERIES_CARRIED,  # unanswered ones of earlier captures
+    QUERIES_REPEATED,
+    QUERIES_EVICTED,
+    QUERIES_UNASKED,  # responses to no query that waited
+) = range(15)
+QUERIES_WIDTH = 15
+
+MAX_QUERIES = 65_536
+MAX_QUERY_TEXT = 4_194_304
+# A query is unanswered when so much time has passed: two attempts of a stub resolver, 5 s each (resolv.conf(5)).
+QUERY_TIMEOUT_NS = 10_000_000_000
 
 # Bounds of one message: a 64 KiB datagram made of compression pointers would expand to megabytes.
 DNS_MAX_RECORDS = 1_024
 DNS_MAX_TEXT = 65_536
+DNS_MAX_NAMES = 3 * DNS_MAX_RECORDS + 65_536 // 5  # an owner and two names a record; those of the questions
 DNS_MAX_NAME_TEXT = 1_100  # 255 octets, each of them escaped
 DNS_MAX_JUMPS = 128  # compression pointers in one name: it has no more labels
+
+DNS_SHOWN_OCTETS = 64  # of record data of a type whose form is not known
 
 KIND_DNS, KIND_MDNS, KIND_LLMNR = 0, 1, 2

@@ -1,39 +1,29 @@
-"""DNS responses of one batch: owns the DNS kernel's arrays and gives their rows as columns."""
+"""DNS messages of one batch: owns the DNS kernel's arrays and gives their rows as columns."""
 
 from array import array
 from collections.abc import Callable, Sequence
-from typing import TypeVar
 
 from loader.decode import layout
 from loader.decode.columns import DnsColumns
 from loader.decode.dns import DnsKernel
 from loader.decode.lazy import AddressBook, Item, LazyColumn
+from loader.decode.mnemonics import RCODE_TEXT, type_text
+from loader.decode.querytable import QueryTable
 from loader.decode.tables import table_of, zeroed
 
 _MESSAGES = 16_384
-_RECORDS = 16_384
+_RECORDS = 32_768
 _NAMES = 65_536
 _ARENA = 1_048_576
 
 _KIND_TEXT = ("dns", "mdns", "llmnr")
+_TRANSPORT_TEXT = ("udp", "tcp")
 _SECTION_TEXT = (None, "answer", "authority", "additional")
-# Mnemonics of the IANA registry; a type without one is TYPEn (RFC 3597 5).
-TYPE_TEXT = {
-    1: "A", 2: "NS", 5: "CNAME", 6: "SOA", 10: "NULL", 12: "PTR", 13: "HINFO", 15: "MX", 16: "TXT", 28: "AAAA", 33: "SRV",
-    35: "NAPTR", 39: "DNAME", 41: "OPT", 43: "DS", 46: "RRSIG", 47: "NSEC", 48: "DNSKEY", 50: "NSEC3", 52: "TLSA",
-    64: "SVCB", 65: "HTTPS", 249: "TKEY", 250: "TSIG", 252: "AXFR", 255: "ANY", 257: "CAA",
-}  # fmt: skip
-
-RCODE_TEXT = (
-    "NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "YXDOMAIN", "YXRRSET", "NXRRSET", "NOTAUTH", "NOTZONE",
-    "DSOTYPENI", "RCODE12", "RCODE13", "RCODE14", "RCODE15",
-)  # fmt: skip
-
-_Value = TypeVar("_Value")
+_ADDRESS_TYPES = (1, 28)
 
 
 class DnsTable:
-    """Messages, records and names since the last `take`."""
+    """Messages, records and names since the last `take`, and the queries that wait for their response."""
 
     def __init__(self) -> None:
         self.words = array("Q", bytes(8 * layout.DNS_WIDTH))
@@ -41,117 +31,204 @@ class DnsTable:
         self._records = table_of(_RECORDS, layout.RECORD_WIDTH)
         self._spans = table_of(_NAMES, 3)
         self._arena = zeroed(_ARENA)
-        self._index = zeroed(4 * 2 * _NAMES)
-        self._no_index = bytes(4 * 2 * _NAMES)
+        index = zeroed(4 * 2 * _NAMES).cast("I")
+        memo = memoryview(array("Q", bytes(8 * 32)))
         tables = (self._messages, self._records, self._spans)
-        self.kernel = DnsKernel(tables, self._arena, self._index.cast("I"), self.words)
+        # The seed differs from process to process, so that nobody can make names that all collide.
+        seed = hash("dns") & 0xFFFF_FFFF_FFFF_FFFF
+        self._kernel = DnsKernel(tables, self._arena, index, self.words, memo, seed)
+        self.queries = QueryTable(tables, self._arena, self.words, seed)
+
+    def read(
+        self, buffer: memoryview | bytes, packets: memoryview, span: tuple[int, int], make_room: Callable[[], None]
+    ) -> None:
+        """Read the messages among packets[first:last], whose payloads are in `buffer`; `make_room` has to `take` the rows."""
+        at, last = span
+        while True:
+            first = self.words[layout.DNS_MESSAGES]
+            at = self._kernel.read(buffer, packets, at, last)
+            self.queries.kernel.match(first, self.words[layout.DNS_MESSAGES])
+            self._emit(make_room)
+            if at == last:
+                return
+            make_room()
+
+    def finish(self, make_room: Callable[[], None]) -> None:
+        """The capture stands alone and is over: queries that wait will not be answered."""
+        self.queries.kernel.end()
+        self._emit(make_room)
+
+    def _emit(self, make_room: Callable[[], None]) -> None:
+        while self.queries.kernel.emit():
+            make_room()
 
     def counters(self) -> dict[str, int]:
-        """What was seen so far: responses by response code, and messages by what is wrong with them."""
-        faults = {
-            "dns_malformed": self.words[layout.DNS_MALFORMED],
-            "dns_too_large": self.words[layout.DNS_TOO_LARGE],
-            "dns_cut": self.words[layout.DNS_CUT],
-            "dns_other_opcode": self.words[layout.DNS_OTHER_OPCODE],
+        """What was seen so far: responses by response code, queries by what became of them, messages by what is wrong."""
+        word = self.words
+        counts = {
+            "dns_queries": word[layout.DNS_QUERIES],
+            "dns_multicast_queries": word[layout.DNS_MULTICAST_QUERIES],
+            "dns_truncated": word[layout.DNS_TRUNCATED],
+            "dns_edns": word[layout.DNS_EDNS],
+            "dns_edns_do": word[layout.DNS_EDNS_DO],
+            "dns_malformed": word[layout.DNS_MALFORMED],
+            "dns_malformed_rdata": word[layout.DNS_MALFORMED_RDATA],
+            "dns_too_large": word[layout.DNS_TOO_LARGE],
+            "dns_cut": word[layout.DNS_CUT],
+            "dns_other_opcode": word[layout.DNS_OTHER_OPCODE],
         }
-        return faults | {f"dns_responses/{text}": self.words[layout.DNS_RCODES + n] for n, text in enumerate(RCODE_TEXT)}
+        counts |= self.queries.counters()
+        return counts | {f"dns_responses/{text}": word[layout.DNS_RCODES + n] for n, text in enumerate(RCODE_TEXT)}
 
     def take(self, book: AddressBook) -> DnsColumns:
         """All rows since the last call."""
-        count = self.words[layout.DNS_RECORDS]
+        messages, records = self.words[layout.DNS_MESSAGES], self.words[layout.DNS_RECORDS]
+        if not messages:
+            return DnsColumns()
         rows = _Rows(
-            _column_major(self._messages, self.words[layout.DNS_MESSAGES]),
-            _column_major(self._records, count),
-            _column_major(self._spans, self.words[layout.DNS_NAMES]),
+            _copied(self._messages, messages),
+            _copied(self._records, records),
+            _copied(self._spans, self.words[layout.DNS_NAMES]),
             bytes(self._arena[: self.words[layout.DNS_ARENA]]),
         )
-        for word in (layout.DNS_MESSAGES, layout.DNS_RECORDS, layout.DNS_NAMES, layout.DNS_ARENA):
-            self.words[word] = 0
-        if rows.any_names:
-            self._index[:] = self._no_index
-        return rows.columns(book) if count else DnsColumns()
+        self._kernel.forget()
+        return rows.columns(book) if records else DnsColumns()
 
 
-def _column_major(table: memoryview, count: int) -> "list[array[int]]":
-    """The first rows of a table, as one array a column."""
+def _copied(table: memoryview, count: int) -> memoryview:
+    """The words of a table's first rows."""
     width: int = table.shape[1]  # type: ignore[index]
-    flat = array("Q")
-    flat.frombytes(table.cast("B")[: count * width * 8])
-    return [flat[column::width] for column in range(width)]
+    return memoryview(bytes(table.cast("B")[: count * width * 8])).cast("Q")
 
 
 class _Rows:
     """The words of a batch's records, made into Python values column by column when they are asked for."""
 
-    def __init__(
-        self, messages: "list[array[int]]", records: "list[array[int]]", spans: "list[array[int]]", arena: bytes
-    ) -> None:
+    def __init__(self, messages: memoryview, records: memoryview, spans: memoryview, arena: bytes) -> None:
         self._messages, self._records, self._spans, self._arena = messages, records, spans, arena
-        self._of = records[layout.RECORD_MESSAGE]
-        self._names: list[str] | None = None
+        self._size = len(records) // layout.RECORD_WIDTH
+        self._message_numbers: list[int] = []
+        self._name_texts: list[str | None] = []
+
+    def _message(self, field: int) -> list[int]:
+        """A word of all messages."""
+        return self._messages[field :: layout.MESSAGE_WIDTH].tolist()
+
+    def _record(self, field: int) -> list[int]:
+        """A word of all records."""
+        return self._records[field :: layout.RECORD_WIDTH].tolist()
 
     @property
-    def any_names(self) -> bool:
-        """Whether the kernel's index has entries."""
-        return bool(self._spans[0])
+    def _of(self) -> list[int]:
+        """The message of each record."""
+        if not self._message_numbers:
+            self._message_numbers = self._record(layout.RECORD_MESSAGE)
+        return self._message_numbers
 
-    def names(self) -> list[str]:
-        """All names, by number."""
-        if self._names is None:
-            text = self._arena.decode("ascii")
-            self._names = [text[at : at + length] for at, length in zip(self._spans[0], self._spans[1], strict=True)]
-        return self._names
+    def _names(self) -> list[str | None]:
+        """All names, by number plus one; none has number 0."""
+        if not self._name_texts:
+            text = self._arena.decode("latin-1")
+            starts, lengths = self._spans[0::3].tolist(), self._spans[1::3].tolist()
+            self._name_texts = [None, *(text[at : at + length] for at, length in zip(starts, lengths, strict=True))]
+        return self._name_texts
 
     def _lazy(self, make: Callable[[], list[Item]]) -> LazyColumn[Item]:
-        return LazyColumn(len(self._of), make)
+        return LazyColumn(self._size, make)
 
-    def _per_message(self, field: int) -> Sequence[int]:
-        values = self._messages[field]
-        return self._lazy(lambda: [values[message] for message in self._of])
+    def _per_message(self, make: Callable[[], Sequence[Item]]) -> LazyColumn[Item]:
+        """A value of the message, for each of its records."""
 
-    def _text(self, words: "array[int]") -> list[str | None]:
-        names: list[str | None] = [None, *self.names()]
-        return [names[number] for number in words]
+        def spread() -> list[Item]:
+            values = make()
+            return [values[message] for message in self._of]
+
+        return self._lazy(spread)
+
+    def _ends(self, shift: int, mask: int) -> list[int]:
+        return [word >> shift & mask for word in self._message(layout.MESSAGE_ENDS)]
+
+    def _per_message_address(self, book: AddressBook, high: int) -> LazyColumn[bytes]:
+        return self._per_message(lambda: [*map(book.address, self._message(high), self._message(high + 1))])
+
+    def _named(self, field: int) -> LazyColumn[str | None]:
+        return self._lazy(lambda: [*map(self._names().__getitem__, self._record(field))])
 
     def _qnames(self) -> list[str]:
         """The first question's name; a message without questions (mDNS) speaks of each record's own name."""
-        numbers, own = self._messages[layout.MESSAGE_QNAME], self._records[layout.RECORD_NAME]
-        names = [".", *self.names()]
-        return [names[numbers[message] or own[row]] for row, message in enumerate(self._of)]
+        names, numbers = self._names(), self._message(layout.MESSAGE_QNAME)
+        own = self._record(layout.RECORD_NAME)
+        return [names[numbers[message] or own[row]] or "." for row, message in enumerate(self._of)]
+
+    def _where_shown(self, field: int, make: Callable[[int], Item]) -> LazyColumn[Item | None]:
+        """Of a record's word; None for a message without records."""
+
+        def made() -> list[Item | None]:
+            pairs = zip(self._record(layout.RECORD_SECTION), self._record(field), strict=True)
+            return [make(word) if section else None for section, word in pairs]
+
+        return self._lazy(made)
+
+    def _addresses(self, book: AddressBook) -> list[bytes | None]:
+        fields = (layout.RECORD_TYPE, layout.RECORD_DATA, layout.RECORD_HI, layout.RECORD_LO)
+        return [
+            book.address(high, low) if data and kind in _ADDRESS_TYPES else None
+            for kind, data, high, low in zip(*map(self._record, fields), strict=True)
+        ]
+
+    def _rdata(self) -> list[str | None]:
+        from loader.decode.recorddata import data_text  # here: what only counts needs no text
+
+        names = self._names()
+        fields = (layout.RECORD_TYPE, layout.RECORD_DATA, layout.RECORD_TARGET, layout.RECORD_SECOND)
+        return [
+            data_text(kind, self._octets(data), names[first] or "", names[second] or "")
+            if data and kind not in _ADDRESS_TYPES
+            else None
+            for kind, data, first, second in zip(*map(self._record, fields), strict=True)
+        ]
+
+    def _octets(self, data: int) -> bytes:
+        at = data & ((1 << layout.DATA_LENGTH_SHIFT) - 1)
+        return self._arena[at : at + (data >> layout.DATA_LENGTH_SHIFT) - 1]
 
     def columns(self, book: AddressBook) -> DnsColumns:
         """As `DnsColumns`."""
-        record, message = self._records, self._messages
-        shown = record[layout.RECORD_SECTION]
-        kinds, section = record[layout.RECORD_TYPE], _SECTION_TEXT
-        client_hi, client_lo = message[layout.MESSAGE_CLIENT_HI], message[layout.MESSAGE_CLIENT_LO]
-        server_hi, server_lo = message[layout.MESSAGE_RESOLVER_HI], message[layout.MESSAGE_RESOLVER_LO]
-        message_kind = message[layout.MESSAGE_KIND]
-        high, low = record[layout.RECORD_HI], record[layout.RECORD_LO]
-
-        def where_shown(make: Callable[[int], _Value]) -> LazyColumn[_Value | None]:
-            return self._lazy(lambda: [make(row) if shown[row] else None for row in range(len(shown))])
-
+        section = _SECTION_TEXT
         return DnsColumns(
-            frame=self._per_message(layout.MESSAGE_FRAME),
-            ts_ns=self._per_message(layout.MESSAGE_TS),
-            client_ip=self._lazy(lambda: [book.address(client_hi[m], client_lo[m]) for m in self._of]),
-            client_port=self._per_message(layout.MESSAGE_CLIENT_PORT),
-            resolver_ip=self._lazy(lambda: [book.address(server_hi[m], server_lo[m]) for m in self._of]),
-            transport=self._lazy(lambda: ["udp"] * len(self._of)),
-            kind=self._lazy(lambda: [_KIND_TEXT[message_kind[m]] for m in self._of]),
-            txid=self._per_message(layout.MESSAGE_TXID),
-            rcode=self._per_message(layout.MESSAGE_RCODE),
+            frame=self._per_message(lambda: [*map(_signed, self._message(layout.MESSAGE_FRAME))]),
+            ts_ns=self._per_message(lambda: self._message(layout.MESSAGE_TS)),
+            client_ip=self._per_message_address(book, layout.MESSAGE_CLIENT_HI),
+            client_port=self._per_message(lambda: self._ends(0, 0xFFFF)),
+            resolver_ip=self._per_message_address(book, layout.MESSAGE_RESOLVER_HI),
+            transport=self._per_message(lambda: [_TRANSPORT_TEXT[n] for n in self._ends(layout.ENDS_TRANSPORT_SHIFT, 0xFF)]),
+            kind=self._per_message(lambda: [_KIND_TEXT[n] for n in self._ends(layout.ENDS_KIND_SHIFT, 0xFF)]),
+            txid=self._per_message(lambda: self._ends(layout.ENDS_TXID_SHIFT, 0xFFFF)),
+            rcode=self._per_message(lambda: [*map(_rcode, self._message(layout.MESSAGE_RCODE))]),
             qname=self._lazy(self._qnames),
-            qtype=self._per_message(layout.MESSAGE_QTYPE),
-            section=self._lazy(lambda: [section[number] for number in shown]),
-            rr_index=self._lazy(lambda: [i if s else -1 for i, s in zip(record[layout.RECORD_INDEX], shown, strict=True)]),
-            rr_name=self._lazy(lambda: self._text(record[layout.RECORD_NAME])),
-            rr_type=where_shown(lambda row: TYPE_TEXT.get(kinds[row]) or f"TYPE{kinds[row]}"),
-            rr_ttl=where_shown(lambda row: record[layout.RECORD_TTL][row]),
-            address=self._lazy(
-                lambda: [book.address(high[row], low[row]) if kinds[row] in (1, 28) else None for row in range(len(kinds))]
-            ),
-            rdata=self._lazy(lambda: self._text(record[layout.RECORD_TARGET])),
-            names=self._lazy(lambda: self._text(record[layout.RECORD_NAMES])),
+            qtype=self._per_message(lambda: self._message(layout.MESSAGE_QTYPE)),
+            latency_us=self._per_message(lambda: [*map(_latency_us, self._message(layout.MESSAGE_LATENCY))]),
+            section=self._lazy(lambda: [section[number] for number in self._record(layout.RECORD_SECTION)]),
+            rr_index=self._lazy(lambda: [-1 if number is None else number for number in self._indices()]),
+            rr_name=self._named(layout.RECORD_NAME),
+            rr_type=self._where_shown(layout.RECORD_TYPE, type_text),
+            rr_ttl=self._where_shown(layout.RECORD_TTL, int),
+            address=self._lazy(lambda: self._addresses(book)),
+            rdata=self._lazy(self._rdata),
+            names=self._named(layout.RECORD_NAMES),
         )
+
+    def _indices(self) -> list[int | None]:
+        return list(self._where_shown(layout.RECORD_INDEX, int))
+
+
+def _signed(word: int) -> int:
+    return word if word < 1 << 63 else word - (1 << 64)
+
+
+def _rcode(word: int) -> int | None:
+    return None if word == layout.NO_RCODE else word
+
+
+def _latency_us(word: int) -> int | None:
+    return (word - 1) // 1000 if word else None

@@ -84,6 +84,34 @@ def _other_ports() -> Frames:
     ]
 
 
+def _asked(question: bytes = _WWW, txid: int = 7, kind: int = dns.A) -> bytes:
+    return ethernet(ipv4(HOST, SERVER, 17, udp(40_000, 53, dns.message(dns.question(question, kind), flags=0x0100, txid=txid))))
+
+
+def _queries() -> Frames:
+    """A second apart: answered late, asked twice, answered twice, never answered; twelve seconds on, asked again in vain."""
+    other = dns.dotted("other.example")
+    answer = told(dns.message(dns.question(_WWW), [dns.address(_AT_QUESTION, "203.0.113.1")]))
+    asked = [_asked(), _asked(), answer, answer, _asked(other), _asked(other, kind=dns.AAAA)]
+    return asked + [ethernet(ipv4(HOST, SERVER, 17, udp(40_001, 443)))] * 12 + [_asked(other)]
+
+
+def _record_data() -> Frames:
+    target = b"\x04Mail" + _AT_QUESTION
+    bodies = [
+        (dns.NS, target),
+        (dns.MX, b"\0\x0a" + target),
+        (dns.SOA, target + _AT_QUESTION + bytes(range(20))),
+        (dns.SRV, b"\0\1\0\2\x01\xbb" + target),
+        (dns.TXT, b'\x06v=spf1\x03a"\xff'),
+        (dns.SVCB, b"\0\1\0\0\1\0\6\x02h2\x02h3\0\4\0\4\xcb\0\x71\1"),
+        (dns.CAA, b"\0\5issueca.example"),
+        (dns.NSEC, target + b"\0\4\x40\0\0\x08"),
+        (65_000, bytes(range(80))),
+    ]
+    return _one(*(dns.record(_AT_QUESTION, kind, body) for kind, body in bodies))
+
+
 CAPTURES: dict[str, bytes] = {
     "dns-cname-chain": capture(_chain()),
     "dns-several-answers": capture(
@@ -99,5 +127,7 @@ CAPTURES: dict[str, bytes] = {
     "dns-cut": _cut_answers(),
     "dns-ports": capture(_other_ports()),
     "dns-opt-only": capture(_one(dns.record(dns.name(), dns.OPT, b""))),
+    "dns-queries": capture(_queries()),
+    "dns-record-data": capture(_record_data()),
     "dns-mapped-address": capture(_one(dns.address(_AT_QUESTION, "::ffff:203.0.113.5"), kind=dns.AAAA)),
 }

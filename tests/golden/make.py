@@ -18,7 +18,7 @@ CAPTURES = {**packet_captures.CAPTURES, **dns_captures.CAPTURES}
 
 
 def golden_lines(path: Path) -> list[str]:
-    """Packets with their reasons, flows, DNS records with the names they give, and the balance: one JSON object a line."""
+    """Packets with their reasons, flows, DNS records with the names they give and the latency, and the balance: JSON lines."""
     reading = CaptureReading(path, DecodeOptions(packets=True), identify=False)
     items: list[dict[str, object]] = []
     for batch in reading.batches():
@@ -31,7 +31,8 @@ def _rows(batch: DecodedBatch) -> list[dict[str, object]]:
     packets = packet_objects(batch.packets)
     rows = [{**item, "reason": reason} for item, reason in zip(packets, batch.packets.reason, strict=True)]
     rows += [{"record": "flow", **row} for row in flow_rows([batch])]
-    return rows + [{**item, "names": name} for item, name in zip(dns_objects(batch.dns), batch.dns.names, strict=True)]
+    further = zip(dns_objects(batch.dns), batch.dns.names, batch.dns.latency_us, strict=True)
+    return rows + [{**item, "names": name, "latency_us": latency} for item, name, latency in further]
 
 
 def _report(report: DecodeReport) -> dict[str, object]:

@@ -3,7 +3,8 @@
 import struct
 from ipaddress import ip_address
 
-A, CNAME, SOA, PTR, TXT, AAAA, OPT = 1, 5, 6, 12, 16, 28, 41
+A, NS, CNAME, SOA, PTR, MX, TXT, AAAA, SRV, OPT, NSEC, SVCB, CAA = 1, 2, 5, 6, 12, 15, 16, 28, 33, 41, 47, 64, 257
+SHAPED = (A, NS, SOA, MX, TXT, AAAA, SRV, NSEC, SVCB, CAA)  # whose data has a form that the decoder knows
 
 
 def name(*labels: bytes | str) -> bytes:

@@ -3,13 +3,12 @@
 What each means, how often it occurs and which side is right: `docs/decode-differences.md`.
 """
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.loader.decode.oracle_rows import DnsRow, PacketRow, Raw
+from tests.loader.decode.oracle_rows import DnsRow, PacketRow, Raw, spoken
 
 UNEXPLAINED = "unexplained"
 DNS_PORTS = {53, 5353, 5355}
@@ -109,9 +108,4 @@ def _same_spelling(d: Difference) -> bool:
     if not (isinstance(d.expected, DnsRow) and isinstance(d.ours, DnsRow)):
         return False
     texts = ((getattr(d.expected, name), getattr(d.ours, name)) for name in d.fields)
-    return all(theirs is not None and ours is not None and _spoken(ours) == theirs for theirs, ours in texts)
-
-
-def _spoken(escaped: str) -> str:
-    octets = re.sub(rb"\\(\d{3}|.)", lambda m: bytes([int(m[1])]) if len(m[1]) == 3 else m[1], escaped.encode("ascii"))
-    return octets.decode("utf-8", "replace").lower().rstrip(".")
+    return all(theirs is not None and ours is not None and spoken(ours).lower().rstrip(".") == theirs for theirs, ours in texts)

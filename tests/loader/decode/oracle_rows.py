@@ -1,13 +1,14 @@
 """Rows of one capture in a form that two decoders can share: what tshark saw, and what `read` prints.
 
 Conventions that are not differences are folded here, and nowhere else: names lower case without the last dot; an IPv4-mapped
-address is the IPv4 address; ICMP has no ports; record data is compared where it is built (A, AAAA, CNAME); a message without a
-question speaks of each record's own name.
+address is the IPv4 address; ICMP has no ports; of record data what tshark tells is compared: an address, the texts of TXT, of
+other types one name; a message without a question speaks of each record's own name; unanswered queries are ours alone.
 """
 
 import gzip
 import ipaddress
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +20,10 @@ from pcapline.objects import dns_objects, packet_objects
 
 Raw = dict[str, Any]
 _ICMP = (1, 58)
-_BUILT_RDATA = ("A", "AAAA", "CNAME")
+_ADDRESS_TYPES = ("A", "AAAA")
+# Which word of our record data is the name that tshark tells.
+_NAME_AT = {"NS": 0, "CNAME": 0, "PTR": 0, "DNAME": 0, "SOA": 0, "SVCB": 1, "HTTPS": 1, "MX": 1, "SRV": 3}
+_STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
 
 
 class PacketRow(NamedTuple):
@@ -97,7 +101,7 @@ def our_rows(capture: Path) -> Ours:
     dns: list[tuple[DnsRow, Raw]] = []
     for batch in reading.batches():
         packets += zip(map(_our_packet, packet_objects(batch.packets)), batch.packets.reason, strict=True)
-        dns += [(_our_dns(raw), raw) for raw in dns_objects(batch.dns)]
+        dns += [(_our_dns(raw), raw) for raw in dns_objects(batch.dns) if raw["rcode"] is not None]
     return Ours(packets, dns, reading.report)
 
 
@@ -136,9 +140,9 @@ def _our_packet(raw: Raw) -> PacketRow:
 
 def _expected_dns(raw: Raw) -> DnsRow:
     owner = None if raw["name"] is None else _name(raw["name"])
-    answer = raw["answer"] if raw["rtype"] in _BUILT_RDATA else None
+    answer = raw["answer"]
     if answer is not None:
-        answer = _name(answer) if raw["rtype"] == "CNAME" else _address(answer)
+        answer = _address(answer) if raw["rtype"] in _ADDRESS_TYPES else _name(answer) if raw["rtype"] in _NAME_AT else answer
     return DnsRow(
         raw["section"], raw["rtype"], owner, answer, raw["ttl"], raw["ns"], _address(raw["client"]), _address(raw["server"]),
         raw["dport"], raw["kind"], None if raw["id"] is None else int(raw["id"], 0), raw["rcode"],
@@ -146,9 +150,23 @@ def _expected_dns(raw: Raw) -> DnsRow:
     )  # fmt: skip
 
 
+def _our_answer(raw: Raw) -> str | None:
+    if raw["rdata"] is None:
+        return raw["address"]  # type: ignore[no-any-return]
+    if raw["rr_type"] in _NAME_AT:
+        return raw["rdata"].split(" ")[_NAME_AT[raw["rr_type"]]]  # type: ignore[no-any-return]
+    return "".join(map(spoken, _STRING.findall(raw["rdata"]))) if raw["rr_type"] == "TXT" else None
+
+
+def spoken(escaped: str) -> str:
+    """Text with the escapes of master files undone, octets beyond ASCII as UTF-8."""
+    octets = re.sub(rb"\\(\d{3}|.)", lambda m: bytes([int(m[1])]) if len(m[1]) == 3 else m[1], escaped.encode("ascii"))
+    return octets.decode("utf-8", "replace")
+
+
 def _our_dns(raw: Raw) -> DnsRow:
     return DnsRow(
-        raw["section"] or "none", raw["rr_type"], raw["rr_name"], raw["address"] or raw["rdata"], raw["rr_ttl"], raw["ts_ns"],
+        raw["section"] or "none", raw["rr_type"], raw["rr_name"], _our_answer(raw), raw["rr_ttl"], raw["ts_ns"],
         raw["client_ip"], raw["resolver_ip"], raw["client_port"], raw["kind"], raw["txid"], raw["rcode"],
         raw["qname"], raw["qtype"],
     )  # fmt: skip
