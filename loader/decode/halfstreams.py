@@ -71,7 +71,7 @@ class HalfStreams:
 
     def _verdict(self, data: bytearray) -> int:
         self._book.make_room(self._kernel)
-        verdict = self._kernel.examine(bytes(data))
+        verdict = self._kernel.examine(memoryview(bytes(data)))
         return self._over_records(data) if verdict == PART and data[0] == _HANDSHAKE else verdict
 
     def _over_records(self, data: bytearray) -> int:
@@ -89,5 +89,5 @@ class HalfStreams:
             return PART
         if message[0] != _CLIENT_HELLO or size > layout.MAX_HELLO:
             return NOTHING
-        self._kernel.hello(bytes(message))
+        self._kernel.hello(memoryview(bytes(message)))
         return SAID

@@ -81,7 +81,7 @@ class SaidNames:
         if hello is None:
             return 0
         self.book.make_room(self.kernel)
-        self.kernel.hello(hello)
+        self.kernel.hello(memoryview(hello))
         said = self.kernel.said()
         return said and said ^ _AS_QUIC
 
