@@ -1,0 +1,43 @@
+"""Where a sensor's captures were cut changes no sum: cut at every packet, in many places, or anywhere."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from capture.traffic import TrafficPlan, generate
+from loader.decode.columns import DecodeOptions
+from tests.fuzz.containers import Packet, read_packets
+from tests.golden.make import CAPTURES
+from tests.loader.decode.splitting import totals
+
+OPTIONS = DecodeOptions(packets=True, carries=True)
+_MOST_PACKETS = 400
+
+
+def _traffic(seed: int, packets: int, pace: float) -> list[Packet]:
+    plan = TrafficPlan(seed=seed, packets=packets, packets_per_second=pace)
+    return [Packet(ts, len(frame), 1, frame) for ts, frame in generate(plan)]
+
+
+@pytest.mark.parametrize("name", CAPTURES)
+def test_a_golden_capture_cut_at_every_packet(name: str) -> None:
+    packets = read_packets(CAPTURES[name], _MOST_PACKETS)
+    whole = totals(packets, [], OPTIONS)
+    for cut in range(1, len(packets)):
+        assert totals(packets, [cut], OPTIONS) == whole, cut
+    assert totals(packets, range(1, len(packets)), OPTIONS) == whole
+
+
+@pytest.mark.parametrize("pace", [5.0, 200.0])
+def test_traffic_cut_at_every_packet(pace: float) -> None:
+    packets = _traffic(7, 150, pace)
+    whole = totals(packets, [], OPTIONS)
+    for cut in range(1, len(packets)):
+        assert totals(packets, [cut], OPTIONS) == whole, cut
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 1_000), st.sampled_from([2.0, 50.0, 1_000.0]), st.sets(st.integers(1, 299), max_size=12))
+def test_traffic_cut_anywhere_any_number_of_times(seed: int, pace: float, cuts: set[int]) -> None:
+    packets = _traffic(seed, 300, pace)
+    assert totals(packets, cuts, OPTIONS) == totals(packets, [], OPTIONS)
