@@ -14,7 +14,7 @@ from schema.errors import CaptureError
 from schema.tables import FLOWS, RowBatch
 
 _DNS_PORTS = {53, 5353, 5355}
-_DNS_FAULTS = ("dns_malformed", "dns_too_large", "dns_cut", "dns_other_opcode")
+_DNS_FAULTS = ("dns_malformed", "dns_malformed_rdata", "dns_too_large", "dns_cut", "dns_other_opcode")
 _TCP = 6
 
 _Columns = TypeVar("_Columns", PacketColumns, DnsColumns)

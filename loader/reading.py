@@ -12,7 +12,6 @@ from loader.decode import layout
 from loader.decode.carried import UnreadableState
 from loader.decode.columns import DecodedBatch, DecodeOptions, DecodeReport
 from loader.decode.decoder import CaptureDecoder
-from loader.decode.deepened import both_passes, decode_held
 from loader.decode.formats import container_of
 from loader.decode.held import HeldFrame, HeldFrames
 from loader.decode.record import Record
@@ -209,6 +208,8 @@ class CaptureReading:
 
     def _second_pass(self, asked: DeepAnswers, frames: list[HeldFrame]) -> Iterator[DecodedBatch]:
         """Rows of the held frames, after empty batches while the answers are waited for."""
+        from loader.decode.deepened import both_passes, decode_held  # here: most captures hold none
+
         for _ in asked.wait():
             yield DecodedBatch()
         batches, report = decode_held(frames, asked.offsets, self._options)

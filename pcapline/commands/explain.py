@@ -138,7 +138,7 @@ def _remarks(item: "Object", explanation: "Explanation") -> Iterator[str]:
         yield f"its IP header begins at byte {deep_at}, says {explanation.deep}"
     yield "counted in its flow" if item["reason"] is None else f"in no flow: {item['reason']}"
     if item["dns_faults"]:
-        yield f"its DNS message is not read to its end: {counts_text(item['dns_faults'])}"
+        yield f"not all of its DNS message is read: {counts_text(item['dns_faults'])}"
 
 
 def _balance_lines(item: "Object") -> Iterator[str]:

@@ -8,20 +8,22 @@ import sys
 from pathlib import Path
 
 from loader.decode.columns import DecodedBatch, DecodeOptions, DecodeReport
+from loader.deep import TsharkBatch
 from loader.reading import CaptureReading
 from pcapline.objects import dns_objects, packet_objects
-from tests.golden import dns_captures, packet_captures
+from tests.golden import deep_captures, dns_captures, packet_captures
 from tests.loader.decode.captures import flow_rows
 
 FOLDER = Path(__file__).parent / "captures"
-CAPTURES = {**packet_captures.CAPTURES, **dns_captures.CAPTURES}
+CAPTURES = {**packet_captures.CAPTURES, **dns_captures.CAPTURES, **deep_captures.CAPTURES}
+DEEP = deep_captures.CAPTURES.keys()  # their rows need tshark
 
 
 def golden_lines(path: Path) -> list[str]:
     """Packets with their reasons, flows, DNS records with the names they give and the latency, and the balance: JSON lines."""
     reading = CaptureReading(path, DecodeOptions(packets=True), identify=False)
     items: list[dict[str, object]] = []
-    for batch in reading.batches():
+    for batch in reading.batches(TsharkBatch if path.stem in DEEP else None):
         items += _rows(batch)
     items.append({"record": "report", **_report(reading.report)})
     return [json.dumps(item, default=_plain, separators=(",", ":")) for item in items]

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
 
+from loader.reading import DeepDecoder
 from schema.errors import CaptureError
 from tests.loader.decode.oracle_classes import UNEXPLAINED, UNSUPPORTED, Difference, class_of
 from tests.loader.decode.oracle_rows import DnsRow, Expected, Ours, PacketRow, Raw, by_frame, differing, expected_rows, our_rows
@@ -49,19 +50,19 @@ def _kind(difference: Difference) -> str:
     return "dns" if isinstance(difference.expected or difference.ours, DnsRow) else "packet"
 
 
-def compare(captures: Iterable[Path]) -> Comparison:
-    """Every capture that has one layer of IP, in a container and of a link type that is read."""
+def compare(captures: Iterable[Path], deep: DeepDecoder | None = None) -> Comparison:
+    """Every capture that has one layer of IP, in a container and of a link type that is read: with `deep` any that it reads."""
     comparison = Comparison()
     for capture in captures:
         expected = expected_rows(capture)
         try:
-            ours = our_rows(capture) if expected.single_layer else None
+            ours = our_rows(capture, deep) if expected.single_layer else None
         except CaptureError as error:
             comparison.captures[f"refused: {error.reason}"] += 1
             continue
         if ours is None:
             comparison.captures["several layers"] += 1
-        elif "unsupported_link_type" in ours.report.non_flow:
+        elif deep is None and "unsupported_link_type" in ours.report.non_flow:
             comparison.captures["unsupported link type"] += 1
         else:
             comparison.captures["compared"] += 1

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from loader.decode.columns import DecodeOptions, DecodeReport
-from loader.reading import CaptureReading
+from loader.reading import CaptureReading, DeepDecoder
 from pcapline.objects import dns_objects, packet_objects
 
 Raw = dict[str, Any]
@@ -94,15 +94,16 @@ def expected_rows(capture: Path) -> Expected:
     return expected
 
 
-def our_rows(capture: Path) -> Ours:
-    """As `read --packets --json` and `read --dns --json` print them; raises `CaptureError` as `read` does."""
+def our_rows(capture: Path, deep: DeepDecoder | None = None) -> Ours:
+    """As `read --packets --json` and `read --dns --json` print them, by frame; raises `CaptureError` as `read` does."""
     reading = CaptureReading(capture, DecodeOptions(packets=True), identify=False)
-    packets: list[tuple[PacketRow, str | None]] = []
+    packets: dict[int, tuple[PacketRow, str | None]] = {}
     dns: list[tuple[DnsRow, Raw]] = []
-    for batch in reading.batches():
-        packets += zip(map(_our_packet, packet_objects(batch.packets)), batch.packets.reason, strict=True)
+    for batch in reading.batches(deep):
+        rows = zip(map(_our_packet, packet_objects(batch.packets)), batch.packets.reason, strict=True)
+        packets.update(zip(batch.packets.frame, rows, strict=True))
         dns += [(_our_dns(raw), raw) for raw in dns_objects(batch.dns) if raw["rcode"] is not None]
-    return Ours(packets, dns, reading.report)
+    return Ours([row for _, row in sorted(packets.items())], dns, reading.report)
 
 
 def by_frame(rows: list[tuple[DnsRow, Raw]], key: str) -> dict[int, list[tuple[DnsRow, Raw]]]:
