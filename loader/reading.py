@@ -1,12 +1,9 @@
 """The decoder's file edge: opens a capture, decompresses it, hashes and decodes it in one pass. Door to blake3."""
 
 import mmap
-import zlib
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
-from io import FileIO
 from os import PathLike
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 from loader.decode import layout
 from loader.decode.carried import UnreadableState
@@ -17,19 +14,15 @@ from loader.decode.held import HeldFrame, HeldFrames
 from loader.decode.record import Record
 from loader.decode.tables import table_of
 from loader.decode.walking import Container, Unreadable
+from loader.source import Source
+from loader.streams import opened
 from schema.errors import CaptureError, StoreError
 
-_GZIP = b"\x1f\x8b"
 # A read lands at a page's border; what is left of the one before is put in front of it (a chain of records at most).
 _FRONT = 1_310_720
 _READ = 1_048_576
-_COMPRESSED_READ = 262_144
 _PREVIEW = 1_048_576
 _LONGEST_HEADER = 28
-_STREAM_DETAIL = {
-    "corrupt_stream": "its gzip stream is corrupt before the capture begins (see `gzip -t`): copy it anew",
-    "cut_stream": "its gzip stream is cut before the capture begins: copy it anew, or wait until it is whole",
-}
 
 
 class _Hash(Protocol):
@@ -62,93 +55,6 @@ class LoadedPart(Record):
     prefix_id: bytes  # hash of the first `content_bytes`
     content_bytes: int  # decompressed bytes that the file had then
     consumed_bytes: int  # of them, those of whole records and the header
-
-
-class _Plain:
-    """Bytes of a file as they are."""
-
-    damage = ""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-
-    def readinto(self, into: memoryview) -> int:
-        filled = 0
-        while filled < len(into):
-            count = self._file.readinto(into[filled:])  # type: ignore[attr-defined]
-            if not count:
-                break
-            filled += count
-        return filled
-
-
-class _Gzip:
-    """Decompressed bytes of a gzip file of one or more members (RFC 1952); a cut or corrupt one yields what came before."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self._inflate = zlib.decompressobj(31)
-        self._input = b""
-        self.damage = ""
-        self._ended = False
-
-    def readinto(self, into: memoryview) -> int:
-        filled = 0
-        while filled < len(into) and not self._ended:
-            piece = self._next(len(into) - filled)
-            into[filled : filled + len(piece)] = piece
-            filled += len(piece)
-        return filled
-
-    def _next(self, limit: int) -> bytes:
-        if self._inflate.eof and not self._next_member():
-            return b""
-        if not self._input:
-            self._input = self._file.read(_COMPRESSED_READ)
-        at_end = not self._input
-        before = self._inflate.copy()
-        try:
-            piece = self._inflate.decompress(self._input, limit)
-        except zlib.error:
-            self._end("corrupt_stream")
-            return _before_fault(before, self._input, limit)
-        self._input = self._inflate.unconsumed_tail
-        if at_end and not piece and not self._inflate.eof:
-            self._end("cut_stream")
-        return piece
-
-    def _next_member(self) -> bool:
-        self._input = self._inflate.unused_data.lstrip(b"\0") or self._file.read(_COMPRESSED_READ).lstrip(b"\0")
-        if not self._input:
-            self._end("")
-            return False
-        self._inflate = zlib.decompressobj(31)
-        return True
-
-    def _end(self, damage: str) -> None:
-        self._ended, self.damage = True, damage
-
-
-def _before_fault(inflate: "zlib._Decompress", data: bytes, limit: int) -> bytes:
-    """What decompresses of data with a fault in it: zlib gives it only if it is asked for no byte too many."""
-    whole, at, size = b"", 0, len(data)
-    while size and at < len(data) and len(whole) < limit:
-        trial = inflate.copy()
-        try:
-            whole += trial.decompress(data[at : at + size], limit - len(whole))
-        except zlib.error:
-            size //= 2
-        else:
-            inflate, at = trial, at + size
-    return whole
-
-
-@contextmanager
-def _opened(path: str | PathLike[str]) -> Iterator[_Plain | _Gzip]:
-    with FileIO(path) as file:
-        magic = file.read(2)
-        file.seek(0)
-        yield _Gzip(file) if magic == _GZIP else _Plain(file)
 
 
 class DeepAnswers(Protocol):
@@ -196,7 +102,7 @@ class CaptureReading:
 
         `deep` is asked, once, about frames that the kernels have no use for; `watch`: number of a frame to keep a copy of.
         """
-        with _opened(self._path) as source:
+        with opened(self._path, ahead=True) as source:
             decoder = yield from self._decode(source, HeldFrames(wanted=deep is not None, watch=watch))
         if decoder is None:
             return
@@ -219,13 +125,13 @@ class CaptureReading:
         if self.watched in frames:
             self.watched_ip = asked.offsets[frames.index(self.watched)]
 
-    def _decode(self, source: _Plain | _Gzip, held: HeldFrames) -> Generator[DecodedBatch, None, CaptureDecoder | None]:
+    def _decode(self, source: Source, held: HeldFrames) -> Generator[DecodedBatch, None, CaptureDecoder | None]:
         identity = _Identity(self._identify, self._after)
         window = _Window(source, identity)
         first_part = self._after.consumed_bytes if self._after else 0
         if not window.fill(first_part) and not source.damage:
             return None
-        container = _container(window, source.damage)
+        container = _container(window, source)
         decoder = self._decoder(container, held)
         window.start += container.header_bytes
         if first_part:
@@ -282,7 +188,7 @@ class _Identity:
 class _Window:
     """The bytes of a capture that are looked at: those that were left of the pieces before stand in front of the newest."""
 
-    def __init__(self, source: _Plain | _Gzip, identity: _Identity) -> None:
+    def __init__(self, source: Source, identity: _Identity) -> None:
         self._source, self._identity = source, identity
         self.area = memoryview(mmap.mmap(-1, _FRONT + _READ))
         self.start = self.end = _FRONT
@@ -317,13 +223,13 @@ def _pass_over(first_part: int, decoder: CaptureDecoder, window: _Window) -> Non
     window.fill()
 
 
-def _container(window: _Window, stream_damage: str) -> Container:
+def _container(window: _Window, source: Source) -> Container:
     """The capture's container; what is wrong with the stream is told before what is wrong with its content."""
     container = container_of(window.area[window.start : window.end], final=window.ended)
     if not isinstance(container, Unreadable):
         return container
-    if stream_damage and window.read_bytes < _LONGEST_HEADER:
-        raise CaptureError(stream_damage, _STREAM_DETAIL[stream_damage])
+    if source.damage and window.read_bytes < _LONGEST_HEADER:
+        raise CaptureError(source.damage, source.detail)
     raise CaptureError(container.reason, container.detail)
 
 
@@ -331,7 +237,7 @@ def first_part_matches(path: str | PathLike[str], part: LoadedPart) -> bool:
     """Whether the file still begins with the content that was loaded."""
     hasher, left = _hash(), part.content_bytes
     area = memoryview(bytearray(_READ))
-    with _opened(path) as source:
+    with opened(path) as source:
         while left:
             count = source.readinto(area[: min(left, _READ)])
             if not count:
@@ -344,7 +250,7 @@ def first_part_matches(path: str | PathLike[str], part: LoadedPart) -> bool:
 def first_packet_time(path: str | PathLike[str]) -> int | None:
     """Time of the first packet (Unix ns) by a look at the file's head; None if there is none, or it has no time of its own."""
     head = bytearray(_PREVIEW)
-    with _opened(path) as source:
+    with opened(path) as source:
         count = source.readinto(memoryview(head))
     final = count < len(head)
     container = container_of(memoryview(head)[:count], final=final)
@@ -359,7 +265,7 @@ def file_identity(path: str | PathLike[str]) -> bytes:
     """Hash of a file's content (decompressed, where it can be) whether or not it is a capture: 16 bytes."""
     hasher = _hash()
     area = memoryview(bytearray(_READ))
-    with _opened(path) as source:
+    with opened(path) as source:
         while count := source.readinto(area):
             hasher.update(area[:count])
     return hasher.digest()[:16]

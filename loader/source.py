@@ -1,0 +1,34 @@
+"""Where the bytes of a capture come from."""
+
+from io import FileIO
+from typing import Protocol
+
+
+class Source(Protocol):
+    """Bytes in order. When they have ended, `damage` says what ended them too early, and `detail` that in a sentence."""
+
+    damage: str
+    detail: str
+
+    def readinto(self, into: memoryview) -> int:
+        """Fill `into`; fewer bytes only where they end."""
+        ...
+
+
+class Plain:
+    """Bytes of a file as they are."""
+
+    damage = detail = ""
+
+    def __init__(self, file: FileIO) -> None:
+        self._file = file
+
+    def readinto(self, into: memoryview) -> int:
+        """As `Source`."""
+        filled = 0
+        while filled < len(into):
+            count = self._file.readinto(into[filled:])
+            if not count:
+                break
+            filled += count
+        return filled
