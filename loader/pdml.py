@@ -1,12 +1,15 @@
 """Where IP headers begin, out of tshark's PDML (XML; wireshark.org/docs: README.xml-output) as it comes."""
 
+import re
+import socket
 from collections.abc import Sequence
 from xml.parsers import expat
 
 from loader.decode.held import HeldFrame
 
-# Protocol -> version, where its source address lies in the header, its length.
-_HEADERS = {"ip": (4, 12, 4), "ipv6": (6, 8, 16)}
+# Protocol -> version, where its addresses lie in the header, their family.
+_HEADERS = {"ip": (4, 12, socket.AF_INET), "ipv6": (6, 8, socket.AF_INET6)}
+_ADDRESSES = re.compile(r"Src: (\S+), Dst: (\S+)$")
 
 
 class GarbledOutput(ValueError):  # noqa: N818 - named by what it is about
@@ -16,9 +19,9 @@ class GarbledOutput(ValueError):  # noqa: N818 - named by what it is about
 class IpOffsets:
     """Takes PDML piece by piece; `offsets` then has one for each frame, None where there is no IP header.
 
-    Of several headers in one another the first counts: what is within it is for our own kernels to read. A position in PDML may
-    be one in other bytes than the frame's (put together, decrypted). So an offset is believed only where the frame has the IP
-    version and both addresses there that tshark printed.
+    Of several headers the first counts: what is within it is for our own kernels to read. A position in PDML may be one in
+    other bytes than the frame's (put together, decrypted). So an offset is believed only where the frame has the IP version and
+    both addresses there that tshark printed.
     """
 
     def __init__(self, frames: Sequence[HeldFrame]) -> None:
@@ -27,8 +30,6 @@ class IpOffsets:
         self.version = ""  # of tshark
         self._frames = frames
         self._index = -1
-        self._header = ("", -1)  # protocol and position of the header whose addresses come next
-        self._source = ""
         self._shift = 0  # bytes before what tshark takes for the frame: a pseudo header that it has read beforehand
         self._doubtful = False
         self._parser = expat.ParserCreate()
@@ -47,46 +48,41 @@ class IpOffsets:
             raise GarbledOutput(f"{len(self._frames)} frames were asked about, {self._index + 1} told of")
 
     def _start(self, element: str, attributes: dict[str, str]) -> None:
-        match element:
-            case "field":
-                self._field(attributes)
-            case "proto":
-                self._protocol(attributes)
-            case "packet":
-                self._index += 1
-                self._doubtful = False
-                if self._index == len(self._frames):
-                    raise GarbledOutput("more frames are told of than were asked about")
-            case "pdml":
-                self.version = attributes["creator"].removeprefix("wireshark/")[:64]
-
-    def _protocol(self, attributes: dict[str, str]) -> None:
-        name = attributes["name"]
-        self._header = (name, int(attributes["pos"]) + self._shift) if name in _HEADERS else ("", -1)
-        if name == "geninfo":
-            self._shift = len(self._frames[self._index].data) - int(attributes["size"])
+        if element == "proto":
+            name = attributes["name"]
+            if name in _HEADERS:
+                self._header(name, attributes)
+            elif name == "geninfo":
+                self._shift = len(self._frames[self._index].data) - int(attributes["size"])
+        elif element == "packet":
+            self._index += 1
+            self._doubtful = False
+            if self._index == len(self._frames):
+                raise GarbledOutput("more frames are told of than were asked about")
+        elif element == "pdml":
+            self.version = attributes["creator"].removeprefix("wireshark/")[:64]
 
     def _end(self, element: str) -> None:
         if element == "packet" and self._doubtful and self.offsets[self._index] is None:
             self.elsewhere += 1
 
-    def _field(self, attributes: dict[str, str]) -> None:
-        protocol, at = self._header
-        if not protocol:
+    def _header(self, name: str, attributes: dict[str, str]) -> None:
+        found = _ADDRESSES.search(attributes["showname"])
+        if found is None or self.offsets[self._index] is not None:  # the header is cut, or not the first one
             return
-        name = attributes["name"]
-        if name == f"{protocol}.src":
-            self._source = attributes["value"]
-        elif name == f"{protocol}.dst":
-            self._header = ("", -1)
-            self._believe(protocol, at, bytes.fromhex(self._source + attributes["value"]))
-
-    def _believe(self, protocol: str, at: int, addresses: bytes) -> None:
-        if self.offsets[self._index] is not None:
-            return
-        version, address_at, length = _HEADERS[protocol]
-        data, place = self._frames[self._index].data, at + address_at
-        if data[place : place + 2 * length] == addresses and data[at] >> 4 == version:
+        version, address_at, family = _HEADERS[name]
+        at, data = int(attributes["pos"]) + self._shift, self._frames[self._index].data
+        place = at + address_at
+        addresses = b"".join(_packed(family, text) for text in found.groups())
+        if at >= 0 and data[place : place + len(addresses)] == addresses and data[at] >> 4 == version:
             self.offsets[self._index] = at
         else:
             self._doubtful = True
+
+
+def _packed(family: int, text: str) -> bytes:
+    """Raises `ValueError`."""
+    try:
+        return socket.inet_pton(family, text)
+    except OSError as error:
+        raise ValueError(f"no address: {text[:80]!r}") from error

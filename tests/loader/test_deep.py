@@ -68,6 +68,15 @@ def test_a_packet_in_a_packet_is_told_by_its_outermost_header(tshark: None) -> N
     assert _asked((9, PPP + ipv4("192.0.2.1", "192.0.2.2", 4, DATAGRAM))).offsets == [4]
 
 
+def test_of_several_packets_in_a_frame_the_first_counts(tshark: None) -> None:
+    """802.11 puts packets for one station together (A-MSDU)."""
+    packet = SNAP + b"\x08\x00" + DATAGRAM
+    part = bytes(12) + struct.pack(">H", len(packet)) + packet
+    padded = part + bytes(-len(part) % 4)
+    wlan = b"\x88\x02\x00\x00" + bytes(18) + b"\x10\x00\x80\x00"
+    assert _asked((105, wlan + padded + part)).offsets == [48]
+
+
 def test_a_header_in_other_bytes_than_the_frames_is_not_believed(tshark: None) -> None:
     """6LoWPAN: the IPv6 header is compressed, and tshark shows one that it has made."""
     frame = bytes.fromhex("41cc23feca0200000000000000010000000000000078f600f0f0f0f21633002211")
@@ -128,6 +137,7 @@ PDML = '<?xml version="1.0"?><pdml version="0" creator="wireshark/9">'
         f"echo '{PDML}</pdml>'",  # of no frame
         f"echo '{PDML}<packet/><packet/></pdml>'",  # of more than were asked about
         f'echo \'{PDML}<packet><proto name="ip" pos="x"/></packet></pdml>\'',
+        f'echo \'{PDML}<packet><proto name="ip" pos="4" showname="Src: a, Dst: b"/></packet></pdml>\'',
         f"echo '{PDML}<packet/></pdml>'; exit 1",
         f"echo '{PDML}'; yes '<a></a>'",  # for ever
     ],
@@ -146,12 +156,25 @@ def test_one_that_hangs_is_killed(stand_in: Stand, monkeypatch: pytest.MonkeyPat
     assert _asked((9, PPP + DATAGRAM)).outcome == "failed"
 
 
-def test_a_position_beyond_the_frame_is_not_believed(stand_in: Stand) -> None:
-    geninfo = '<proto name="geninfo" pos="0" size="20"/>'
-    fields = '<field name="ip.src" value="00000000"/><field name="ip.dst" value="00000000"/>'
-    stand_in(f'echo \'{PDML}<packet>{geninfo}<proto name="ip" pos="4000000000">{fields}</proto></packet></pdml>\'')
-    batch = _asked((9, PPP + DATAGRAM[:16]))
-    assert (batch.outcome, batch.offsets) == ("tshark 9", [None])
+@pytest.mark.parametrize(
+    ("position", "told", "offset"),
+    [
+        ("4", "Src: 10.0.0.1, Dst: 10.0.0.2", 4),
+        ("5", "Src: 10.0.0.1, Dst: 10.0.0.2", None),
+        ("-13", "Src: 10.0.0.1, Dst: 10.0.0.2", None),
+        ("4000000000", "Src: 10.0.0.1, Dst: 10.0.0.2", None),
+        ("4", "Src: 10.0.0.1, Dst: 10.0.0.3", None),
+        ("4", "cut", None),
+    ],
+)
+def test_a_position_is_believed_only_where_the_addresses_are(
+    stand_in: Stand, position: str, told: str, offset: int | None
+) -> None:
+    frame = PPP + DATAGRAM
+    geninfo = f'<proto name="geninfo" pos="0" size="{len(frame)}"/>'
+    stand_in(f'echo \'{PDML}<packet>{geninfo}<proto name="ip" pos="{position}" showname="{told}"/></packet></pdml>\'')
+    batch = _asked((9, frame))
+    assert (batch.outcome, batch.offsets) == ("tshark 9", [offset])
 
 
 def test_where_there_is_none_the_frames_keep_their_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
