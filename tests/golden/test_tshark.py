@@ -17,10 +17,14 @@ from tests.shared_captures import SHARED, needs_shared
 # Where tshark goes on reading what the decoder stops at; their rows are judged by hand.
 _HOSTILE = {"dns-broken", "dns-name-bomb", "dns-odd-names", "dns-pointer-loops"}
 _CORRUPT = {name for name in CAPTURES if name.startswith("corrupt-")}
+# tshark takes custom blocks for packets, gives packets without a time none, and ends at an interface that it does not know.
+_ODD = {name for name in CAPTURES if name.startswith("odd-")}
+# Its nanoseconds are microseconds to tshark before 4.2.
+_ODD.add("pcap-ixia-hardware")
 
 
 @needs_shared
-@pytest.mark.parametrize("name", sorted(CAPTURES.keys() - _HOSTILE - _CORRUPT))
+@pytest.mark.parametrize("name", sorted(CAPTURES.keys() - _HOSTILE - _CORRUPT - _ODD))
 def test_a_golden_capture_reads_as_tshark_reads_it(name: str, tmp_path: Path) -> None:
     require(shutil.which("tshark") is not None, "tshark is not installed")
     assert SHARED is not None
