@@ -1,5 +1,5 @@
 # mypy: disable-error-code="valid-type,untyped-decorator,misc,no-any-return,no-untyped-call"
-# ruff: noqa: C901, SIM109
+# ruff: noqa: C901
 """The kernel that reads DNS messages (RFC 1035; mDNS RFC 6762, LLMNR RFC 4795) out of a chunk of packets.
 
 Of a response all records, of a query its question. Names are written lower case without the last dot into an arena, each once;
@@ -14,108 +14,17 @@ try:
 except ModuleNotFoundError:
     from loader.decode import plain as cython
 
-from loader.decode import layout
-
-_P_TS = cython.declare(cython.int, layout.PACKET_TS)
-_P_FRAME = cython.declare(cython.int, layout.PACKET_FRAME)
-_P_REASON = cython.declare(cython.int, layout.PACKET_REASON)
-_P_SRC_HI = cython.declare(cython.int, layout.PACKET_SRC_HI)
-_P_SRC_LO = cython.declare(cython.int, layout.PACKET_SRC_LO)
-_P_DST_HI = cython.declare(cython.int, layout.PACKET_DST_HI)
-_P_DST_LO = cython.declare(cython.int, layout.PACKET_DST_LO)
-_P_SPORT = cython.declare(cython.int, layout.PACKET_SPORT)
-_P_DPORT = cython.declare(cython.int, layout.PACKET_DPORT)
-_P_PAYLOAD = cython.declare(cython.int, layout.PACKET_PAYLOAD)
-_P_PAYLOAD_END = cython.declare(cython.int, layout.PACKET_PAYLOAD_END)
-_P_KIND = cython.declare(cython.int, layout.PACKET_KIND)
-_CUT = cython.declare(cython.ulonglong, layout.KIND_CUT)
-_WHOLE = cython.declare(cython.ulonglong, layout.KIND_WHOLE)
-_P_PROTOCOL = cython.declare(cython.int, layout.PACKET_PROTOCOL)
-
-_R_MESSAGE = cython.declare(cython.int, layout.RECORD_MESSAGE)
-_R_SECTION = cython.declare(cython.int, layout.RECORD_SECTION)
-_R_INDEX = cython.declare(cython.int, layout.RECORD_INDEX)
-_R_NAME = cython.declare(cython.int, layout.RECORD_NAME)
-_R_TYPE = cython.declare(cython.int, layout.RECORD_TYPE)
-_R_TTL = cython.declare(cython.int, layout.RECORD_TTL)
-_R_HI = cython.declare(cython.int, layout.RECORD_HI)
-_R_LO = cython.declare(cython.int, layout.RECORD_LO)
-_R_TARGET = cython.declare(cython.int, layout.RECORD_TARGET)
-_R_SECOND = cython.declare(cython.int, layout.RECORD_SECOND)
-_R_DATA = cython.declare(cython.int, layout.RECORD_DATA)
-_R_NAMES = cython.declare(cython.int, layout.RECORD_NAMES)
-_DATA_LENGTH = cython.declare(cython.int, layout.DATA_LENGTH_SHIFT)
-
-_M_FRAME = cython.declare(cython.int, layout.MESSAGE_FRAME)
-_M_TS = cython.declare(cython.int, layout.MESSAGE_TS)
-_M_CLIENT_HI = cython.declare(cython.int, layout.MESSAGE_CLIENT_HI)
-_M_CLIENT_LO = cython.declare(cython.int, layout.MESSAGE_CLIENT_LO)
-_M_RESOLVER_HI = cython.declare(cython.int, layout.MESSAGE_RESOLVER_HI)
-_M_RESOLVER_LO = cython.declare(cython.int, layout.MESSAGE_RESOLVER_LO)
-_M_ENDS = cython.declare(cython.int, layout.MESSAGE_ENDS)
-_M_RCODE = cython.declare(cython.int, layout.MESSAGE_RCODE)
-_M_QNAME = cython.declare(cython.int, layout.MESSAGE_QNAME)
-_M_QTYPE = cython.declare(cython.int, layout.MESSAGE_QTYPE)
-_M_CLOCK = cython.declare(cython.int, layout.MESSAGE_CLOCK)
-_M_LATENCY = cython.declare(cython.int, layout.MESSAGE_LATENCY)
-_NO_RCODE = cython.declare(cython.ulonglong, layout.NO_RCODE)
-_TXID_SHIFT = cython.declare(cython.int, layout.ENDS_TXID_SHIFT)
-_KIND_SHIFT = cython.declare(cython.int, layout.ENDS_KIND_SHIFT)
-_TRANSPORT_SHIFT = cython.declare(cython.int, layout.ENDS_TRANSPORT_SHIFT)
-
-_MESSAGES = cython.declare(cython.int, layout.DNS_MESSAGES)
-_RECORDS = cython.declare(cython.int, layout.DNS_RECORDS)
-_NAMES = cython.declare(cython.int, layout.DNS_NAMES)
-_ARENA = cython.declare(cython.int, layout.DNS_ARENA)
-_CLOCK = cython.declare(cython.int, layout.DNS_CLOCK)
-_REFERENCE = cython.declare(cython.int, layout.DNS_REFERENCE)
-_DOUBT = cython.declare(cython.int, layout.DNS_DOUBT)
-_MALFORMED = cython.declare(cython.int, layout.DNS_MALFORMED)
-_MALFORMED_RDATA = cython.declare(cython.int, layout.DNS_MALFORMED_RDATA)
-_TOO_LARGE = cython.declare(cython.int, layout.DNS_TOO_LARGE)
-_OTHER_OPCODE = cython.declare(cython.int, layout.DNS_OTHER_OPCODE)
-_QUERIES = cython.declare(cython.int, layout.DNS_QUERIES)
-_MULTICAST_QUERIES = cython.declare(cython.int, layout.DNS_MULTICAST_QUERIES)
-_TRUNCATED = cython.declare(cython.int, layout.DNS_TRUNCATED)
-_EDNS = cython.declare(cython.int, layout.DNS_EDNS)
-_EDNS_DO = cython.declare(cython.int, layout.DNS_EDNS_DO)
-_RCODES = cython.declare(cython.int, layout.DNS_RCODES)
-_CUT_COUNT = cython.declare(cython.int, layout.DNS_CUT)
-_OTHER_RCODE = cython.declare(cython.int, layout.DNS_RCODE_COUNT - 1)
-
-_MAX_RECORDS = cython.declare(cython.ulonglong, layout.DNS_MAX_RECORDS)
-_MAX_TEXT = cython.declare(cython.ulonglong, layout.DNS_MAX_TEXT)
-_MAX_NAME_TEXT = cython.declare(cython.ulonglong, layout.DNS_MAX_NAME_TEXT)
-_MAX_NAMES = cython.declare(cython.ulonglong, layout.DNS_MAX_NAMES)
-_MAX_JUMPS = cython.declare(cython.int, layout.DNS_MAX_JUMPS)
-_WORD32 = cython.declare(cython.ulonglong, 0xFFFF_FFFF)
-_MAPPED = cython.declare(cython.ulonglong, 0xFFFF_0000_0000)
-
-_JUMP_NS = cython.declare(cython.ulonglong, layout.JUMP_NS)
-_WORD = cython.declare(cython.ulonglong, 0xFFFF_FFFF_FFFF_FFFF)
-_MIX = cython.declare(cython.ulonglong, 0x0000_0100_0000_01B3)  # the prime of FNV-1a, 64 bits
-
-_OK = cython.declare(cython.int, 0)
-_BAD = cython.declare(cython.int, 1)
-_LARGE = cython.declare(cython.int, 2)
-
-_MEMO_MASK = cython.declare(cython.int, 31)
-
-# What record data is made of, by type: octets before its names, number of names from bit 3, what follows them from bit 5.
-_NOTHING = cython.declare(cython.int, 0)
-_SOA_NUMBERS = cython.declare(cython.int, 1)
-_STRINGS = cython.declare(cython.int, 2)
-_OCTETS = cython.declare(cython.int, 3)
-_PARAMETERS = cython.declare(cython.int, 4)
-_PROPERTY = cython.declare(cython.int, 5)
-_BITMAPS = cython.declare(cython.int, 6)
-_FORM_COUNT = cython.declare(cython.int, 258)
-_MAX_OCTETS = cython.declare(cython.int, layout.DNS_SHOWN_OCTETS)
+if cython.compiled:
+    import cython.cimports.loader.decode.layout as layout
+else:
+    from loader.decode import layout
 
 
 def _forms() -> bytes:
-    """By record type (RFC 1035 3.3; SVCB RFC 9460, CAA RFC 8659, NSEC RFC 4034); any other: octets (RFC 3597)."""
-    forms = bytearray([_OCTETS << 5] * 258)
+    """What record data is made of, by type: octets before its names, number of names from bit 3, what follows them from bit 5.
+
+    (RFC 1035 3.3; SVCB RFC 9460, CAA RFC 8659, NSEC RFC 4034); any other: octets (RFC 3597)."""
+    forms = bytearray([layout.DATA_OCTETS << 5] * layout.DNS_FORMS)
     for kind in (2, 3, 4, 5, 7, 8, 9, 12, 39):  # NS, MD, MF, CNAME, MB, MG, MR, PTR, DNAME
         forms[kind] = 1 << 3
     for kind in (14, 17):  # MINFO, RP
@@ -123,13 +32,13 @@ def _forms() -> bytes:
     for kind in (15, 18, 21, 36):  # MX, AFSDB, RT, KX
         forms[kind] = 2 | 1 << 3
     for kind in (13, 16, 99):  # HINFO, TXT, SPF
-        forms[kind] = _STRINGS << 5
+        forms[kind] = layout.DATA_STRINGS << 5
     for kind in (64, 65):  # SVCB, HTTPS
-        forms[kind] = 2 | 1 << 3 | _PARAMETERS << 5
-    forms[6] = 2 << 3 | _SOA_NUMBERS << 5
+        forms[kind] = 2 | 1 << 3 | layout.DATA_PARAMETERS << 5
+    forms[6] = 2 << 3 | layout.DATA_SOA_NUMBERS << 5
     forms[33] = 6 | 1 << 3  # SRV
-    forms[47] = 1 << 3 | _BITMAPS << 5
-    forms[257] = _PROPERTY << 5
+    forms[47] = 1 << 3 | layout.DATA_BITMAPS << 5
+    forms[257] = layout.DATA_PROPERTY << 5
     return bytes(forms)
 
 
@@ -146,6 +55,7 @@ FORMS = _forms()
 PLAIN = _plain()
 
 
+@cython.final
 @cython.cclass
 class DnsKernel:
     """Reads into arrays of the caller's: messages, records, the arena, where each name lies in it, and counts (`words`)."""
@@ -214,7 +124,7 @@ class DnsKernel:
     @cython.nogil
     def _read_name(self) -> cython.int:
         """Read the name at `at` into the arena and intern it as `name`; moves `at` behind it (RFC 1035 4.1.4)."""
-        start: cython.ulonglong = self.words[_ARENA]
+        start: cython.ulonglong = self.words[layout.DNS_ARENA]
         to: cython.ulonglong = start
         at: cython.Py_ssize_t = self.at
         behind: cython.Py_ssize_t = 0
@@ -228,35 +138,35 @@ class DnsKernel:
         k: cython.Py_ssize_t
         while True:
             if at >= self.end:
-                return _BAD
+                return layout.DNS_BAD
             length = self.buf[at]
             if length >= 192:
                 if at + 2 > self.end:
-                    return _BAD
+                    return layout.DNS_BAD
                 if behind == 0:
                     behind = at + 2
                 at = self._u16(at) & 0x3FFF
-                known = self.memo[at & _MEMO_MASK]
+                known = self.memo[at & (layout.DNS_MEMO - 1)]
                 if to == start and (known >> 32) == cython.cast(cython.ulonglong, at + 1):
                     self.at = behind
-                    return self._again(known & _WORD32)
+                    return self._again(known & layout.LOW_HALF)
                 at += self.base
                 jumps += 1
-                if at >= lowest or jumps > _MAX_JUMPS:
-                    return _BAD  # a pointer goes back, or it could go round in circles
+                if at >= lowest or jumps > layout.DNS_MAX_JUMPS:
+                    return layout.DNS_BAD  # a pointer goes back, or it could go round in circles
                 lowest = at
                 continue
             if length > 63 or at + 1 + length > self.end:
-                return _BAD
+                return layout.DNS_BAD
             if length == 0:
                 break
             octets += length + 1
             if octets > 254:
-                return _BAD
+                return layout.DNS_BAD
             if to > start:
                 self.arena[to] = 46
                 to += 1
-                value = ((value ^ 256) * _MIX) & _WORD
+                value = ((value ^ 256) * layout.DNS_HASH_PRIME) & layout.WORD
             for k in range(at + 1, at + 1 + length):
                 octet = self.plain[self.buf[k]]
                 if octet:
@@ -265,7 +175,7 @@ class DnsKernel:
                 else:
                     octet = self.buf[k]
                     to = self._put(to, octet)
-                value = ((value ^ octet) * _MIX) & _WORD
+                value = ((value ^ octet) * layout.DNS_HASH_PRIME) & layout.WORD
             at += 1 + length
         k = self.at - self.base
         self.at = behind if behind else at + 1
@@ -273,12 +183,12 @@ class DnsKernel:
             self.arena[to] = 46
             to += 1
         self.text += to - start
-        if self.text > _MAX_TEXT:
-            return _LARGE
+        if self.text > layout.DNS_MAX_TEXT:
+            return layout.DNS_LARGE
         self._intern(start, to - start, value)
         if k <= 0x3FFF:
-            self.memo[k & _MEMO_MASK] = (cython.cast(cython.ulonglong, k + 1) << 32) | self.name
-        return _OK
+            self.memo[k & (layout.DNS_MEMO - 1)] = (cython.cast(cython.ulonglong, k + 1) << 32) | self.name
+        return layout.DNS_OK
 
     @cython.cfunc
     @cython.inline
@@ -287,7 +197,7 @@ class DnsKernel:
         """A name that this message has had already."""
         self.name = name
         self.text += self.spans[name - 1, 1]
-        return _LARGE if self.text > _MAX_TEXT else _OK
+        return layout.DNS_LARGE if self.text > layout.DNS_MAX_TEXT else layout.DNS_OK
 
     @cython.cfunc
     @cython.nogil
@@ -309,13 +219,13 @@ class DnsKernel:
                     self.name = row + 1
                     return 0
             place = (place + 1) & mask
-        row = self.words[_NAMES]
+        row = self.words[layout.DNS_NAMES]
         self.spans[row, 0] = start
         self.spans[row, 1] = length
         self.spans[row, 2] = value
         self.index[place] = row + 1
-        self.words[_NAMES] = row + 1
-        self.words[_ARENA] = start + length
+        self.words[layout.DNS_NAMES] = row + 1
+        self.words[layout.DNS_ARENA] = start + length
         self.name = row + 1
         return 0
 
@@ -325,20 +235,20 @@ class DnsKernel:
         """The first question is kept; the others are skipped."""
         k: cython.int
         fault: cython.int
-        self.messages[message, _M_QNAME] = 0
-        self.messages[message, _M_QTYPE] = 0
+        self.messages[message, layout.MESSAGE_QNAME] = 0
+        self.messages[message, layout.MESSAGE_QTYPE] = 0
         self.at = self.base + 12
         for k in range(self._u16(self.base + 4)):
             fault = self._read_name()
             if fault:
                 return fault
             if self.at + 4 > self.end:
-                return _BAD
+                return layout.DNS_BAD
             if k == 0:
-                self.messages[message, _M_QNAME] = self.name
-                self.messages[message, _M_QTYPE] = self._u16(self.at)
+                self.messages[message, layout.MESSAGE_QNAME] = self.name
+                self.messages[message, layout.MESSAGE_QTYPE] = self._u16(self.at)
             self.at += 4
-        return _OK
+        return layout.DNS_OK
 
     @cython.cfunc
     @cython.nogil
@@ -347,26 +257,28 @@ class DnsKernel:
         cost: cython.Py_ssize_t = 0
         octet: cython.int
         key: cython.int = -1
-        if tail == _NOTHING:
+        if tail == layout.DATA_NOTHING:
             return 0 if at == behind else -1
-        if tail == _SOA_NUMBERS:
+        if tail == layout.DATA_SOA_NUMBERS:
             return 55 if at + 20 == behind else -1
-        if tail == _OCTETS:
-            return 2 * min(behind - at, _MAX_OCTETS) + 12
-        if tail == _PROPERTY or tail == _STRINGS:
-            if tail == _PROPERTY and (at + 2 > behind or self.buf[at + 1] == 0 or at + 2 + self.buf[at + 1] > behind):
+        if tail == layout.DATA_OCTETS:
+            return 2 * min(behind - at, layout.DNS_SHOWN_OCTETS) + 12
+        if tail == layout.DATA_PROPERTY or tail == layout.DATA_STRINGS:
+            if tail == layout.DATA_PROPERTY and (
+                at + 2 > behind or self.buf[at + 1] == 0 or at + 2 + self.buf[at + 1] > behind
+            ):
                 return -1
             octet = 0  # how many of the string are left
             while at < behind:
-                if tail == _STRINGS and octet == 0:
+                if tail == layout.DATA_STRINGS and octet == 0:
                     octet = self.buf[at]
                     cost += 3
                 else:
                     octet -= 1
                     cost += 1 if 32 <= self.buf[at] < 127 and self.buf[at] != 34 and self.buf[at] != 92 else 4
                 at += 1
-            return cost + 8 if tail == _PROPERTY or octet == 0 else -1
-        if tail == _PARAMETERS:
+            return cost + 8 if tail == layout.DATA_PROPERTY or octet == 0 else -1
+        if tail == layout.DATA_PARAMETERS:
             cost = 8 * (behind - at)
             while at < behind:
                 if at + 4 > behind or self._u16(at) <= key:
@@ -386,7 +298,7 @@ class DnsKernel:
     @cython.nogil
     def _keep(self, row: cython.ulonglong, lead: cython.Py_ssize_t, before: cython.int, count: cython.Py_ssize_t) -> cython.int:
         """Copy record data to the arena: `before` octets at `lead`, then `count` at `at`."""
-        start: cython.ulonglong = self.words[_ARENA]
+        start: cython.ulonglong = self.words[layout.DNS_ARENA]
         to: cython.ulonglong = start
         k: cython.Py_ssize_t
         for k in range(lead, lead + before):
@@ -395,14 +307,14 @@ class DnsKernel:
         for k in range(self.at, self.at + count):
             self.arena[to] = self.buf[k]
             to += 1
-        self.words[_ARENA] = to
-        self.records[row, _R_DATA] = ((to - start + 1) << _DATA_LENGTH) | start
+        self.words[layout.DNS_ARENA] = to
+        self.records[row, layout.RECORD_DATA] = ((to - start + 1) << layout.DATA_LENGTH_SHIFT) | start
         return 0
 
     @cython.cfunc
     @cython.nogil
     def _data(self, row: cython.ulonglong, form: cython.int, behind: cython.Py_ssize_t) -> cython.int:
-        """Read the record data from `at` to `behind`; `_BAD`: it is not of its type's form."""
+        """Read the record data from `at` to `behind`; `layout.DNS_BAD`: it is not of its type's form."""
         lead: cython.Py_ssize_t = self.at
         before: cython.int = form & 7
         tail: cython.int = form >> 5
@@ -411,44 +323,44 @@ class DnsKernel:
         k: cython.int
         self.at = lead + before
         if self.at > behind:
-            return _BAD
+            return layout.DNS_BAD
         for k in range((form >> 3) & 3):
             fault = self._read_name()
             if fault:
                 return fault
             if self.at > behind:
-                return _BAD
-            self.records[row, _R_TARGET + k] = self.name
+                return layout.DNS_BAD
+            self.records[row, layout.RECORD_TARGET + k] = self.name
         cost = self._text_of(tail, self.at, behind)
         if cost < 0:
-            return _BAD
+            return layout.DNS_BAD
         self.text += cost + 7 * before
-        if self.text > _MAX_TEXT:
-            return _LARGE
-        if tail == _OCTETS:  # how many there are, then as many as are shown
-            self._keep(row, lead - 2, 2, min(behind - lead, _MAX_OCTETS))
+        if self.text > layout.DNS_MAX_TEXT:
+            return layout.DNS_LARGE
+        if tail == layout.DATA_OCTETS:  # how many there are, then as many as are shown
+            self._keep(row, lead - 2, 2, min(behind - lead, layout.DNS_SHOWN_OCTETS))
         else:
             self._keep(row, lead, before, behind - self.at)
-        return _OK
+        return layout.DNS_OK
 
     @cython.cfunc
     @cython.nogil
     def _address(self, row: cython.ulonglong, kind: cython.int, length: cython.int) -> cython.int:
         if length != (4 if kind == 1 else 16):
-            return _BAD
+            return layout.DNS_BAD
         if kind == 1:
-            self.records[row, _R_LO] = _MAPPED | self._u32(self.at)
+            self.records[row, layout.RECORD_LO] = layout.MAPPED_IPV4 | self._u32(self.at)
         else:
-            self.records[row, _R_HI] = (self._u32(self.at) << 32) | self._u32(self.at + 4)
-            self.records[row, _R_LO] = (self._u32(self.at + 8) << 32) | self._u32(self.at + 12)
-        self.records[row, _R_DATA] = cython.cast(cython.ulonglong, 1) << _DATA_LENGTH
-        return _OK
+            self.records[row, layout.RECORD_HI] = (self._u32(self.at) << 32) | self._u32(self.at + 4)
+            self.records[row, layout.RECORD_LO] = (self._u32(self.at + 8) << 32) | self._u32(self.at + 12)
+        self.records[row, layout.RECORD_DATA] = cython.cast(cython.ulonglong, 1) << layout.DATA_LENGTH_SHIFT
+        return layout.DNS_OK
 
     @cython.cfunc
     @cython.nogil
     def _record(self, message: cython.ulonglong, section: cython.ulonglong, number: cython.ulonglong) -> cython.int:
         """Read the resource record at `at`; OPT, which is no record of a name (RFC 6891 6.1.1), gives no row."""
-        row: cython.ulonglong = self.words[_RECORDS]
+        row: cython.ulonglong = self.words[layout.DNS_RECORDS]
         kind: cython.int
         length: cython.int
         behind: cython.Py_ssize_t
@@ -456,39 +368,39 @@ class DnsKernel:
         if fault:
             return fault
         if self.at + 10 > self.end:
-            return _BAD
+            return layout.DNS_BAD
         kind = self._u16(self.at)
         length = self._u16(self.at + 8)
         behind = self.at + 10 + length
         if behind > self.end:
-            return _BAD
+            return layout.DNS_BAD
         if kind == 41:
             if self.options == 0:
                 self.options = self._u32(self.at + 4) | (cython.cast(cython.ulonglong, 1) << 32)
             self.at = behind
-            return _OK
-        self.records[row, _R_MESSAGE] = message
-        self.records[row, _R_SECTION] = section
-        self.records[row, _R_INDEX] = number
-        self.records[row, _R_NAME] = self.name
-        self.records[row, _R_TYPE] = kind
-        self.records[row, _R_TTL] = self._u32(self.at + 4)
-        self.records[row, _R_HI] = self.records[row, _R_LO] = 0
-        self.records[row, _R_TARGET] = self.records[row, _R_SECOND] = 0
-        self.records[row, _R_DATA] = self.records[row, _R_NAMES] = 0
+            return layout.DNS_OK
+        self.records[row, layout.RECORD_MESSAGE] = message
+        self.records[row, layout.RECORD_SECTION] = section
+        self.records[row, layout.RECORD_INDEX] = number
+        self.records[row, layout.RECORD_NAME] = self.name
+        self.records[row, layout.RECORD_TYPE] = kind
+        self.records[row, layout.RECORD_TTL] = self._u32(self.at + 4)
+        self.records[row, layout.RECORD_HI] = self.records[row, layout.RECORD_LO] = 0
+        self.records[row, layout.RECORD_TARGET] = self.records[row, layout.RECORD_SECOND] = 0
+        self.records[row, layout.RECORD_DATA] = self.records[row, layout.RECORD_NAMES] = 0
         self.at += 10
         if kind == 1 or kind == 28:
             fault = self._address(row, kind, length)
         else:
-            fault = self._data(row, self.forms[kind if kind < _FORM_COUNT else 0], behind)
-        if fault == _LARGE:
+            fault = self._data(row, self.forms[kind if kind < layout.DNS_FORMS else 0], behind)
+        if fault == layout.DNS_LARGE:
             return fault
         if fault:
-            self.words[_MALFORMED_RDATA] += 1
-            self.records[row, _R_TARGET] = self.records[row, _R_SECOND] = 0
+            self.words[layout.DNS_MALFORMED_RDATA] += 1
+            self.records[row, layout.RECORD_TARGET] = self.records[row, layout.RECORD_SECOND] = 0
         self.at = behind
-        self.words[_RECORDS] = row + 1
-        return _OK
+        self.words[layout.DNS_RECORDS] = row + 1
+        return layout.DNS_OK
 
     @cython.cfunc
     @cython.nogil
@@ -502,13 +414,13 @@ class DnsKernel:
             return fault
         for section in range(1, 4):
             for _ in range(self._u16(self.base + 4 + 2 * section)):
-                if number >= _MAX_RECORDS:
-                    return _LARGE
+                if number >= layout.DNS_MAX_RECORDS:
+                    return layout.DNS_LARGE
                 fault = self._record(message, section, number)
                 if fault:
                     return fault
                 number += 1
-        return _OK
+        return layout.DNS_OK
 
     @cython.cfunc
     @cython.nogil
@@ -517,8 +429,8 @@ class DnsKernel:
 
         A CNAME reached is marked too; a pass that reaches no new one ends the search, and so do 16 passes.
         """
-        qname: cython.ulonglong = self.messages[message, _M_QNAME]
-        last: cython.ulonglong = self.words[_RECORDS]
+        qname: cython.ulonglong = self.messages[message, layout.MESSAGE_QNAME]
+        last: cython.ulonglong = self.words[layout.DNS_RECORDS]
         owner: cython.ulonglong = qname
         alias: cython.ulonglong
         kind: cython.ulonglong
@@ -529,15 +441,15 @@ class DnsKernel:
         for _ in range(16):
             alias = 0
             for row in range(first, last):
-                if self.records[row, _R_SECTION] != 1:
+                if self.records[row, layout.RECORD_SECTION] != 1:
                     break
-                if self.records[row, _R_NAME] != owner or self.records[row, _R_DATA] == 0:
+                if self.records[row, layout.RECORD_NAME] != owner or self.records[row, layout.RECORD_DATA] == 0:
                     continue
-                kind = self.records[row, _R_TYPE]
+                kind = self.records[row, layout.RECORD_TYPE]
                 if kind == 1 or kind == 28:
-                    self.records[row, _R_NAMES] = qname
+                    self.records[row, layout.RECORD_NAMES] = qname
                 elif kind == 5 and alias == 0:
-                    alias = self.records[row, _R_TARGET]
+                    alias = self.records[row, layout.RECORD_TARGET]
             if alias == 0:
                 return 0
             owner = alias
@@ -550,79 +462,79 @@ class DnsKernel:
     ) -> cython.int:
         """What the packet says of a message: a query comes from its client, a response goes to it."""
         response: cython.int = self.buf[self.base + 2] >> 7
-        client: cython.int = _P_DST_HI if response else _P_SRC_HI
-        resolver: cython.int = _P_SRC_HI if response else _P_DST_HI
-        transport: cython.ulonglong = 1 if packets[i, _P_PROTOCOL] == 6 else 0
+        client: cython.int = layout.PACKET_DST_HI if response else layout.PACKET_SRC_HI
+        resolver: cython.int = layout.PACKET_SRC_HI if response else layout.PACKET_DST_HI
+        transport: cython.ulonglong = 1 if packets[i, layout.PACKET_PROTOCOL] == 6 else 0
         txid: cython.ulonglong = self._u16(self.base)
-        self.messages[message, _M_FRAME] = packets[i, _P_FRAME]
-        self.messages[message, _M_TS] = packets[i, _P_TS]
-        self.messages[message, _M_CLIENT_HI] = packets[i, client]
-        self.messages[message, _M_CLIENT_LO] = packets[i, client + 1]
-        self.messages[message, _M_RESOLVER_HI] = packets[i, resolver]
-        self.messages[message, _M_RESOLVER_LO] = packets[i, resolver + 1]
-        self.messages[message, _M_ENDS] = (
-            packets[i, _P_DPORT if response else _P_SPORT]
-            | (txid << _TXID_SHIFT)
-            | (kind << _KIND_SHIFT)
-            | (transport << _TRANSPORT_SHIFT)
+        self.messages[message, layout.MESSAGE_FRAME] = packets[i, layout.PACKET_FRAME]
+        self.messages[message, layout.MESSAGE_TS] = packets[i, layout.PACKET_TS]
+        self.messages[message, layout.MESSAGE_CLIENT_HI] = packets[i, client]
+        self.messages[message, layout.MESSAGE_CLIENT_LO] = packets[i, client + 1]
+        self.messages[message, layout.MESSAGE_RESOLVER_HI] = packets[i, resolver]
+        self.messages[message, layout.MESSAGE_RESOLVER_LO] = packets[i, resolver + 1]
+        self.messages[message, layout.MESSAGE_ENDS] = (
+            packets[i, layout.PACKET_DPORT if response else layout.PACKET_SPORT]
+            | (txid << layout.ENDS_TXID_SHIFT)
+            | (kind << layout.ENDS_KIND_SHIFT)
+            | (transport << layout.ENDS_TRANSPORT_SHIFT)
         )
-        self.messages[message, _M_CLOCK] = self.words[_CLOCK]
-        self.messages[message, _M_LATENCY] = 0
+        self.messages[message, layout.MESSAGE_CLOCK] = self.words[layout.DNS_CLOCK]
+        self.messages[message, layout.MESSAGE_LATENCY] = 0
         return 0
 
     @cython.cfunc
     @cython.nogil
     def _query(self, packets: cython.ulonglong[:, ::1], i: cython.Py_ssize_t, kind: cython.ulonglong) -> cython.int:
         """Read a query's question. What is asked of a group is answered by anybody, or nobody: it waits for no response."""
-        message: cython.ulonglong = self.words[_MESSAGES]
-        high: cython.ulonglong = packets[i, _P_DST_HI]
-        low: cython.ulonglong = packets[i, _P_DST_LO]
+        message: cython.ulonglong = self.words[layout.DNS_MESSAGES]
+        high: cython.ulonglong = packets[i, layout.PACKET_DST_HI]
+        low: cython.ulonglong = packets[i, layout.PACKET_DST_LO]
         fault: cython.int
-        self.words[_QUERIES] += 1
+        self.words[layout.DNS_QUERIES] += 1
         if kind == 1 or (high >> 56) == 255 or (high == 0 and (low >> 28) == 0xFFFFE):
-            self.words[_MULTICAST_QUERIES] += 1
+            self.words[layout.DNS_MULTICAST_QUERIES] += 1
             return 0
         self._heading(message, packets, i, kind)
-        self.messages[message, _M_RCODE] = _NO_RCODE
+        self.messages[message, layout.MESSAGE_RCODE] = layout.NO_RCODE
         fault = self._questions(message)
-        if fault == _OK:
-            self.words[_MESSAGES] = message + 1
-        elif fault == _LARGE:
-            self.words[_TOO_LARGE] += 1
+        if fault == layout.DNS_OK:
+            self.words[layout.DNS_MESSAGES] = message + 1
+        elif fault == layout.DNS_LARGE:
+            self.words[layout.DNS_TOO_LARGE] += 1
         else:
-            self.words[_CUT_COUNT if packets[i, _P_KIND] & _CUT else _MALFORMED] += 1
+            self.words[layout.DNS_CUT if packets[i, layout.PACKET_KIND] & layout.KIND_CUT else layout.DNS_MALFORMED] += 1
         return 0
 
     @cython.cfunc
     @cython.nogil
     def _response(self, packets: cython.ulonglong[:, ::1], i: cython.Py_ssize_t, kind: cython.ulonglong) -> cython.int:
         """Read one response: its rows, or those before its fault, which name nothing unless the rest was only cut off."""
-        message: cython.ulonglong = self.words[_MESSAGES]
-        first: cython.ulonglong = self.words[_RECORDS]
+        message: cython.ulonglong = self.words[layout.DNS_MESSAGES]
+        first: cython.ulonglong = self.words[layout.DNS_RECORDS]
         rcode: cython.ulonglong = self.buf[self.base + 3] & 15
         k: cython.int
         fault: cython.int
         self.options = 0
         self._heading(message, packets, i, kind)
         fault = self._sections(message)
-        self.words[_MESSAGES] = message + 1
+        self.words[layout.DNS_MESSAGES] = message + 1
         if self.options:
             rcode |= ((self.options >> 24) & 255) << 4
-            self.words[_EDNS] += 1
-            self.words[_EDNS_DO] += (self.options >> 15) & 1
-        self.messages[message, _M_RCODE] = rcode
+            self.words[layout.DNS_EDNS] += 1
+            self.words[layout.DNS_EDNS_DO] += (self.options >> 15) & 1
+        self.messages[message, layout.MESSAGE_RCODE] = rcode
         k = rcode
-        self.words[_RCODES + min(k, _OTHER_RCODE)] += 1
-        self.words[_TRUNCATED] += (self.buf[self.base + 2] >> 1) & 1
-        if fault == _BAD and not packets[i, _P_KIND] & _CUT:
-            self.words[_MALFORMED] += 1
+        self.words[layout.DNS_RCODES + min(k, layout.DNS_RCODE_COUNT - 1)] += 1
+        self.words[layout.DNS_TRUNCATED] += (self.buf[self.base + 2] >> 1) & 1
+        if fault == layout.DNS_BAD and not packets[i, layout.PACKET_KIND] & layout.KIND_CUT:
+            self.words[layout.DNS_MALFORMED] += 1
             return 0
-        if fault == _BAD:
-            self.words[_CUT_COUNT] += 1
-        elif fault == _LARGE:
-            self.words[_TOO_LARGE] += 1
+        if fault == layout.DNS_BAD:
+            self.words[layout.DNS_CUT] += 1
+        elif fault == layout.DNS_LARGE:
+            self.words[layout.DNS_TOO_LARGE] += 1
         self._follow(message, first)
-        if fault == _OK and self.words[_RECORDS] == first:
+        if fault == layout.DNS_OK and self.words[layout.DNS_RECORDS] == first:
             self._no_record(message)
         return 0
 
@@ -630,63 +542,72 @@ class DnsKernel:
     @cython.nogil
     def _no_record(self, message: cython.ulonglong) -> cython.int:
         """The row of a response that has none."""
-        row: cython.ulonglong = self.words[_RECORDS]
+        row: cython.ulonglong = self.words[layout.DNS_RECORDS]
         k: cython.int
-        for k in range(_R_NAMES + 1):
+        for k in range(layout.RECORD_NAMES + 1):
             self.records[row, k] = 0
-        self.records[row, _R_MESSAGE] = message
-        self.words[_RECORDS] = row + 1
+        self.records[row, layout.RECORD_MESSAGE] = message
+        self.words[layout.DNS_RECORDS] = row + 1
         return 0
 
     @cython.cfunc
     @cython.nogil
     def _message(self, packets: cython.ulonglong[:, ::1], i: cython.Py_ssize_t, kind: cython.ulonglong) -> cython.int:
         k: cython.int
-        self.base = packets[i, _P_PAYLOAD]
-        self.end = packets[i, _P_PAYLOAD_END]
+        self.base = packets[i, layout.PACKET_PAYLOAD]
+        self.end = packets[i, layout.PACKET_PAYLOAD_END]
         if self.base + 12 > self.end:
-            self.words[_CUT_COUNT if packets[i, _P_KIND] & _CUT else _MALFORMED] += 1
+            self.words[layout.DNS_CUT if packets[i, layout.PACKET_KIND] & layout.KIND_CUT else layout.DNS_MALFORMED] += 1
             return 0
         if (self.buf[self.base + 2] >> 3) & 15:
-            self.words[_OTHER_OPCODE] += 1
+            self.words[layout.DNS_OTHER_OPCODE] += 1
             return 0
         self.text = 0
-        for k in range(_MEMO_MASK + 1):
+        for k in range(layout.DNS_MEMO):
             self.memo[k] = 0
         if self.buf[self.base + 2] & 128:
             return self._response(packets, i, kind)
         return self._query(packets, i, kind)
 
     @cython.cfunc
+    @cython.nogil
+    def _jump(self, ts: cython.ulonglong) -> cython.int:
+        """A packet's time is not of the hour behind the clock's. One that jumped is believed when the next one confirms it,
+        and then counts an hour."""
+        reference: cython.ulonglong = self.words[layout.DNS_REFERENCE]
+        doubt: cython.ulonglong = self.words[layout.DNS_DOUBT]
+        if reference == 0:
+            self.words[layout.DNS_REFERENCE] = ts
+        elif ts < reference and reference - ts <= layout.JUMP_NS:
+            self.words[layout.DNS_DOUBT] = 0
+        elif doubt and (ts - doubt if ts > doubt else doubt - ts) <= layout.JUMP_NS:
+            self.words[layout.DNS_CLOCK] += layout.JUMP_NS if ts > reference else 0
+            self.words[layout.DNS_REFERENCE] = ts
+            self.words[layout.DNS_DOUBT] = 0
+        else:
+            self.words[layout.DNS_DOUBT] = (ts + 1) & layout.WORD
+        return 0
+
+    @cython.cfunc
     @cython.inline
     @cython.nogil
     def _tick(self, ts: cython.ulonglong) -> cython.int:
-        """Move the clock to a packet's time. One that jumped is believed when the next one confirms it, and counts an hour."""
-        reference: cython.ulonglong = self.words[_REFERENCE]
-        doubt: cython.ulonglong = self.words[_DOUBT]
-        if reference == 0:
-            self.words[_REFERENCE] = ts
-        elif ts >= reference and ts - reference <= _JUMP_NS:
-            self.words[_CLOCK] += ts - reference
-            self.words[_REFERENCE] = ts
-            self.words[_DOUBT] = 0
-        elif ts < reference and reference - ts <= _JUMP_NS:
-            self.words[_DOUBT] = 0
-        elif doubt and (ts - doubt if ts > doubt else doubt - ts) <= _JUMP_NS:
-            self.words[_CLOCK] += _JUMP_NS if ts > reference else 0
-            self.words[_REFERENCE] = ts
-            self.words[_DOUBT] = 0
-        else:
-            self.words[_DOUBT] = (ts + 1) & _WORD
-        return 0
+        """Move the clock to a packet's time."""
+        reference: cython.ulonglong = self.words[layout.DNS_REFERENCE]
+        if reference and ts >= reference and ts - reference <= layout.JUMP_NS:
+            self.words[layout.DNS_CLOCK] += ts - reference
+            self.words[layout.DNS_REFERENCE] = ts
+            self.words[layout.DNS_DOUBT] = 0
+            return 0
+        return self._jump(ts)
 
     @cython.cfunc
     @cython.inline
     @cython.nogil
     def _kind(self, packets: cython.ulonglong[:, ::1], i: cython.Py_ssize_t) -> cython.int:
         """Which of the three protocols a packet's ports tell; -1: none."""
-        source: cython.ulonglong = packets[i, _P_SPORT]
-        destination: cython.ulonglong = packets[i, _P_DPORT]
+        source: cython.ulonglong = packets[i, layout.PACKET_SPORT]
+        destination: cython.ulonglong = packets[i, layout.PACKET_DPORT]
         kind: cython.int = -1
         if source == 53 or destination == 53:
             kind = 0
@@ -694,9 +615,11 @@ class DnsKernel:
             kind = 1
         elif source == 5355 or destination == 5355:
             kind = 2
-        if kind < 0 or packets[i, _P_PAYLOAD] == 0 or packets[i, _P_REASON]:
+        if kind < 0 or packets[i, layout.PACKET_PAYLOAD] == 0 or packets[i, layout.PACKET_REASON]:
             return -1
-        return -1 if packets[i, _P_PROTOCOL] == 6 and not packets[i, _P_KIND] & _WHOLE else kind
+        return (
+            -1 if packets[i, layout.PACKET_PROTOCOL] == 6 and not packets[i, layout.PACKET_KIND] & layout.KIND_WHOLE else kind
+        )
 
     @cython.cfunc
     @cython.inline
@@ -708,10 +631,10 @@ class DnsKernel:
         names: cython.ulonglong = self.spans.shape[0]
         arena: cython.ulonglong = self.arena.shape[0]
         return (
-            self.words[_MESSAGES] < messages
-            and self.words[_RECORDS] + _MAX_RECORDS < records
-            and self.words[_NAMES] + _MAX_NAMES <= names
-            and self.words[_ARENA] + _MAX_TEXT + _MAX_NAME_TEXT <= arena
+            self.words[layout.DNS_MESSAGES] < messages
+            and self.words[layout.DNS_RECORDS] + layout.DNS_MAX_RECORDS < records
+            and self.words[layout.DNS_NAMES] + layout.DNS_MAX_NAMES <= names
+            and self.words[layout.DNS_ARENA] + layout.DNS_MAX_TEXT + layout.DNS_MAX_NAME_TEXT <= arena
         )
 
     def read(
@@ -730,7 +653,7 @@ class DnsKernel:
                 kind = self._kind(packets, i)
                 if kind >= 0 and not self._has_room():
                     break
-                self._tick(packets[i, _P_TS])
+                self._tick(packets[i, layout.PACKET_TS])
                 if kind >= 0:
                     self._message(packets, i, kind)
                 i += 1
@@ -741,10 +664,12 @@ class DnsKernel:
         row: cython.ulonglong
         mask: cython.ulonglong = self.index.shape[0] - 1
         place: cython.ulonglong
-        for row in range(self.words[_NAMES]):
+        for row in range(self.words[layout.DNS_NAMES]):
             # What hash collisions moved on lies behind without a gap: it is emptied with the first of its run.
             place = (self.spans[row, 2] ^ (self.spans[row, 2] >> 32)) & mask
             while self.index[place]:
                 self.index[place] = 0
                 place = (place + 1) & mask
-        self.words[_MESSAGES] = self.words[_RECORDS] = self.words[_NAMES] = self.words[_ARENA] = 0
+        self.words[layout.DNS_MESSAGES] = self.words[layout.DNS_RECORDS] = self.words[layout.DNS_NAMES] = self.words[
+            layout.DNS_ARENA
+        ] = 0

@@ -157,6 +157,8 @@ INDEX_ROW_BITS = 24
 INDEX_ROW = (1 << INDEX_ROW_BITS) - 1
 
 WORD = 0xFFFF_FFFF_FFFF_FFFF
+LOW_HALF = 0xFFFF_FFFF
+MAPPED_IPV4 = 0xFFFF_0000_0000  # the upper half of an IPv4-mapped address's low word
 FLOW_MIX = 0x9E37_79B9_7F4A_7C15  # 2**64 over the golden ratio
 MINUTE_NS = 60_000_000_000
 SWEEP_NS = 15_000_000_000  # idle flows are looked for once in so long
@@ -305,6 +307,7 @@ QUERY_WIDTH = 16
 QUERIES_WIDTH = 15
 
 MAX_QUERIES = 65_536
+QUERY_TEXT_SLACK = 65_536  # octets of names that are no longer needed before the others are moved together
 MAX_QUERY_TEXT = 4_194_304
 # A query is unanswered when so much time has passed: two attempts of a stub resolver, 5 s each (resolv.conf(5)).
 QUERY_TIMEOUT_NS = 10_000_000_000
@@ -317,5 +320,13 @@ DNS_MAX_NAME_TEXT = 1_100  # 255 octets, each of them escaped
 DNS_MAX_JUMPS = 128  # compression pointers in one name: it has no more labels
 
 DNS_SHOWN_OCTETS = 64  # of record data of a type whose form is not known
+DNS_MEMO = 32  # names of a message that are remembered by where they begin
+DNS_HASH_PRIME = 0x0000_0100_0000_01B3  # FNV-1a, 64 bits
+
+# What is wrong with what was read.
+DNS_OK, DNS_BAD, DNS_LARGE = range(3)
+# What stands behind the names in record data.
+DATA_NOTHING, DATA_SOA_NUMBERS, DATA_STRINGS, DATA_OCTETS, DATA_PARAMETERS, DATA_PROPERTY, DATA_BITMAPS = range(7)
+DNS_FORMS = 258  # record types whose data's form is looked up
 
 KIND_DNS, KIND_MDNS, KIND_LLMNR = 0, 1, 2
