@@ -32,7 +32,8 @@ def extensions() -> list[Extension]:
         from Cython.Build import cythonize
     except ModuleNotFoundError:
         return []
-    declare_constants(Path("loader/decode/layout.py"))
+    for name in ("layers", "layout", "reasons"):
+        declare_constants(Path(f"loader/decode/{name}.py"))
     checked = MODE == "checked"
     directives = {
         "language_level": 3,

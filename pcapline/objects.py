@@ -67,14 +67,15 @@ def dns_objects(dns: DnsColumns) -> Iterator[Object]:
 def packet_objects(packets: PacketColumns) -> Iterator[Object]:
     """One object a frame, as its innermost IP header says."""
     shared = [getattr(packets, name) for name in _PACKET_COLUMNS]
-    for frame, ts_ns, source, destination, vlan, *values in zip(
-        packets.frame, packets.ts_ns, packets.source_ip, packets.destination_ip, packets.vlan, *shared, strict=True
+    ends = zip(packets.source_ip, packets.destination_ip, strict=True)
+    for frame, ts_ns, (source, destination), vlan, outer, *values in zip(
+        packets.frame, packets.ts_ns, ends, packets.vlan, packets.outer, *shared, strict=True
     ):
         item: Object = {"record": "packet", "frame": frame, "ts_ns": ts_ns}
         item["source_ip"] = None if source is None else address_text(source)
         item["destination_ip"] = None if destination is None else address_text(destination)
         item.update(zip(_PACKET_COLUMNS, values, strict=True))
-        yield item | {"vlan": list(vlan), "outer": []}
+        yield item | {"vlan": list(vlan), "outer": [[address_text(a), address_text(b)] for a, b in outer]}
 
 
 def outcome_object(outcome: FileOutcome) -> Object:

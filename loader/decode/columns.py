@@ -98,6 +98,7 @@ class PacketColumns(Record):
     tcp_flags: Sequence[int | None] = ()
     vlan: Sequence[tuple[int, ...]] = ()  # outermost first
     fragment: Sequence[bool | None] = ()
+    outer: Sequence[tuple[tuple[bytes, bytes], ...]] = ()  # source and destination around the innermost ones, outermost first
     reason: Sequence[str | None] = ()  # why the packet is in no flow row; None: it is in one
 
     def __len__(self) -> int:

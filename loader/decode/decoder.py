@@ -13,7 +13,7 @@ from loader.decode.carriedflows import encode_flows, restore_flows
 from loader.decode.columns import DecodedBatch, DecodeOptions, DecodeReport
 from loader.decode.flowtable import FlowTable
 from loader.decode.frames import FrameRows
-from loader.decode.headers import parse
+from loader.decode.headers import HeaderKernel
 from loader.decode.held import HeldFrames
 from loader.decode.lazy import AddressBook
 from loader.decode.messages import DnsTable
@@ -45,12 +45,15 @@ class CaptureDecoder:
         """
         self._options = options
         self._packets = table_of(CHUNK_PACKETS, layout.PACKET_WIDTH)
+        self._words = self._packets.cast("B").cast("Q")  # the same, in one row
         self._walker = Walker(container, self._packets)
+        outer = table_of(CHUNK_PACKETS * layout.MAX_OUTER, layout.OUTER_WIDTH)
+        self._headers = HeaderKernel(outer)
         self._book = AddressBook()
         self._flows = FlowTable(options)
         self._said = SaidNames(options.idle_timeout_s)
         self._dns = DnsTable()
-        self._frame_rows = FrameRows(self._book)
+        self._frame_rows = FrameRows(self._book, outer)
         self.held = held or HeldFrames(wanted=False)
         if carried:
             self._restore(carried_state.unpack(carried))
@@ -90,13 +93,13 @@ class CaptureDecoder:
     def _decode(self, buffer: memoryview, count: int) -> None:
         """The whole chunk through the kernels."""
         packets = self._packets
-        parse(buffer, packets, count, self._by_reason)
+        self._headers.read(buffer, self._words, count, self._by_reason)
         self.held.hold(buffer, packets, count, self._by_reason)
         missing = min(OPENING_PACKETS - len(self._opening), count)
         self._opening += [packets[n, layout.PACKET_TS] for n in range(missing)]
         self._last_ts_ns = packets[count - 1, layout.PACKET_TS]
         if self._options.packets:
-            self._frame_rows.add(packets, count, self.held.numbers)
+            self._frame_rows.add(self._words, count, self.held.numbers)
         at = 0
         while at < count:
             behind = self._said.read(buffer, packets, (at, count))

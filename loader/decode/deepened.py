@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from loader.decode import layout
 from loader.decode.columns import DecodedBatch, DecodeOptions, DecodeReport
 from loader.decode.decoder import CaptureDecoder
-from loader.decode.headers import parse
+from loader.decode.headers import HeaderKernel
 from loader.decode.held import HeldFrame
 from loader.decode.reasons import REASON_COUNT
 from loader.decode.record import Record
@@ -97,6 +97,9 @@ def payload_of(frame: HeldFrame, offset: int | None) -> bytes:
     """What of one frame's transport payload was captured; nothing where there is none."""
     packets = table_of(1, layout.PACKET_WIDTH)
     HeldContainer([frame], [offset]).walk(memoryview(b""), (0, 0), packets, 1)
-    parse(memoryview(frame.data), packets, 1, array("Q", bytes(8 * REASON_COUNT)))
-    at, end = packets[0, layout.PACKET_PAYLOAD], packets[0, layout.PACKET_PAYLOAD_END]
-    return frame.data[at:end] if at else b""
+    words = packets.cast("B").cast("Q")
+    headers = HeaderKernel(table_of(layout.MAX_OUTER, layout.OUTER_WIDTH))
+    headers.read(memoryview(frame.data), words, 1, array("Q", bytes(8 * REASON_COUNT)))
+    if not words[layout.PACKET_KIND] & layout.KIND_TRANSPORT or not words[layout.PACKET_PAYLOAD]:
+        return b""
+    return frame.data[words[layout.PACKET_PAYLOAD] : words[layout.PACKET_PAYLOAD_END]]

@@ -13,17 +13,18 @@ _Row = tuple[object, ...]
 class FrameRows:
     """Collects packet rows out of chunks until the batch is complete."""
 
-    def __init__(self, book: AddressBook) -> None:
+    def __init__(self, book: AddressBook, outer: memoryview) -> None:
+        """`outer`: the chunk's address pairs around the innermost ones."""
         self._book = book
+        self._outer = outer.cast("B").cast("Q")
         self._rows: list[_Row] = []
 
-    def add(self, packets: memoryview, count: int, held: Container[int]) -> None:
-        """Rows of the first `count` packets, but for the frames held for a second pass."""
-        words = packets.cast("B").cast("Q")
+    def add(self, words: memoryview, count: int, held: Container[int]) -> None:
+        """Rows of the first `count` packets of a table, given in one row, but for the frames held for a second pass."""
         width = layout.PACKET_WIDTH
-        for i in range(count):
-            if packets[i, layout.PACKET_FRAME] not in held:
-                self._rows.append(self._row(words[i * width : (i + 1) * width].tolist()))
+        for at in range(0, count * width, width):
+            if words[at + layout.PACKET_FRAME] not in held:
+                self._rows.append(self._row(words[at : at + width].tolist()))
 
     def _row(self, word: list[int]) -> _Row:
         kind = word[layout.PACKET_KIND]
@@ -31,7 +32,7 @@ class FrameRows:
         tail = (_tags(word[layout.PACKET_VLAN]),)
         reason = REASON_TEXT.get(word[layout.PACKET_REASON])
         if not kind & layout.KIND_IP:
-            return (*head, None, None, None, None, None, None, None, *tail, None, reason)
+            return (*head, None, None, None, None, None, None, None, *tail, None, (), reason)
         source = self._book.address(word[layout.PACKET_SRC_HI], word[layout.PACKET_SRC_LO])
         destination = self._book.address(word[layout.PACKET_DST_HI], word[layout.PACKET_DST_LO])
         known = kind & layout.KIND_TRANSPORT
@@ -39,7 +40,15 @@ class FrameRows:
         protocol = word[layout.PACKET_PROTOCOL]
         flags = word[layout.PACKET_TCP_FLAGS] if known and protocol == 6 else None
         ip = (source, destination, *ports, protocol, word[layout.PACKET_IP_LENGTH], flags)
-        return (*head, *ip, *tail, bool(kind & layout.KIND_FRAGMENT), reason)
+        return (*head, *ip, *tail, bool(kind & layout.KIND_FRAGMENT), self._around(word[layout.PACKET_OUTER]), reason)
+
+    def _around(self, word: int) -> tuple[tuple[bytes, bytes], ...]:
+        first = (word & 0xFFFF_FFFF) * layout.OUTER_WIDTH
+        ends = range(first, first + (word >> layout.OUTER_COUNT_SHIFT) * layout.OUTER_WIDTH, layout.OUTER_WIDTH)
+        return tuple((self._address(at), self._address(at + layout.OUTER_DST_HI)) for at in ends)
+
+    def _address(self, at: int) -> bytes:
+        return self._book.address(self._outer[at], self._outer[at + 1])
 
     def take(self) -> PacketColumns:
         """The rows since the last call."""

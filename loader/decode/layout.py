@@ -23,8 +23,8 @@ of one address are equal. Names end in `_HI` and `_LO`.
     PACKET_PROTOCOL,
     PACKET_IP_LENGTH,
     PACKET_TCP_FLAGS,
-    PACKET_SEQUENCE,  # TCP: sequence number. Fragment: identification; offset in 8-byte units from bit 32; bit 48: more follow
-    PACKET_PAYLOAD,  # offset of the transport payload in the buffer; 0: none
+    PACKET_SEQUENCE,  # TCP: sequence number. A fragment of anything: identification and `FRAGMENT_*`
+    PACKET_PAYLOAD,  # offset of the transport payload in the buffer; 0: none. Fragment without ports: of its data
     PACKET_PAYLOAD_END,  # offset behind its last captured byte
     PACKET_VLAN,  # up to four tags of 12 bits, the outermost in the highest bits; their number from bit 48
     PACKET_TUNNEL,  # hash of what is around the innermost IP header: part of the flow's key; 0: nothing
@@ -88,9 +88,17 @@ SLOTS = 16_384
 
 MAX_HELLO = 16_384  # bytes of a ClientHello or HTTP head, and of what is held of a stream until it is whole
 
+# A fragment's `SEQUENCE`: identification in the low 32 bits, offset in units of eight bytes, more fragments follow, the frame
+# has less of it than its IP header says.
+FRAGMENT_OFFSET_SHIFT = 32
+FRAGMENT_MORE = 1 << 48
+FRAGMENT_SNAPPED = 1 << 49
+
 # An address pair around the innermost IP header.
 OUTER_SRC_HI, OUTER_SRC_LO, OUTER_DST_HI, OUTER_DST_LO = range(4)
 OUTER_WIDTH = 4
+OUTER_COUNT_SHIFT = 32
+MAX_OUTER = 7  # of a packet: eight IP headers in one another are read
 
 KIND_IP = 1  # there is an IP header
 KIND_FRAGMENT = 2

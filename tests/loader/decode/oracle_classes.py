@@ -13,7 +13,6 @@ from tests.loader.decode.oracle_rows import DnsRow, PacketRow, Raw, spoken
 UNEXPLAINED = "unexplained"
 DNS_PORTS = {53, 5353, 5355}
 _ADDRESSES = {"source", "destination", "source_port", "destination_port", "protocol", "fragment", "vlan"}
-_PORTS = {"source_port", "destination_port"}
 
 
 @dataclass(frozen=True)
@@ -30,6 +29,8 @@ class Difference:
     fragment: bool  # the packet is one
     counters: dict[str, int]  # of the capture
     damage: dict[str, int]
+    inner: bool = False  # compared by the innermost IP header
+    depth: int = 1  # IP headers that the decoder found
 
     @property
     def stack(self) -> set[str]:
@@ -41,24 +42,26 @@ _Rule = Callable[[Difference], Any]
 
 # What the decoder does not read, or does not take for an answer: not counted among the supported rows.
 UNSUPPORTED: dict[str, _Rule] = {
-    "transport-without-flows": lambda d: d.fields <= _PORTS and d.reason == "unsupported_ip_protocol",
-    "encapsulation": lambda d: d.fields <= _ADDRESSES and d.reason == "not_ip" and {"ip", "ipv6"} & d.stack,
-    "authentication-header-ipv4": lambda d: d.fields == {"protocol"} and "ah" in d.stack and "ip" in d.stack,
+    "encapsulation": lambda d: _packet(d) and d.reason in ("not_ip", "unknown_ethertype", "tunnel") and d.fields <= _ADDRESSES,
+    "compressed-packet": lambda d: d.inner and "ipcomp" in d.stack and d.reason == "unsupported_ip_protocol",
+    "dns-in-link-type": lambda d: _dns(d) and d.ours is None and d.reason == "unsupported_link_type",
     "dns-in-fragments": lambda d: _dns(d) and d.fragment,
     "dns-on-another-port": lambda d: _dns(d) and d.expected and not {d.raw.get("sport"), d.raw.get("dport")} & DNS_PORTS,
     "dns-other-opcode": lambda d: _dns(d) and d.ours is None and d.counters.get("dns_other_opcode"),
-    "dns-in-encapsulation": lambda d: _dns(d) and d.ours is None and d.reason in ("not_ip", "tunnel"),
     "dns-quoted": lambda d: _dns(d) and d.raw.get("quoted"),
     "dns-opt": lambda d: _dns(d) and d.raw.get("rtype") == "OPT",
 }
 
 # Two views of the same bytes.
 EXPLAINED: dict[str, _Rule] = {
-    "tag-in-tunnel": lambda d: d.fields == {"vlan"} and d.reason == "tunnel",
-    "outer-tag-802.1ad": lambda d: d.fields == {"vlan"} and "ieee8021ad" in d.stack,
+    "link-type-of-no-frames": lambda d: d.expected is None and d.reason == "unsupported_link_type",
+    "pseudo-header": lambda d: d.fields == {"length", "captured"} and d.reason == "unsupported_link_type",
+    "sample": lambda d: _packet(d) and {"sflow", "openflow_v1", "openflow_v4"} & d.stack and d.fields <= _ADDRESSES,
+    "tunnel-on-another-port": lambda d: d.inner and d.depth > d.raw["depth"] and d.raw["dport"] == 8472,
+    "too-many-layers": lambda d: _packet(d) and d.reason == "too_many_layers",
     "header-cut": lambda d: d.fields <= _ADDRESSES and d.reason == "header_cut",
     "header-malformed": lambda d: d.fields <= _ADDRESSES and d.reason == "malformed_ip",
-    "offloaded-datagram": lambda d: d.fields == _PORTS and d.reason is None and d.raw["len"] > 0xFFFF,
+    "offloaded-datagram": lambda d: _packet(d) and d.fields <= _ADDRESSES and d.reason is None and d.raw["len"] > 0xFFFF,
     "payload-length-zero": lambda d: d.fields <= {"protocol", "fragment"} and "ipv6" in d.stack and _cut(d),
     "time-fraction": lambda d: d.fields == {"ts_ns"} and _same_second(d),
     "after-corrupt-record": lambda d: (
@@ -85,6 +88,10 @@ def _another_record(d: Difference) -> bool:
 
 def _dns(d: Difference) -> bool:
     return isinstance(d.expected or d.ours, DnsRow)
+
+
+def _packet(d: Difference) -> bool:
+    return isinstance(d.expected, PacketRow) and isinstance(d.ours, PacketRow)
 
 
 def _cut(d: Difference) -> bool:

@@ -1,19 +1,36 @@
-"""The decoder against tshark over the public single-layer captures: `python -m tests.loader.decode.oracle_comparison`.
+"""The decoder against tshark over the public captures: `python -m tests.loader.decode.oracle_comparison`.
 
-Prints the share of equal rows over what is supported, and each class of differences with its count and one example.
+Packets are compared by their outermost IP header with the results beside each capture; where packets are in packets, and tshark
+is here, by their innermost one too, with what tshark says now. Prints the share of equal rows over what is supported, and each
+class of differences with its count and one example.
 """
 
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from pathlib import Path
 
 from loader.reading import DeepDecoder
 from schema.errors import CaptureError
 from tests.loader.decode.oracle_classes import UNEXPLAINED, UNSUPPORTED, Difference, class_of
-from tests.loader.decode.oracle_rows import DnsRow, Expected, Ours, PacketRow, Raw, by_frame, differing, expected_rows, our_rows
+from tests.loader.decode.oracle_rows import (
+    DnsRow,
+    Expected,
+    Ours,
+    PacketRow,
+    Raw,
+    alike,
+    as_outermost,
+    by_frame,
+    differing,
+    expected_rows,
+    inner_rows,
+    is_custom_block,
+    our_rows,
+)
 from tests.shared_captures import SHARED, shared_captures
 
 _Rows = list[tuple[DnsRow, Raw]]
@@ -47,43 +64,55 @@ class Comparison:
 
 
 def _kind(difference: Difference) -> str:
-    return "dns" if isinstance(difference.expected or difference.ours, DnsRow) else "packet"
+    if isinstance(difference.expected or difference.ours, DnsRow):
+        return "dns"
+    return "inner" if difference.inner else "packet"
 
 
 def compare(captures: Iterable[Path], deep: DeepDecoder | None = None) -> Comparison:
-    """Every capture that has one layer of IP, in a container and of a link type that is read: with `deep` any that it reads."""
+    """Every capture in a container that is read; with `deep` what it makes of frames that the kernels have no use for."""
     comparison = Comparison()
     for capture in captures:
         expected = expected_rows(capture)
         try:
-            ours = our_rows(capture, deep) if expected.single_layer else None
+            ours = our_rows(capture, deep)
         except CaptureError as error:
             comparison.captures[f"refused: {error.reason}"] += 1
             continue
-        if ours is None:
-            comparison.captures["several layers"] += 1
-        elif deep is None and "unsupported_link_type" in ours.report.non_flow:
-            comparison.captures["unsupported link type"] += 1
-        else:
-            comparison.captures["compared"] += 1
-            comparison.rows.update(packet=len(expected.packets), dns=len(expected.dns))
-            comparison.add(_packet_differences(capture, expected, ours))
-            comparison.add(_dns_differences(capture, expected, ours))
+        comparison.captures["compared"] += 1
+        comparison.rows.update(packet=_frames(expected, ours), dns=len(expected.dns))
+        comparison.add(_packet_differences(capture, expected, ours))
+        comparison.add(_dns_differences(capture, expected, ours))
+        if (expected.nested or any(packet.outer for packet in ours.packets)) and shutil.which("tshark"):
+            inner = inner_rows(capture)
+            comparison.captures["compared by the innermost header"] += 1
+            comparison.rows.update(inner=_frames(inner, ours))
+            comparison.add(_packet_differences(capture, inner, ours, inner=True))
     return comparison
 
 
-def _packet_differences(capture: Path, expected: Expected, ours: Ours) -> Iterator[Difference]:
-    for frame, (theirs, mine) in enumerate(zip_longest(expected.packets, ours.packets), start=1):
+def _frames(expected: Expected, ours: Ours) -> int:
+    return sum(not is_custom_block(raw, ours) for _, raw in expected.packets)
+
+
+def _packet_differences(capture: Path, expected: Expected, ours: Ours, *, inner: bool = False) -> Iterator[Difference]:
+    packets = [theirs for theirs in expected.packets if not is_custom_block(theirs[1], ours)]
+    for frame, (theirs, mine) in enumerate(zip_longest(packets, ours.packets), start=1):
         row, raw = theirs or (None, {})
-        our_row, reason = mine or (None, None)
+        our_row, reason, outer = mine or (None, None, [])
+        if row and mine:
+            row, our_row = alike(row, raw, mine.row)
+            if not inner or reason == "unsupported_link_type":
+                row, our_row = as_outermost(row, our_row, mine)
         if row != our_row:
-            yield _difference(capture, frame, (row, raw), our_row, ours, reason=reason, fragment=raw.get("frag", False))
+            found = _difference(capture, frame, (row, raw), our_row, ours, reason=reason, fragment=raw.get("frag", False))
+            yield replace(found, inner=inner, depth=len(outer) + 1)
 
 
 def _dns_differences(capture: Path, expected: Expected, ours: Ours) -> Iterator[Difference]:
     theirs, mine = by_frame(expected.dns, "n"), by_frame(ours.dns, "frame")
     for frame in sorted(theirs.keys() | mine.keys()):
-        packet, reason = ours.packets[frame - 1] if frame <= len(ours.packets) else (None, None)
+        packet, reason, _ = ours.packets[frame - 1] if frame <= len(ours.packets) else (None, None, [])
         left, right = _left_over(theirs.get(frame, []), mine.get(frame, []))
         first = next((raw for _, raw in theirs.get(frame, [])), {})
         for their_row, our_row in zip_longest(left, right):
@@ -146,10 +175,10 @@ def main() -> int:
     """Exit code 1 if anything is unexplained."""
     comparison = compare(shared_captures())
     print(f"captures: {dict(comparison.captures)}")
-    for kind in ("packet", "dns"):
+    for kind in ("packet", "inner", "dns"):
         equal, supported = comparison.share(kind)
         total = comparison.rows[kind]
-        print(f"{kind}: {equal} of {supported} supported rows equal ({equal / supported:.3%}); {total} rows in all")
+        print(f"{kind}: {equal} of {supported} supported rows equal ({equal / max(supported, 1):.3%}); {total} rows in all")
     for name, members in sorted(comparison.differences.items(), key=lambda item: -len(item[1])):
         print(f"{len(members):6}  {name}\n{_shown(members[0])}")
     return int(UNEXPLAINED in comparison.differences)

@@ -2,14 +2,18 @@
 
 Conventions that are not differences are folded here, and nowhere else: names lower case without the last dot; an IPv4-mapped
 address is the IPv4 address; ICMP has no ports; of record data what tshark tells is compared: an address, the texts of TXT, of
-other types one name; a message without a question speaks of each record's own name; unanswered queries are ours alone.
+other types one name; a message without a question speaks of each record's own name; unanswered queries are ours alone. A packet
+without time is of 1970, one of a time beyond the rows' range of its end;
+802.1ad tags are not in the oracle's list of tags; it numbers a pcapng's custom blocks among the packets.
 """
 
 import gzip
 import ipaddress
 import json
 import re
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,9 +21,12 @@ from typing import Any, NamedTuple
 from loader.decode.columns import DecodeOptions, DecodeReport
 from loader.reading import CaptureReading, DeepDecoder
 from pcapline.objects import dns_objects, packet_objects
+from tests.shared_captures import SHARED
 
 Raw = dict[str, Any]
 _ICMP = (1, 58)
+# The end of the rows' range of times: the last whole second that a signed number of nanoseconds holds.
+LAST_TS_NS = 9_223_372_035_999_999_999
 _ADDRESS_TYPES = ("A", "AAAA")
 # Which word of our record data is the name that tshark tells.
 _NAME_AT = {"NS": 0, "CNAME": 0, "PTR": 0, "DNAME": 0, "SOA": 0, "SVCB": 1, "HTTPS": 1, "MX": 1, "SRV": 3}
@@ -68,42 +75,93 @@ class Expected:
     dns: list[tuple[DnsRow, Raw]] = field(default_factory=list)
 
     @property
-    def single_layer(self) -> bool:
-        """No packet in a packet: where the outermost IP header is the innermost one."""
-        return all(raw["depth"] <= 1 for _, raw in self.packets)
+    def nested(self) -> bool:
+        """Some packet has a packet in it: the outermost IP header is not the innermost one."""
+        return any(raw["depth"] > 1 for _, raw in self.packets)
+
+
+class OurPacket(NamedTuple):
+    """A packet row, why it is in no flow, and the addresses around it."""
+
+    row: PacketRow
+    reason: str | None
+    outer: list[list[str]]
 
 
 @dataclass
 class Ours:
-    """What the decoder gives: packet rows with the reason that keeps each out of the flows."""
+    """What the decoder gives."""
 
-    packets: list[tuple[PacketRow, str | None]]
+    packets: list[OurPacket]
     dns: list[tuple[DnsRow, Raw]]
     report: DecodeReport
 
 
 def expected_rows(capture: Path) -> Expected:
-    """From the file of expected results beside the capture."""
-    expected = Expected()
+    """From the file of expected results beside the capture: packets as their outermost IP header says."""
     with gzip.open(f"{capture}.expected.jsonl.gz", "rt", encoding="utf-8") as lines:
-        for raw in map(json.loads, lines):
-            if raw["t"] == "packet":
-                expected.packets.append((_expected_packet(raw), raw))
-            elif raw["t"] == "dns":
-                expected.dns.append((_expected_dns(raw), raw))
+        return _expected(lines)
+
+
+def inner_rows(capture: Path) -> Expected:
+    """What the oracle sees now of the innermost IP headers."""
+    assert SHARED is not None
+    command = [sys.executable, str(SHARED / "tools" / "oracle.py"), str(capture), "--packets", "--inner"]
+    seen = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return _expected(seen.splitlines())
+
+
+def _expected(lines: Iterable[str]) -> Expected:
+    expected = Expected()
+    for raw in map(json.loads, lines):
+        if raw["t"] == "packet":
+            expected.packets.append((_expected_packet(raw), raw))
+        elif raw["t"] == "dns":
+            expected.dns.append((_expected_dns(raw), raw))
     return expected
 
 
 def our_rows(capture: Path, deep: DeepDecoder | None = None) -> Ours:
     """As `read --packets --json` and `read --dns --json` print them, by frame; raises `CaptureError` as `read` does."""
     reading = CaptureReading(capture, DecodeOptions(packets=True), identify=False)
-    packets: dict[int, tuple[PacketRow, str | None]] = {}
+    packets: dict[int, OurPacket] = {}
     dns: list[tuple[DnsRow, Raw]] = []
     for batch in reading.batches(deep):
-        rows = zip(map(_our_packet, packet_objects(batch.packets)), batch.packets.reason, strict=True)
-        packets.update(zip(batch.packets.frame, rows, strict=True))
+        for raw, reason in zip(packet_objects(batch.packets), batch.packets.reason, strict=True):
+            packets[raw["frame"]] = OurPacket(_our_packet(raw), reason, raw["outer"])
         dns += [(_our_dns(raw), raw) for raw in dns_objects(batch.dns) if raw["rcode"] is not None]
     return Ours([row for _, row in sorted(packets.items())], dns, reading.report)
+
+
+def alike(expected: PacketRow, raw: Raw, ours: PacketRow) -> tuple[PacketRow, PacketRow]:
+    """Both sides with what one of them cannot say left out."""
+    if raw["ns"] is None or raw["ns"] >= 1 << 63:  # no time, or one beyond what the decoder's rows hold
+        expected = expected._replace(ts_ns=min(raw["ns"] or 0, LAST_TS_NS))
+    tags = [token for token in raw["stack"].split(":") if token in ("vlan", "ieee8021ad")]
+    if "ieee8021ad" in tags and len(tags) == len(ours.vlan):
+        ours = ours._replace(vlan=tuple(tag for tag, token in zip(ours.vlan, tags, strict=True) if token == "vlan"))
+    return expected, ours
+
+
+def as_outermost(expected: PacketRow, row: PacketRow, ours: OurPacket) -> tuple[PacketRow, PacketRow]:
+    """Both sides as the outermost IP header says, of which ours keeps the addresses."""
+    if ours.outer:
+        source, destination = ours.outer[0]
+        row = row._replace(source=source, destination=destination)
+        return expected._replace(**_UNKNOWN_OF_OUTER), row._replace(**_UNKNOWN_OF_OUTER)
+    if ours.reason == "unsupported_link_type":
+        return expected._replace(**_UNKNOWN_OF_FRAME), row._replace(**_UNKNOWN_OF_FRAME)
+    return expected, row
+
+
+def is_custom_block(raw: Raw, ours: Ours) -> bool:
+    """A row without time, of nothing but data, in a capture that has custom blocks."""
+    custom = {"pcapng_blocks/CB", "pcapng_blocks/DCB"} & ours.report.counters.keys()
+    return bool(custom) and raw["stack"] == "data" and raw["ns"] is None
+
+
+_UNKNOWN_OF_OUTER: dict[str, Any] = {"source_port": None, "destination_port": None, "protocol": None, "fragment": False}
+_UNKNOWN_OF_FRAME: dict[str, Any] = {**_UNKNOWN_OF_OUTER, "source": None, "destination": None, "vlan": ()}
 
 
 def by_frame(rows: list[tuple[DnsRow, Raw]], key: str) -> dict[int, list[tuple[DnsRow, Raw]]]:

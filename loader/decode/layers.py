@@ -1,0 +1,48 @@
+"""The layers that the header kernel knows, by number; each is above every number of `reasons`."""
+
+FIRST_LAYER = 64
+(
+    ETHERNET,
+    VLAN,
+    IP,
+    IPV4,
+    IPV6,
+    MPLS,
+    PPPOE,
+    PPP,
+    LLC_HEADER,
+    CISCO_HDLC,
+    COOKED,
+    COOKED_2,
+    FAMILY,
+    METADATA,
+    SERVICE_CHAIN,
+    GRE,
+    PIM,
+    GRE_IN_UDP,
+    MPLS_IN_UDP,
+    ERSPAN_2,
+    ERSPAN_3,
+    VXLAN,
+    VXLAN_GPE,
+    GENEVE,
+    GTP,
+    TEREDO,
+) = range(FIRST_LAYER, FIRST_LAYER + 26)
+
+# What carries an inner IP header: a tunnel's hash begins with it.
+(
+    IN_IP_IN_IP,
+    IN_GRE,
+    IN_VXLAN,
+    IN_GENEVE,
+    IN_GTP,
+    IN_TEREDO,
+    IN_MPLS,
+    IN_ETHERNET,
+    IN_PIM,
+) = range(1, 10)
+
+# Of one frame; what has more is `too_many_layers`. `layout.MAX_OUTER` bounds the IP headers.
+MAX_VLAN_TAGS = 4
+MAX_LABELS = 16
