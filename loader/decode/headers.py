@@ -154,6 +154,8 @@ class HeaderKernel:
                 step = self._geneve()
             elif step == layers.GTP:
                 step = self._gtp()
+            elif step == layers.L2TP:
+                step = self._l2tp()
             else:
                 step = self._teredo()
         return 0 if self.guessed and step != reasons.TOO_MANY_LAYERS else step
@@ -738,9 +740,9 @@ class HeaderKernel:
         source: cython.ulonglong = self.words[self.row + layout.PACKET_SPORT]
         destination: cython.ulonglong = self.words[self.row + layout.PACKET_DPORT]
         step: cython.int = 0
-        if destination >= 2152 and destination <= 8472:  # those below
+        if destination >= 1701 and destination <= 8472:  # those below
             step = self._by_tunnel_port(destination)
-        if step == 0 and source == 3544:  # whose answers come from there to any port
+        if step == 0 and (source == 3544 or source == 1701):  # whose answers come from there to any port
             step = self._by_tunnel_port(source)
         return step
 
@@ -760,6 +762,8 @@ class HeaderKernel:
             return layers.GRE_IN_UDP
         if port == 6635:
             return layers.MPLS_IN_UDP
+        if port == 1701:
+            return layers.L2TP
         return layers.TEREDO if port == 3544 else 0
 
     # Tunnels: each says what carries the inner header (`tunnel`, `network`), and what comes next.
@@ -940,6 +944,33 @@ class HeaderKernel:
             self.at += self.buf[self.at] * 4
             following = self.buf[self.at - 1]
         return layers.IP
+
+    @cython.cfunc
+    @cython.nogil
+    def _l2tp(self) -> cython.int:
+        """L2TP version 2 (RFC 2661 3.1), data messages: length, sequence numbers and an offset at will, then PPP.
+
+        Tunnel and session differ by direction and are no part of the hash.
+        """
+        flags: cython.int
+        header: cython.Py_ssize_t = 6
+        if self._lacks(8):
+            return 0
+        flags = self._u16(self.at)
+        if flags & 0xB4FF != 2:  # a control message, another version, or a bit that is reserved
+            return 0
+        if flags & 0x4000:
+            if self.at + self._u16(self.at + 2) > self.wire:
+                return 0
+            header += 2
+        if flags & 0x0800:
+            header += 4
+        if flags & 0x0200:
+            if self._lacks(header + 2):
+                return 0
+            header += 2 + self._u16(self.at + header)
+        self._enter(layers.IN_L2TP, 0, header)
+        return layers.PPP
 
     @cython.cfunc
     @cython.nogil

@@ -28,7 +28,8 @@ FIRST_LAYER = 64
     GENEVE,
     GTP,
     TEREDO,
-) = range(FIRST_LAYER, FIRST_LAYER + 26)
+    L2TP,
+) = range(FIRST_LAYER, FIRST_LAYER + 27)
 
 # What carries an inner IP header: a tunnel's hash begins with it.
 (
@@ -41,7 +42,8 @@ FIRST_LAYER = 64
     IN_MPLS,
     IN_ETHERNET,
     IN_PIM,
-) = range(1, 10)
+    IN_L2TP,
+) = range(1, 11)
 
 # Of one frame; what has more is `too_many_layers`. `layout.MAX_OUTER` bounds the IP headers.
 MAX_VLAN_TAGS = 4

@@ -99,6 +99,8 @@ def _no_tunnels() -> Frames:
         (4754, b"\x10\0\x08\0" + bytes(3)),
         (4754, b"\xff\xff\x08\0" + _CALLED),
         (6635, bytes(40)),
+        (1701, b"\xc8\x02\0\x0c" + bytes(8)),  # a control message
+        (1701, b"\x40\x02\xff\xff" + bytes(4) + t.ppp(_CALLED)),  # a length beyond the end
         (4790, head + wire),  # no P flag: Ethernet, and a tunnel after all
     ]
     return [t.framed(t.over_udp(port, b"", payload)) for port, payload in datagrams]

@@ -116,6 +116,14 @@ def teredo(packet: bytes, *, authentication: bool = False, origin: bool = False)
     return over_udp(3544, head, packet)
 
 
+def l2tp(packet: bytes, *, length: bool = False, sequence: bool = False, offset: bool = False) -> bytes:
+    frame = (b"\0\3" + bytes(3) if offset else b"") + b"\xff\x03" + ppp(packet)
+    body = struct.pack(">HH", 7, 9) + (bytes(4) if sequence else b"") + frame
+    flags = 2 | (0x4000 if length else 0) | (0x0800 if sequence else 0) | (0x0200 if offset else 0)
+    size = struct.pack(">H", len(body) + 4) if length else b""
+    return over_udp(1701, struct.pack(">H", flags) + size, body, source=1701)
+
+
 def service_chain(payload: bytes, following: int) -> bytes:
     """NSH with context of a fixed length (RFC 8300 2.4)."""
     return struct.pack(">BBBBI", 0x0F, 0xC6, 1, following, 0x0000_07FF) + bytes(16) + payload
@@ -161,5 +169,7 @@ HEADERS: dict[str, Header] = {
     "geneve-options": Header("ip", lambda p: geneve(p, ethertype(p), bytes(12))),
     "gtp": Header("ip", gtp),
     "gtp-extensions": Header("ip", lambda p: gtp(p, b"\x85\x01\x00\x05\x85\x01\x00\x05\x00")),
+    "l2tp": Header("ip", l2tp),
+    "l2tp-fields": Header("ip", lambda p: l2tp(p, length=True, sequence=True, offset=True)),
     "pim-register": Header("ip", pim_register),
 }
