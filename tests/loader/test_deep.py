@@ -179,8 +179,8 @@ def test_a_position_is_believed_only_where_the_addresses_are(
 
 def test_where_there_is_none_the_frames_keep_their_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    path = tmp_path / "ppp.pcap"
-    path.write_bytes(pcap_header(9) + record(1_700_000_000_000_000, PPP + DATAGRAM))
+    path = tmp_path / "frame-relay.pcap"
+    path.write_bytes(pcap_header(107) + record(1_700_000_000_000_000, b"\x18\x41\x03\xcc" + DATAGRAM))
     reading = CaptureReading(path, DecodeOptions(packets=True), identify=False)
     batches = list(reading.batches(TsharkBatch))
     assert reading.deep_outcome == "absent"

@@ -3,7 +3,7 @@
 Conventions that are not differences are folded here, and nowhere else: names lower case without the last dot; an IPv4-mapped
 address is the IPv4 address; ICMP has no ports; of record data what tshark tells is compared: an address, the texts of TXT, of
 other types one name; a message without a question speaks of each record's own name; unanswered queries are ours alone. A packet
-without time is of 1970, one of a time beyond the rows' range of its end;
+without time takes the decoder's, one of a time beyond the rows' range its end;
 802.1ad tags are not in the oracle's list of tags; it numbers a pcapng's custom blocks among the packets.
 """
 
@@ -135,8 +135,10 @@ def our_rows(capture: Path, deep: DeepDecoder | None = None) -> Ours:
 
 def alike(expected: PacketRow, raw: Raw, ours: PacketRow) -> tuple[PacketRow, PacketRow]:
     """Both sides with what one of them cannot say left out."""
-    if raw["ns"] is None or raw["ns"] >= 1 << 63:  # no time, or one beyond what the decoder's rows hold
-        expected = expected._replace(ts_ns=min(raw["ns"] or 0, LAST_TS_NS))
+    if raw["ns"] is None:
+        expected = expected._replace(ts_ns=ours.ts_ns)
+    elif raw["ns"] > LAST_TS_NS:
+        expected = expected._replace(ts_ns=LAST_TS_NS)
     tags = [token for token in raw["stack"].split(":") if token in ("vlan", "ieee8021ad")]
     if "ieee8021ad" in tags and len(tags) == len(ours.vlan):
         ours = ours._replace(vlan=tuple(tag for tag, token in zip(ours.vlan, tags, strict=True) if token == "vlan"))

@@ -12,7 +12,7 @@ from loader.decode.deepened import both_passes, decode_held
 from loader.decode.formats import container_of
 from loader.decode.held import HeldFrames
 from loader.decode.walking import Unreadable
-from tests.loader.decode.captures import assert_balanced, decode, flow_rows, ipv4, pcap_header, record, udp
+from tests.loader.decode.captures import assert_balanced, decode, ethernet, flow_rows, ipv4, pcap_header, record, udp
 
 RADIO = 127
 START_US = 1_700_000_000_000_000
@@ -96,7 +96,8 @@ def test_nothing_is_held_for_nobody() -> None:
 
 
 def test_a_frame_that_is_watched_is_copied_whether_or_not_it_is_held() -> None:
-    capture = pcap_header() + b"".join(record(START_US + n, struct.pack(">I", n) * 5, wire=99) for n in range(3_000))
+    frames = [ethernet(struct.pack(">I", n), 0x0806) for n in range(3_000)]
+    capture = pcap_header() + b"".join(record(START_US + n, frame, wire=99) for n, frame in enumerate(frames))
     _, _, kept = _once(capture, HeldFrames(wanted=True, watch=2_500))
-    assert kept.watched == (2_500, (START_US + 2_499) * 1_000, 1, 99, struct.pack(">I", 2_499) * 5)
+    assert kept.watched == (2_500, (START_US + 2_499) * 1_000, 1, 99, frames[2_499])
     assert kept.frames == []
