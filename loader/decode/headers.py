@@ -132,6 +132,8 @@ class HeaderKernel:
                 step = self._family()
             elif step == layers.METADATA:
                 step = self._metadata()
+            elif step == layers.TIME_STAMP:
+                step = self._time_stamp()
             elif step == layers.SERVICE_CHAIN:
                 step = self._service_chain()
             elif step == layers.GRE:
@@ -235,6 +237,8 @@ class HeaderKernel:
             return layers.METADATA
         if kind == 0x894F:
             return layers.SERVICE_CHAIN
+        if kind == 0xD28B:
+            return layers.TIME_STAMP
         return reasons.NOT_IP if self.no_ip[kind >> 3] & (1 << (kind & 7)) else reasons.UNKNOWN_ETHERTYPE
 
     @cython.cfunc
@@ -437,6 +441,23 @@ class HeaderKernel:
         else:
             return reasons.UNKNOWN_ETHERTYPE
         self.at += 8
+        return self._by_ethertype()
+
+    @cython.cfunc
+    @cython.nogil
+    def _time_stamp(self) -> cython.int:
+        """Arista's header of subtype 1: its version tells whether the time has 64 bits or 48; an EtherType follows."""
+        octets: cython.int
+        if self._lacks(4):
+            return self._missing(4, reasons.MALFORMED_LINK)
+        if self._u16(self.at) != 1 or (self.buf[self.at + 3] != 0x10 and self.buf[self.at + 3] != 0x20):
+            return reasons.UNKNOWN_ETHERTYPE
+        octets = 8 if self.buf[self.at + 3] == 0x10 else 6
+        self.at += 4 + octets
+        if self._lacks(2):
+            return self._missing(2, reasons.MALFORMED_LINK)
+        self.ethertype = self._u16(self.at)
+        self.at += 2
         return self._by_ethertype()
 
     @cython.cfunc

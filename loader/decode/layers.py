@@ -16,6 +16,7 @@ FIRST_LAYER = 64
     COOKED_2,
     FAMILY,
     METADATA,
+    TIME_STAMP,
     SERVICE_CHAIN,
     GRE,
     PIM,
@@ -29,7 +30,7 @@ FIRST_LAYER = 64
     GTP,
     TEREDO,
     L2TP,
-) = range(FIRST_LAYER, FIRST_LAYER + 27)
+) = range(FIRST_LAYER, FIRST_LAYER + 28)
 
 # What carries an inner IP header: a tunnel's hash begins with it.
 (

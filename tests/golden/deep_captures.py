@@ -34,10 +34,10 @@ def radiotap(ethertype: int, packet: bytes) -> bytes:
     return struct.pack("<BBHI", 0, 0, 8, 0) + wlan + b"\xaa\xaa\x03\0\0\0" + struct.pack(">H", ethertype) + packet
 
 
-def ppp(ethertype: int, packet: bytes) -> bytes:
-    """PPP in HDLC-like framing (RFC 1662); ARP is not known there, what stands for it is LCP."""
-    protocol = {IPV4: 0x0021, IPV6: 0x0057}.get(ethertype, 0xC021)
-    return struct.pack(">BBH", 0xFF, 3, protocol) + packet
+def frame_relay(ethertype: int, packet: bytes) -> bytes:
+    """Frame relay (RFC 2427): circuit, control, the protocol's number: IPv4, IPv6, or SNAP for what has none."""
+    number = {IPV4: b"\xcc", IPV6: b"\x8e"}.get(ethertype, b"\0\x80\0\0\0" + struct.pack(">H", ethertype))
+    return b"\x18\x41\x03" + number + packet
 
 
 def infiniband(ethertype: int, packet: bytes) -> bytes:
@@ -57,10 +57,12 @@ def _beacons() -> Frames:
 
 CAPTURES = {
     "deep-radiotap": capture([radiotap(*packet) for packet in _packets()], 127),
-    "deep-ppp": capture([ppp(*packet) for packet in _packets()], 50),
+    "deep-frame-relay": capture([frame_relay(*packet) for packet in _packets()], 107),
     "deep-infiniband": capture([infiniband(*packet) for packet in _packets()], 242),
     "deep-sunatm": capture([sunatm(*packet) for packet in _packets()], 123),
-    "deep-tunnel": capture([ppp(IPV4, ipv4("203.0.113.1", "203.0.113.2", 4, f.asked(40_000 + n))) for n in range(3)], 50),
+    "deep-tunnel": capture(
+        [frame_relay(IPV4, ipv4("203.0.113.1", "203.0.113.2", 4, f.asked(40_000 + n))) for n in range(3)], 107
+    ),
     "deep-no-ip": capture(_beacons(), 127),
     "deep-unknown": capture([f.asked()] * 3, 299),
 }

@@ -58,6 +58,10 @@ def _between() -> dict[str, Frames]:
         ],
         "ethertypes": [ethernet(bytes(46), kind) for kind in (0x88CC, 0x888E, 0x8902, 0x9000, 0x88F7, 0x88B5, 0xD28B, 0x05FF)],
         "service-chain": [ethernet(t.service_chain(_CALLED, 1), 0x894F), ethernet(t.service_chain(wire, 3), 0x894F)],
+        "time-stamp": [
+            ethernet(struct.pack(">HH8xH", 1, 0x0110, 0x0800) + _CALLED, 0xD28B),
+            ethernet(struct.pack(">HH6xHHH", 1, 0x0020, 0x8100, 7, 0x0800) + _CALLED, 0xD28B),
+        ],
         "security-tag": [ethernet(b"\1\1\0\1\0\7\x08\0" + _CALLED, 0x8909)],
     }
 

@@ -10,13 +10,13 @@ from schema.store.port import Store
 from schema.store.sqlite import open_sqlite
 from schema.tables import DNS_ANSWERS, FLOWS, PACKETS
 from tests.e2e.loading import assert_balance, contents, load_all, totals
-from tests.golden.deep_captures import CAPTURES, IPV4, ppp
+from tests.golden.deep_captures import CAPTURES, IPV4, frame_relay
 from tests.golden.frames import HOST, SERVER
 from tests.golden.writing import capture
 from tests.loader.decode.captures import ipv4, tcp
 from tests.servers import require
 
-PPP_IN_HDLC = 50
+FRAME_RELAY = 107
 SENSOR = "edge-1"
 
 
@@ -59,8 +59,8 @@ def test_its_rows_are_written_and_named_like_any_other(tshark: None, store: Stor
 
 
 def test_what_is_open_at_its_end_is_not_carried(tshark: None, store: Store, tmp_path: Path) -> None:
-    segments = [ppp(IPV4, ipv4(HOST, SERVER, 6, tcp(40_001, 443, flags))) for flags in (0x10, 0x18)]
-    load_all(store, _files(tmp_path, *(capture([segment], PPP_IN_HDLC) for segment in segments)), SENSOR)
+    segments = [frame_relay(IPV4, ipv4(HOST, SERVER, 6, tcp(40_001, 443, flags))) for flags in (0x10, 0x18)]
+    load_all(store, _files(tmp_path, *(capture([segment], FRAME_RELAY) for segment in segments)), SENSOR)
     flows = [dict(zip(FLOWS.names, row, strict=True)) for row in contents(store)[FLOWS.name]]
     assert [flow["initiator"] == "carried" for flow in flows] == [False, False]
 
@@ -69,7 +69,7 @@ def test_where_it_is_not_wanted_or_not_there_the_inputs_say_so(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The third needs none."""
-    paths = _files(tmp_path, CAPTURES["deep-radiotap"], CAPTURES["deep-ppp"], capture([b""], 1))
+    paths = _files(tmp_path, CAPTURES["deep-radiotap"], CAPTURES["deep-frame-relay"], capture([b""], 1))
     monkeypatch.setenv("PATH", "")
     outcomes = load_all(store, paths[:1], SENSOR, LoaderSettings(deep=False)) + load_all(store, paths[1:], SENSOR)
     assert [outcome.non_flow.get("unsupported_link_type") for outcome in outcomes] == [10, 10, None]

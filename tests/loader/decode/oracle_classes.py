@@ -69,6 +69,7 @@ EXPLAINED: dict[str, _Rule] = {
     ),
     "dns-behind-a-hole": lambda d: _dns(d) and d.expected is None and d.counters.get("dns_stream_holes"),
     "dns-unreadable-record": lambda d: _dns(d) and d.raw.get("short") and _dns_damage(d),
+    "dns-type-name": lambda d: _dns(d) and d.fields == {"rr_type"} and (d.raw.get("rtype") or "").startswith("TYPE"),
     "dns-name-spelling": lambda d: _dns(d) and d.fields <= {"rr_name", "qname", "answer"} and _same_spelling(d),
 }
 
