@@ -30,7 +30,8 @@ format: setup ## put the code into its format
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: setup ## speed as ratios to the tools a user would pick instead
+bench: ## speed as ratios to the tools a user would pick instead: make bench ARGS="holiday.pcap --runs 7"
+	@scripts/setup bench
 	@$(BIN)/python -m bench $(ARGS)
 
 clean: ## remove what was built; captures and stores stay

@@ -8,15 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+from bench.captures import Content, compressed, sliced
 from bench.processes import Run, run
 from bench.tools import Place, Tool
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One tool on one capture; `ratios` are ours to it, round by round."""
+    """One tool on one capture; `ratios` are ours to it, round by round, and by the packet where it had only a slice."""
 
     tool: Tool
+    packets: int
     runs: Sequence[Run]
     ratios: Sequence[float]
 
@@ -36,26 +38,53 @@ class Result:
         return max(run.peak_mib for run in self.runs)
 
     @property
+    def ratio(self) -> float:
+        """Median."""
+        return median(self.ratios)
+
+    @property
     def failed(self) -> int:
         """Runs that did not end by themselves with success; their times say little."""
         return sum(not run.ended for run in self.runs)
 
 
-def compare(tools: Sequence[Tool], capture: Path, rounds: int, timeout_s: float, tell: Callable[[str], None]) -> list[Result]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rounds:
+    """How often, how long, with what kept where, and whom to tell."""
+
+    count: int
+    timeout_s: float
+    directory: Path
+    tell: Callable[[str], None]
+
+
+def compare(tools: Sequence[Tool], capture: Path, content: Content, rounds: Rounds) -> list[Result]:
     """Every tool once a round, after a round that warms the page cache and counts for nothing."""
+    here = _installed(tools, rounds.tell)
+    captures = {tool: _capture_for(tool, capture, content, rounds.directory) for tool in here}
+    runs: dict[Tool, list[Run]] = {tool: [] for tool in here}
     with _sink() as sink:
         port = sink.getsockname()[1]
-        here = [tool for tool in tools if tool.is_here(Place(capture, Path(), port))]
-        for name in sorted({tool.name for tool in tools if tool not in here}):
-            tell(f"{name} is not installed: left out")
-        runs: dict[Tool, list[Run]] = {tool: [] for tool in here}
-        for number in range(rounds + 1):
-            tell(f"{capture.name}: round {number} of {rounds}")
+        for number in range(rounds.count + 1):
+            rounds.tell(f"{capture.name}: round {number} of {rounds.count}")
             for tool in here:
-                took = _run_once(tool, capture, port, timeout_s)
+                took = _run_once(tool, captures[tool], port, rounds.timeout_s)
                 if number:
                     runs[tool].append(took)
-    return [Result(tool, taken, _ratios(tool, runs)) for tool, taken in runs.items()]
+    packets = {tool: min(tool.slice or content.packets, content.packets) for tool in here}
+    return [Result(tool, packets[tool], taken, _ratios(tool, runs, packets)) for tool, taken in runs.items()]
+
+
+def _installed(tools: Sequence[Tool], tell: Callable[[str], None]) -> list[Tool]:
+    for name, missing in sorted({(tool.name, tool.missing) for tool in tools if tool.missing}):
+        tell(f"{missing} is not installed: {name} is left out")
+    return [tool for tool in tools if not tool.missing]
+
+
+def _capture_for(tool: Tool, capture: Path, content: Content, directory: Path) -> Path:
+    if tool.slice is not None and tool.slice < content.packets:
+        return sliced(capture, tool.slice, directory)
+    return compressed(capture, tool.program, directory) if tool.program else capture
 
 
 def _sink() -> closing[socket.socket]:
@@ -70,6 +99,8 @@ def _run_once(tool: Tool, capture: Path, port: int, timeout_s: float) -> Run:
         return run(tool.command(Place(capture, Path(scratch), port)), timeout_s)
 
 
-def _ratios(tool: Tool, runs: dict[Tool, list[Run]]) -> list[float]:
-    ours = next((taken for other, taken in runs.items() if other.is_ours and other.task == tool.task), [])
-    return [own.wall_s / other.wall_s for own, other in zip(ours, runs[tool], strict=False)]
+def _ratios(tool: Tool, runs: dict[Tool, list[Run]], packets: dict[Tool, int]) -> list[float]:
+    """Of time by the packet: where both had the same packets, of time."""
+    ours = next(other for other in runs if other.is_ours and other.task == tool.task)
+    share = packets[tool] / packets[ours]
+    return [own.wall_s / other.wall_s * share for own, other in zip(runs[ours], runs[tool], strict=True)]

@@ -4,8 +4,12 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
-from bench.captures import content_of, made
+import pytest
+
+from bench.captures import compressed, content_of, made, repeated, sliced
+from bench.page import BEGIN, END, fill
 from bench.processes import run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,6 +24,14 @@ def test_a_made_capture_has_what_was_asked_for(tmp_path: Path) -> None:
     assert made(300, tmp_path).stat().st_mtime_ns == before
 
 
+def test_what_is_derived_has_the_same_packets(tmp_path: Path) -> None:
+    capture = made(300, tmp_path)
+    whole, thrice = content_of(capture), content_of(repeated(capture, 3, tmp_path))
+    assert content_of(sliced(capture, 100, tmp_path)).packets == 100
+    assert (thrice.packets, thrice.flows, thrice.dns_records) == (900, 3 * whole.flows, 3 * whole.dns_records)
+    assert content_of(compressed(capture, "gzip", tmp_path)).packets == 300
+
+
 def test_a_tool_that_does_not_end_is_stopped_and_told() -> None:
     assert not run(["sleep", "600"], 0.1).ended
     assert not run(["false"], 60).ended
@@ -27,15 +39,32 @@ def test_a_tool_that_does_not_end_is_stopped_and_told() -> None:
 
 
 def test_ratios_are_those_of_the_rounds(tmp_path: Path) -> None:
-    out = tmp_path / "out.json"
-    command = [sys.executable, "-m", "bench", made(300, tmp_path), "--runs", "2", "--json", out]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240, check=True)
-    (capture,) = json.loads(out.read_text())["captures"]
+    out, page = tmp_path / "out.json", tmp_path / "page.md"
+    page.write_text(f"before\n{BEGIN}\nof yesterday\n{END}\nafter\n")
+    command = [sys.executable, "-m", "bench", "--packets", "300", "--runs", "2", "--json", out, "--page", page]
+    command += ["--made", tmp_path / "made", "--timeout", "100"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280, check=True)
+    document = json.loads(out.read_text())
+    (capture,) = document["captures"]
     results = capture["results"]
     ours = {result["task"]: result for result in results if result["tool"].startswith("pcapline")}
-    assert set(ours) == {"read --summary", "load"}
+    assert {"read --summary", "read --summary, gzip", "load"} <= set(ours)
     for result in results:
-        assert (result["failed_runs"], len(result["wall_s"])) == (0, 2)
+        assert (result["failed_runs"], len(result["wall_s"]), result["packets"]) == (0, 2, 300), result
         pairs = zip(ours[result["task"]]["wall_s"], result["wall_s"], result["ratios"], strict=True)
         assert all(abs(own - ratio * other) <= 0.02 * own + 0.02 * ratio for own, other, ratio in pairs)
-        assert result["tool"] in done.stdout
+    assert document["inside"]["small_median_ms"] > 0
+    written = page.read_text()
+    assert written.startswith(f"before\n{BEGIN}\n")
+    assert written.endswith(f"{END}\nafter\n")
+    assert "of yesterday" not in written
+    assert all(line in written for line in done.stdout.splitlines() if line.startswith("|"))
+    assert "pcapline read --summary" in "".join(ElementTree.parse(page.with_suffix(".svg")).getroot().itertext())
+
+
+def test_a_page_without_a_place_stays_as_it_is(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("nothing to fill\n")
+    with pytest.raises(ValueError, match="no place"):
+        fill(page, "", "")
+    assert page.read_text() == "nothing to fill\n"

@@ -1,0 +1,1 @@
+"""What a user would write with a library: the five-tuple of every packet, and how many packets each flow has."""
