@@ -37,4 +37,4 @@ bench: ## speed as ratios to the tools a user would pick instead: make bench ARG
 clean: ## remove what was built; captures and stores stay
 	rm -rf build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .venv/.stamps
 	find loader \( -name '*.so' -o -name '*.c' \) -delete
-	find . -name __pycache__ -not -path './.venv/*' -exec rm -r {} +
+	find . -path ./.venv -prune -o -name __pycache__ -prune -exec rm -r {} +
