@@ -21,7 +21,7 @@ from schema.errors import CaptureError, StoreError
 # A read lands at a page's border; what is left of the one before is put in front of it (a chain of records at most).
 _FRONT = 1_310_720
 _READ = 1_048_576
-_PREVIEW = 1_048_576
+_FIRST_LOOK, _PREVIEW = 65_536, 1_048_576  # in most captures the first packet is near; a pcapng may begin with names
 _LONGEST_HEADER = 28
 
 
@@ -249,16 +249,19 @@ def first_part_matches(path: str | PathLike[str], part: LoadedPart) -> bool:
 
 def first_packet_time(path: str | PathLike[str]) -> int | None:
     """Time of the first packet (Unix ns) by a look at the file's head; None if there is none, or it has no time of its own."""
-    head = bytearray(_PREVIEW)
+    head = memoryview(bytearray(_PREVIEW))
+    count = 0
     with opened(path) as source:
-        count = source.readinto(memoryview(head))
-    final = count < len(head)
-    container = container_of(memoryview(head)[:count], final=final)
-    if isinstance(container, Unreadable):
-        return None
-    packets = table_of(1, layout.PACKET_WIDTH)
-    found, _, _ = container.walk(memoryview(head), (container.header_bytes, count), packets, 1)
-    return packets[0, layout.PACKET_TS] if found and not container.counters().get("packets_without_time") else None
+        for size in (_FIRST_LOOK, _PREVIEW):
+            count += source.readinto(head[count:size])
+            container = container_of(head[:count], final=count < size)
+            if isinstance(container, Unreadable):
+                return None
+            packets = table_of(1, layout.PACKET_WIDTH)
+            found, _, _ = container.walk(head, (container.header_bytes, count), packets, 1)
+            if found:
+                return None if container.counters().get("packets_without_time") else packets[0, layout.PACKET_TS]
+    return None
 
 
 def file_identity(path: str | PathLike[str]) -> bytes:
