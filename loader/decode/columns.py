@@ -53,7 +53,7 @@ class MinuteColumns(Record):
 
 class DnsColumns(Record):
     """Resource records of DNS responses, one row a record; rr_index -1: a response without records, or a query that nobody
-    answered in time."""
+    answered in time (-2, ...: a further one of the same frame)."""
 
     frame: Sequence[int] = ()  # below 0: an unanswered query of an earlier capture, -1, -2, ...
     ts_ns: Sequence[int] = ()

@@ -76,6 +76,9 @@ class DnsKernel:
     at: cython.Py_ssize_t  # what is read next
     name: cython.ulonglong  # the last name read, plus one
     text: cython.ulonglong  # arena text of this message so far, repeated names included
+    frame: cython.ulonglong  # of the last message: a frame may hold several (RFC 7766 6.2.1.1)
+    number: cython.ulonglong  # its records so far
+    blanks: cython.ulonglong  # its messages without records so far
     options: cython.ulonglong  # TTL of the OPT record, plus 2**32; 0: there is none
 
     def __init__(
@@ -92,6 +95,7 @@ class DnsKernel:
         self.arena, self.index, self.words, self.memo = arena, index, words, memo
         self.forms, self.plain = FORMS, PLAIN
         self.seed = seed
+        self.frame = self.number = self.blanks = 0
 
     @cython.cfunc
     @cython.inline
@@ -358,7 +362,7 @@ class DnsKernel:
 
     @cython.cfunc
     @cython.nogil
-    def _record(self, message: cython.ulonglong, section: cython.ulonglong, number: cython.ulonglong) -> cython.int:
+    def _record(self, message: cython.ulonglong, section: cython.ulonglong) -> cython.int:
         """Read the resource record at `at`; OPT, which is no record of a name (RFC 6891 6.1.1), gives no row."""
         row: cython.ulonglong = self.words[layout.DNS_RECORDS]
         kind: cython.int
@@ -377,11 +381,12 @@ class DnsKernel:
         if kind == 41:
             if self.options == 0:
                 self.options = self._u32(self.at + 4) | (cython.cast(cython.ulonglong, 1) << 32)
+            self.number += 1
             self.at = behind
             return layout.DNS_OK
         self.records[row, layout.RECORD_MESSAGE] = message
         self.records[row, layout.RECORD_SECTION] = section
-        self.records[row, layout.RECORD_INDEX] = number
+        self.records[row, layout.RECORD_INDEX] = self.number
         self.records[row, layout.RECORD_NAME] = self.name
         self.records[row, layout.RECORD_TYPE] = kind
         self.records[row, layout.RECORD_TTL] = self._u32(self.at + 4)
@@ -399,6 +404,7 @@ class DnsKernel:
             self.words[layout.DNS_MALFORMED_RDATA] += 1
             self.records[row, layout.RECORD_TARGET] = self.records[row, layout.RECORD_SECOND] = 0
         self.at = behind
+        self.number += 1
         self.words[layout.DNS_RECORDS] = row + 1
         return layout.DNS_OK
 
@@ -408,18 +414,18 @@ class DnsKernel:
         """All records of the message; what is wrong with it."""
         section: cython.int
         _: cython.int
-        number: cython.ulonglong = 0
+        count: cython.ulonglong = 0
         fault: cython.int = self._questions(message)
         if fault:
             return fault
         for section in range(1, 4):
             for _ in range(self._u16(self.base + 4 + 2 * section)):
-                if number >= layout.DNS_MAX_RECORDS:
+                if count >= layout.DNS_MAX_RECORDS:
                     return layout.DNS_LARGE
-                fault = self._record(message, section, number)
+                fault = self._record(message, section)
                 if fault:
                     return fault
-                number += 1
+                count += 1
         return layout.DNS_OK
 
     @cython.cfunc
@@ -496,8 +502,10 @@ class DnsKernel:
             return 0
         self._heading(message, packets, i, kind)
         self.messages[message, layout.MESSAGE_RCODE] = layout.NO_RCODE
+        self.messages[message, layout.MESSAGE_BLANK] = self.blanks
         fault = self._questions(message)
         if fault == layout.DNS_OK:
+            self.blanks += 1
             self.words[layout.DNS_MESSAGES] = message + 1
         elif fault == layout.DNS_LARGE:
             self.words[layout.DNS_TOO_LARGE] += 1
@@ -547,6 +555,8 @@ class DnsKernel:
         for k in range(layout.RECORD_NAMES + 1):
             self.records[row, k] = 0
         self.records[row, layout.RECORD_MESSAGE] = message
+        self.records[row, layout.RECORD_INDEX] = self.blanks
+        self.blanks += 1
         self.words[layout.DNS_RECORDS] = row + 1
         return 0
 
@@ -562,6 +572,9 @@ class DnsKernel:
         if (self.buf[self.base + 2] >> 3) & 15:
             self.words[layout.DNS_OTHER_OPCODE] += 1
             return 0
+        if packets[i, layout.PACKET_FRAME] != self.frame:
+            self.frame = packets[i, layout.PACKET_FRAME]
+            self.number = self.blanks = 0
         self.text = 0
         for k in range(layout.DNS_MEMO):
             self.memo[k] = 0

@@ -231,14 +231,15 @@ MAX_OPEN_FLOWS = 262_144
     MESSAGE_QTYPE,
     MESSAGE_CLOCK,  # the table's clock when it was seen
     MESSAGE_LATENCY,  # nanoseconds from the query to this response, plus one; 0: unknown
-) = range(12)
-MESSAGE_WIDTH = 12
+    MESSAGE_BLANK,  # of a query: which of its frame's messages without records it is
+) = range(13)
+MESSAGE_WIDTH = 13
 NO_RCODE = 0xFFFF
 ENDS_TXID_SHIFT, ENDS_KIND_SHIFT, ENDS_TRANSPORT_SHIFT = 16, 32, 40
 (
     RECORD_MESSAGE,
     RECORD_SECTION,  # 1 answer, 2 authority, 3 additional; 0: a message without records
-    RECORD_INDEX,
+    RECORD_INDEX,  # which of its frame's records; of a message without records: which of its frame's messages without
     RECORD_NAME,  # number of the name, plus one
     RECORD_TYPE,
     RECORD_TTL,
@@ -287,11 +288,12 @@ DNS_WIDTH = DNS_RCODES + DNS_RCODE_COUNT
     QUERY_CLOCK,
     QUERY_FRAME,  # 0: in an earlier capture
     QUERY_QTYPE,
+    QUERY_BLANK,  # as of messages
     QUERY_NAME,  # offset of the name's text
     QUERY_NAME_LENGTH,  # 0: it asked no question
     QUERY_NEXT,  # the next younger one, or the next of the free or the unanswered ones; plus one
     QUERY_PREVIOUS,  # the next older one, plus one
-) = range(14)
+) = range(15)
 QUERY_WIDTH = 16
 
 # The query table's own words.

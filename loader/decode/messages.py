@@ -160,6 +160,10 @@ class _Rows:
         own = self._record(layout.RECORD_NAME)
         return [names[numbers[message] or own[row]] or "." for row, message in enumerate(self._of)]
 
+    def _indices(self) -> list[int]:
+        pairs = zip(self._record(layout.RECORD_SECTION), self._record(layout.RECORD_INDEX), strict=True)
+        return [index if section else -1 - index for section, index in pairs]
+
     def _where_shown(self, field: int, make: Callable[[int], Item]) -> LazyColumn[Item | None]:
         """Of a record's word; None for a message without records."""
 
@@ -209,7 +213,7 @@ class _Rows:
             qtype=self._per_message(lambda: self._message(layout.MESSAGE_QTYPE)),
             latency_us=self._per_message(lambda: [*map(_latency_us, self._message(layout.MESSAGE_LATENCY))]),
             section=self._lazy(lambda: [section[number] for number in self._record(layout.RECORD_SECTION)]),
-            rr_index=self._lazy(lambda: [-1 if number is None else number for number in self._indices()]),
+            rr_index=self._lazy(self._indices),
             rr_name=self._named(layout.RECORD_NAME),
             rr_type=self._where_shown(layout.RECORD_TYPE, type_text),
             rr_ttl=self._where_shown(layout.RECORD_TTL, int),
@@ -217,9 +221,6 @@ class _Rows:
             rdata=self._lazy(self._rdata),
             names=self._named(layout.RECORD_NAMES),
         )
-
-    def _indices(self) -> list[int | None]:
-        return list(self._where_shown(layout.RECORD_INDEX, int))
 
 
 def _signed(word: int) -> int:

@@ -267,6 +267,7 @@ class QueryKernel:
         self.rows[row, layout.QUERY_CLOCK] = self.messages[message, layout.MESSAGE_CLOCK]
         self.rows[row, layout.QUERY_FRAME] = self.messages[message, layout.MESSAGE_FRAME]
         self.rows[row, layout.QUERY_QTYPE] = self.messages[message, layout.MESSAGE_QTYPE]
+        self.rows[row, layout.QUERY_BLANK] = self.messages[message, layout.MESSAGE_BLANK]
         self.rows[row, layout.QUERY_NAME] = self.table[layout.QUERIES_TEXT]
         self.rows[row, layout.QUERY_NAME_LENGTH] = length
         if length:
@@ -352,6 +353,7 @@ class QueryKernel:
         for k in range(layout.RECORD_WIDTH):
             self.records[record, k] = 0
         self.records[record, layout.RECORD_MESSAGE] = message
+        self.records[record, layout.RECORD_INDEX] = self.rows[row, layout.QUERY_BLANK]
         self.words[layout.DNS_MESSAGES] = message + 1
         self.words[layout.DNS_RECORDS] = record + 1
         return 0

@@ -14,8 +14,8 @@ from loader.decode.tables import table_of, zeroed
 
 _CLOCK = (layout.DNS_CLOCK, layout.DNS_REFERENCE, layout.DNS_DOUBT)
 _HEADER = struct.Struct("<QQQI")
-# Client's and resolver's address, ends, packet time, clock, type asked for, length of the name.
-_QUERY = struct.Struct("<QQQQQQQHH")
+# Client's and resolver's address, ends, packet time, clock, type asked for, place in its frame, length of the name.
+_QUERY = struct.Struct("<QQQQQQQHHH")
 _FIELDS = (
     layout.QUERY_CLIENT_HI,
     layout.QUERY_CLIENT_LO,
@@ -25,6 +25,7 @@ _FIELDS = (
     layout.QUERY_TS,
     layout.QUERY_CLOCK,
     layout.QUERY_QTYPE,
+    layout.QUERY_BLANK,
     layout.QUERY_NAME_LENGTH,
 )
 # Those that wait, and of one chunk those that have ended.

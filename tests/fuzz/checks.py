@@ -88,6 +88,7 @@ def _rows(batches: Iterable[DecodedBatch]) -> Rows:
             rows[kind] += _tuples(getattr(batch, kind))
     rows["flows"].sort(key=lambda row: row[_FLOW["frame"]])
     rows["minutes"].sort()
+    rows["dns"].sort(key=lambda row: (row[_DNS["frame"]], row[_DNS["rr_index"]]))
     return rows
 
 
@@ -129,6 +130,8 @@ def check_rows(seen: Decoded) -> None:
         assert {len(row[_FLOW["source_ip"]]), len(row[_FLOW["destination_ip"]])} <= {4, 16}
         assert max(row[_FLOW["source_port"]], row[_FLOW["destination_port"]]) <= 65_535
         assert row[_FLOW["first_ts_ns"]] <= row[_FLOW["last_ts_ns"]]
+    records = [(row[_DNS["frame"]], row[_DNS["rr_index"]]) for row in seen.rows["dns"]]
+    assert len(set(records)) == len(records), "two DNS rows of one place in a frame"
     for row in seen.rows["dns"]:
         assert row[_DNS["address"]] is None or len(row[_DNS["address"]]) in (4, 16)
         for name in ("qname", "rr_name", "rdata", "names"):

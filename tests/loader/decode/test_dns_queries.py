@@ -1,5 +1,6 @@
 """Queries and their responses: latency, queries that nobody answered, and the same rows wherever a capture is cut in two."""
 
+import struct
 from collections import Counter
 from collections.abc import Iterable
 from itertools import accumulate
@@ -12,7 +13,7 @@ from loader.decode import layout
 from loader.decode.columns import DecodeOptions
 
 from . import dns_wire as dns
-from .captures import assert_balanced, decode, dns_rows, ethernet, ipv4, pcap_header, record, udp
+from .captures import assert_balanced, decode, dns_rows, ethernet, ipv4, pcap_header, record, tcp, udp
 
 Row = dict[str, object]
 Event = tuple[int, bytes]  # microseconds since the start, frame
@@ -193,6 +194,24 @@ def test_carried_queries_that_end_have_frames_of_their_own() -> None:
     assert [(row["frame"], row["qname"]) for row in dns_rows(second)] == [
         (-1, "a.example"), (-2, "b.example"), (-3, "c.example"), (1, "d.example"),
     ]  # fmt: skip
+
+
+def _in_one_segment(*messages: bytes, to_client: bool = False) -> bytes:
+    ports, ends = ((53, 40_000), (RESOLVER, CLIENT)) if to_client else ((40_000, 53), (CLIENT, RESOLVER))
+    stream = b"".join(struct.pack(">H", len(message)) + message for message in messages)
+    return ethernet(ipv4(*ends, 6, tcp(*ports, 0x18) + stream))
+
+
+def test_rows_of_one_frame_have_places_of_their_own() -> None:
+    """Several messages come in one segment; a place in a frame is part of a row's key."""
+    at, owner = dns.pointer(12), dns.dotted("a.example")
+    questions = [dns.question(owner, kind) for kind in (dns.A, dns.AAAA)]
+    queries = [dns.message(question, flags=0x0100) for question in questions]
+    rows, _ = read((0, _in_one_segment(*queries)))
+    assert [(row["transport"], row["frame"], row["rr_index"]) for row in rows] == [("tcp", 1, -1), ("tcp", 1, -2)]
+    full = dns.message(questions[0], [dns.address(at, "192.0.2.1"), dns.address(at, "192.0.2.2")])
+    rows, _ = read((0, _in_one_segment(dns.message(questions[1]), full, full, dns.message(questions[1]), to_client=True)))
+    assert [row["rr_index"] for row in rows] == [-1, 0, 1, 2, 3, -2]
 
 
 _names = st.sampled_from(["a.example", "b.example"])
