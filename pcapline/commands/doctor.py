@@ -27,6 +27,10 @@ _LIBRARIES = {
     "apsw": ("the embedded store", "sqlite"),
     "cassandra-driver": ("the Cassandra store", "cassandra"),
     "watchdog": ("watch", "loader"),
+    "isal": ("captures in gzip", "loader"),
+    "zstandard": ("captures in zstd", "loader"),
+    "lz4": ("captures in lz4", "loader"),
+    "cryptography": ("names that QUIC clients say", "loader"),
     "prometheus-client": ("exporter, watch", "exporter"),
     "pyshark": ("explain", "deep"),
     "dnspython": ("explain of DNS messages", "deep"),
@@ -121,7 +125,7 @@ def _libraries() -> Iterator[Finding]:
         try:
             yield Finding("ok", f"{name} {version(name)}")
         except PackageNotFoundError:
-            yield Finding("warn", f"{name} is missing: {purpose} will not run", f"pip install 'pcapline[{extra}]'")
+            yield Finding("warn", f"{name} is missing: needed for {purpose}", f"pip install 'pcapline[{extra}]'")
 
 
 def _tool(name: str, purpose: str) -> Finding:
