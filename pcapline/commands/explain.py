@@ -130,8 +130,8 @@ def _remarks(item: "Object", explanation: "Explanation") -> Iterator[str]:
     yield f"link type {item['link_type']}, {packet['length']:,} bytes on the wire, {packet['captured_length']:,} captured"
     if packet["vlan"]:
         yield f"VLAN {', '.join(map(str, packet['vlan']))}"
-    for pair in packet["outer"]:
-        yield f"within {pair}"
+    for source, destination in packet["outer"]:
+        yield f"within {source} -> {destination}"
     if packet["fragment"]:
         yield "a fragment"
     if deep_at is not None:
