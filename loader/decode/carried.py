@@ -12,7 +12,11 @@ _HEAD = struct.Struct("<4sI")
 
 FLOWS = b"flow"
 QUERIES = b"dnsq"
-SECTIONS = (FLOWS, QUERIES)
+TEXTS = b"said"  # what flows said: their words number these
+STARTS = b"tcps"  # TCP streams whose hello or head is not whole
+DNS_STREAMS = b"tdns"
+QUIC = b"quic"
+SECTIONS = (FLOWS, QUERIES, TEXTS, STARTS, DNS_STREAMS, QUIC)
 
 
 class UnreadableState(ValueError):  # noqa: N818 - named as the container's `Unreadable`

@@ -10,6 +10,7 @@ from array import array
 from loader.decode import carried as carried_state
 from loader.decode import layout
 from loader.decode.carriedflows import encode_flows, restore_flows
+from loader.decode.carriedstreams import CarriedTexts, encode_streams, restore_said
 from loader.decode.columns import DecodedBatch, DecodeOptions, DecodeReport
 from loader.decode.flowtable import FlowTable
 from loader.decode.frames import FrameRows
@@ -65,10 +66,20 @@ class CaptureDecoder:
         self._carried = b""
 
     def _restore(self, sections: dict[bytes, bytes]) -> None:
+        restore_said(self._said, sections)
         if carried_state.FLOWS in sections:
-            restore_flows(self._flows, sections[carried_state.FLOWS])
+            restore_flows(self._flows, sections[carried_state.FLOWS], self._said.words[layout.SAID_TEXTS])
         if carried_state.QUERIES in sections:
             self._dns.queries.restore(sections[carried_state.QUERIES])
+
+    def _sections(self) -> dict[bytes, bytes]:
+        texts = CarriedTexts(self._said)
+        return {
+            carried_state.FLOWS: encode_flows(self._flows, self._options.max_carried_flows, texts.word),
+            carried_state.TEXTS: texts.encode(),
+            carried_state.QUERIES: self._dns.queries.encode(),
+            **encode_streams(self._said),
+        }
 
     def feed(self, buffer: memoryview, span: tuple[int, int], *, final: bool = False) -> int:
         """Decode the records in buffer[span]; returns the offset from which on the bytes are needed again, before new ones.
@@ -130,9 +141,7 @@ class CaptureDecoder:
     def finish(self) -> list[DecodedBatch]:
         """The capture is over: every open flow gives its row. Returns the last batches."""
         if self._options.carries:
-            flows = encode_flows(self._flows, self._options.max_carried_flows)
-            queries = self._dns.queries.encode()
-            self._carried = carried_state.pack({carried_state.FLOWS: flows, carried_state.QUERIES: queries})
+            self._carried = carried_state.pack(self._sections())
         else:
             for messages in self._said.finish():
                 self._read_messages(messages)

@@ -17,9 +17,9 @@ MAX_AHEAD = 65_536  # bytes, and segments, held behind a hole
 MAX_HELD = 64
 HOLE_NS = 3_000_000_000  # so long after it opened a hole is filled no more: a retransmission comes within a second or two
 _WINDOW = 1 << 20  # a segment further from where its stream stands is of another connection
-_LOW32 = 0xFFFF_FFFF
 _WIDTH = layout.PACKET_WIDTH
 _SYN = 2
+_HEADER = 12  # octets of a message's header
 _MAX_OPCODE = 6
 
 Key = tuple[bytes, int]
@@ -41,8 +41,8 @@ class DnsStream(Assembly):
     def offset(self, sequence: int) -> int:
         """Offset in the stream of a sequence number near to where it stands."""
         behind = self.behind
-        ahead = (sequence - self.base - behind) & _LOW32
-        return behind + (ahead - _LOW32 - 1 if ahead > _LOW32 >> 1 else ahead)
+        ahead = (sequence - self.base - behind) & layout.LOW32
+        return behind + (ahead - layout.LOW32 - 1 if ahead > layout.LOW32 >> 1 else ahead)
 
 
 class DnsStreams:
@@ -67,7 +67,7 @@ class DnsStreams:
         key = (row[layout.PACKET_SRC_HI : layout.PACKET_DPORT + 1].tobytes(), row[layout.PACKET_TUNNEL])
         self.count = 0
         if row[layout.PACKET_TCP_FLAGS] & _SYN:
-            sequence = (sequence + 1) & _LOW32
+            sequence = (sequence + 1) & layout.LOW32
             self._begin(key, DnsStream(sequence, in_step=True), ts)
         piece = bytes(buffer[row[layout.PACKET_PAYLOAD] : row[layout.PACKET_PAYLOAD_END]])
         if piece:
@@ -106,9 +106,11 @@ class DnsStreams:
         if stream.data or stream.held or not stream.in_step or offset != stream.start:
             self._assemble(stream, offset, piece, row)
             return
-        used = self._walk(piece, row)
+        used, sound = self._walk(piece, row)
         stream.start += used
-        if used < len(piece):
+        if not sound:
+            self._lose_step(stream, len(piece) - used)
+        elif used < len(piece):
             stream.data += piece[used:]
             self._bytes += len(piece) - used
 
@@ -125,7 +127,7 @@ class DnsStreams:
         else:
             stream.rows.clear()
         self._read(stream, row)
-        if stream.held and self._is_hopeless(stream):
+        if stream.held and (not stream.in_step or self._is_hopeless(stream)):
             self._skip_hole(stream, row)
         self._bytes += stream.size - before
         while self._bytes > MAX_BYTES:
@@ -167,22 +169,35 @@ class DnsStreams:
         data = stream.data
         if len(data) < 2 or len(data) - 2 < int.from_bytes(data[:2], "big"):
             return
-        used = self._walk(bytes(data), row)
+        used, sound = self._walk(bytes(data), row)
         del data[:used]
         stream.start += used
+        if not sound:
+            self._lose_step(stream, len(data))
 
-    def _walk(self, source: bytes, row: memoryview) -> int:
-        """Rows of the whole messages at the beginning of `source`; where the first comes that is not whole."""
+    def _lose_step(self, stream: DnsStream, rest: int) -> None:
+        """What follows is no message: so many octets are given up, and the next segment is looked at."""
+        stream.in_step = False
+        stream.start += rest
+        stream.data.clear()
+        self.lost_bytes += rest
+
+    def _walk(self, source: bytes, row: memoryview) -> tuple[int, bool]:
+        """Rows of the whole messages at the beginning of `source`; where the first comes that is not whole, and whether it may
+        be one: shorter than a header there is none."""
         at, size = 0, len(source)
         before = len(self.source) if self.count else 0
         self.source = self.source + source if self.count else source
         while size - at >= 2:
-            end = at + 2 + (source[at] << 8 | source[at + 1])
+            length = source[at] << 8 | source[at + 1]
+            if length < _HEADER:
+                return at, False
+            end = at + 2 + length
             if end > size:
                 break
             self._put(before + at + 2, before + end, row)
             at = end
-        return at
+        return at, True
 
     def _put(self, at: int, end: int, row: memoryview) -> None:
         if self.count == len(self.rows):
@@ -211,5 +226,5 @@ def _is_credible(piece: bytes) -> bool:
         return False
     length, flags = int.from_bytes(piece[:2], "big"), int.from_bytes(piece[4:6], "big")
     questions, answers, authority, additional = (int.from_bytes(piece[at : at + 2], "big") for at in (6, 8, 10, 12))
-    least = 12 + 5 * questions + 11 * (answers + authority + additional)
+    least = _HEADER + 5 * questions + 11 * (answers + authority + additional)
     return least <= length and questions <= 1 and not flags & 0x40 and flags >> 11 & 15 <= _MAX_OPCODE

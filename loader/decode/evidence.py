@@ -1,4 +1,4 @@
-# mypy: disable-error-code="valid-type,untyped-decorator,misc,no-any-return,no-untyped-call"
+# mypy: disable-error-code="valid-type,untyped-decorator,misc,no-any-return,no-untyped-call,no-redef"
 # ruff: noqa: C901, SIM110
 """The kernel that reads what flows say of their destination: TLS ClientHello (RFC 8446 4.1.2; names RFC 6066 3, protocols
 RFC 7301) and HTTP/1 request heads (RFC 9112 2 and 3), by their first bytes and on any port.
@@ -15,88 +15,10 @@ try:
 except ModuleNotFoundError:
     from loader.decode import plain as cython
 
-from loader.decode import layout
-
-_P_TS = cython.declare(cython.int, layout.PACKET_TS)
-_P_REASON = cython.declare(cython.int, layout.PACKET_REASON)
-_P_KIND = cython.declare(cython.int, layout.PACKET_KIND)
-_P_SRC_HI = cython.declare(cython.int, layout.PACKET_SRC_HI)
-_P_SRC_LO = cython.declare(cython.int, layout.PACKET_SRC_LO)
-_P_DST_HI = cython.declare(cython.int, layout.PACKET_DST_HI)
-_P_DST_LO = cython.declare(cython.int, layout.PACKET_DST_LO)
-_P_SPORT = cython.declare(cython.int, layout.PACKET_SPORT)
-_P_DPORT = cython.declare(cython.int, layout.PACKET_DPORT)
-_P_PROTOCOL = cython.declare(cython.int, layout.PACKET_PROTOCOL)
-_P_TCP_FLAGS = cython.declare(cython.int, layout.PACKET_TCP_FLAGS)
-_P_SEQUENCE = cython.declare(cython.int, layout.PACKET_SEQUENCE)
-_P_PAYLOAD = cython.declare(cython.int, layout.PACKET_PAYLOAD)
-_P_PAYLOAD_END = cython.declare(cython.int, layout.PACKET_PAYLOAD_END)
-_P_TUNNEL = cython.declare(cython.int, layout.PACKET_TUNNEL)
-_P_NAME = cython.declare(cython.int, layout.PACKET_NAME)
-_FRAGMENT = cython.declare(cython.ulonglong, layout.KIND_FRAGMENT)
-_CUT = cython.declare(cython.ulonglong, layout.KIND_CUT)
-
-_TEXTS = cython.declare(cython.int, layout.SAID_TEXTS)
-_ARENA = cython.declare(cython.int, layout.SAID_ARENA)
-_NOT_KEPT = cython.declare(cython.int, layout.SAID_NOT_KEPT)
-_STOP = cython.declare(cython.int, layout.SAID_STOP)
-_SLOT = cython.declare(cython.int, layout.SAID_SLOT)
-_DROPPED = cython.declare(cython.int, layout.SAID_DROPPED)
-_SERIAL = cython.declare(cython.int, layout.SAID_SERIAL)
-_EVICTED = cython.declare(cython.int, layout.SAID_EVICTED)
-_HELLOS = cython.declare(cython.int, layout.SAID_HELLOS)
-_HELLOS_UNNAMED = cython.declare(cython.int, layout.SAID_HELLOS_UNNAMED)
-_HELLOS_MALFORMED = cython.declare(cython.int, layout.SAID_HELLOS_MALFORMED)
-_HELLOS_ECH = cython.declare(cython.int, layout.SAID_HELLOS_ECH)
-_HEADS = cython.declare(cython.int, layout.SAID_HEADS)
-_HEADS_UNNAMED = cython.declare(cython.int, layout.SAID_HEADS_UNNAMED)
-
-_STOP_ROOM = cython.declare(cython.ulonglong, layout.STOP_ROOM)
-_STOP_DNS = cython.declare(cython.ulonglong, layout.STOP_DNS)
-_STOP_STREAM = cython.declare(cython.ulonglong, layout.STOP_STREAM)
-_STOP_QUIC = cython.declare(cython.ulonglong, layout.STOP_QUIC)
-_STOP_DROPPED = cython.declare(cython.ulonglong, layout.STOP_DROPPED)
-
-_S_SRC_HI = cython.declare(cython.int, layout.SLOT_SRC_HI)
-_S_SRC_LO = cython.declare(cython.int, layout.SLOT_SRC_LO)
-_S_DST_HI = cython.declare(cython.int, layout.SLOT_DST_HI)
-_S_DST_LO = cython.declare(cython.int, layout.SLOT_DST_LO)
-_S_PORTS = cython.declare(cython.int, layout.SLOT_PORTS)
-_S_TUNNEL = cython.declare(cython.int, layout.SLOT_TUNNEL)
-_S_TS = cython.declare(cython.int, layout.SLOT_TS)
-_S_SERIAL = cython.declare(cython.int, layout.SLOT_SERIAL)
-_OPEN = cython.declare(cython.ulonglong, layout.SLOT_OPEN)
-_WAYS = cython.declare(cython.int, layout.SLOT_WAYS)
-_SETS = cython.declare(cython.ulonglong, layout.SLOTS // layout.SLOT_WAYS)
-
-_SNI = cython.declare(cython.ulonglong, layout.SAID_SNI)
-_HTTP = cython.declare(cython.ulonglong, layout.SAID_HTTP)
-_ALPN_SHIFT = cython.declare(cython.int, layout.NAME_ALPN_SHIFT)
-_EVIDENCE_SHIFT = cython.declare(cython.int, layout.NAME_EVIDENCE_SHIFT)
-_MAX_TEXTS = cython.declare(cython.ulonglong, layout.MAX_SAID_TEXTS)
-_MAX_BYTES = cython.declare(cython.ulonglong, layout.MAX_SAID_BYTES)
-_MAX_TEXT = cython.declare(cython.Py_ssize_t, layout.MAX_SAID_TEXT)
-_SCRATCH = cython.declare(cython.ulonglong, 4 * layout.MAX_SAID_TEXT + 8)  # behind the arena's last text: the next one
-_MAX_HELLO = cython.declare(cython.Py_ssize_t, layout.MAX_HELLO)
-_MAX_AHEAD = cython.declare(cython.ulonglong, layout.MAX_HELLO)
-_WORD = cython.declare(cython.ulonglong, 0xFFFF_FFFF_FFFF_FFFF)
-_LOW32 = cython.declare(cython.ulonglong, 0xFFFF_FFFF)
-_HALF = cython.declare(cython.ulonglong, 0x8000_0000)
-_MIX = cython.declare(cython.ulonglong, 0x9E37_79B9_7F4A_7C15)
-_HTTP_WORD = cython.declare(cython.ulonglong, int.from_bytes(b"http://", "big"))
-_HTTPS_WORD = cython.declare(cython.ulonglong, int.from_bytes(b"https://", "big"))
-_HOST_WORD = cython.declare(cython.ulonglong, int.from_bytes(b"host:", "big"))
-_VERSION_WORD = cython.declare(cython.ulonglong, int.from_bytes(b"HTTP/1.", "big"))
-_QUIC_1 = cython.declare(cython.ulonglong, 0x0000_0001)
-_QUIC_2 = cython.declare(cython.ulonglong, 0x6B33_43CF)
-
-# What the first bytes of a stream are.
-NOTHING = 0  # neither a hello nor a head
-PART = 1  # as far as they go, one of them
-SAID = 2  # whole: `said` is the word for PACKET_NAME, 0 if it names nothing
-_NOTHING = cython.declare(cython.int, NOTHING)
-_PART = cython.declare(cython.int, PART)
-_SAID = cython.declare(cython.int, SAID)
+if cython.compiled:
+    import cython.cimports.loader.decode.layout as layout
+else:
+    from loader.decode import layout
 
 
 @cython.cclass
@@ -131,7 +53,7 @@ class EvidenceKernel:
         place: cython.ulonglong
         mask: cython.ulonglong = index.shape[0] - 1
         self.arena, self.spans, self.index = arena, spans, index
-        for row in range(self.words[_TEXTS]):
+        for row in range(self.words[layout.SAID_TEXTS]):
             place = spans[row, 2] & mask
             while index[place]:
                 place = (place + 1) & mask
@@ -158,15 +80,15 @@ class EvidenceKernel:
         """Whether the book takes the texts of one more packet, or never will."""
         spans: cython.ulonglong = self.spans.shape[0]
         arena: cython.ulonglong = self.arena.shape[0]
-        return (self.words[_TEXTS] + 2 <= spans or spans >= _MAX_TEXTS) and (
-            self.words[_ARENA] + 3 * _SCRATCH <= arena or arena >= _MAX_BYTES
+        return (self.words[layout.SAID_TEXTS] + 2 <= spans or spans >= layout.MAX_SAID_TEXTS) and (
+            self.words[layout.SAID_ARENA] + 3 * layout.SAID_SCRATCH <= arena or arena >= layout.MAX_SAID_BYTES
         )
 
     @cython.cfunc
     @cython.nogil
     def _intern(self, length: cython.ulonglong) -> cython.ulonglong:
         """Number, plus one, of the text that stands behind the arena's last one; 0: there is no room for it."""
-        start: cython.ulonglong = self.words[_ARENA]
+        start: cython.ulonglong = self.words[layout.SAID_ARENA]
         value: cython.ulonglong = self.seed
         mask: cython.ulonglong = self.index.shape[0] - 1
         spans: cython.ulonglong = self.spans.shape[0]
@@ -176,7 +98,7 @@ class EvidenceKernel:
         row: cython.ulonglong
         k: cython.ulonglong
         for k in range(start, start + length):
-            value = ((value ^ self.arena[k]) * _MIX) & _WORD
+            value = ((value ^ self.arena[k]) * layout.FLOW_MIX) & layout.WORD
             value ^= value >> 29
         value ^= value >> 32
         place = value & mask
@@ -190,16 +112,16 @@ class EvidenceKernel:
                 if k == length:
                     return row + 1
             place = (place + 1) & mask
-        row = self.words[_TEXTS]
-        if row >= spans or start + length + _SCRATCH > arena:
-            self.words[_NOT_KEPT] += 1
+        row = self.words[layout.SAID_TEXTS]
+        if row >= spans or start + length + layout.SAID_SCRATCH > arena:
+            self.words[layout.SAID_NOT_KEPT] += 1
             return 0
         self.spans[row, 0] = start
         self.spans[row, 1] = length
         self.spans[row, 2] = value
         self.index[place] = row + 1
-        self.words[_TEXTS] = row + 1
-        self.words[_ARENA] = start + length
+        self.words[layout.SAID_TEXTS] = row + 1
+        self.words[layout.SAID_ARENA] = start + length
         return row + 1
 
     @cython.cfunc
@@ -224,13 +146,13 @@ class EvidenceKernel:
     def _name(self, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.ulonglong:
         """Number, plus one, of the host name in buf[at:end]; 0 for what is none: labels of 1 to 63 octets, 255 in all, and the
         last one not a number, or it is an address."""
-        to: cython.ulonglong = self.words[_ARENA]
+        to: cython.ulonglong = self.words[layout.SAID_ARENA]
         octet: cython.int
         label: cython.int = 0
         digits: cython.int = 0
         if end > at and self.buf[end - 1] == 46:
             end -= 1
-        if end <= at or end - at > _MAX_TEXT:
+        if end <= at or end - at > layout.MAX_SAID_TEXT:
             return 0
         while at < end:
             octet = self.buf[at]
@@ -254,15 +176,15 @@ class EvidenceKernel:
             to = self._put(to, octet, 92)
         if label == digits:
             return 0
-        return self._intern(to - self.words[_ARENA])
+        return self._intern(to - self.words[layout.SAID_ARENA])
 
     @cython.cfunc
     @cython.nogil
     def _protocols(self, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.ulonglong:
         """Number, plus one, of the ALPN list in buf[at:end] (RFC 7301 3.1), its names joined by commas; 0: it is none."""
-        to: cython.ulonglong = self.words[_ARENA]
+        to: cython.ulonglong = self.words[layout.SAID_ARENA]
         behind: cython.Py_ssize_t
-        if end - at < 2 or end - at > _MAX_TEXT or self._u16(at) != end - at - 2:
+        if end - at < 2 or end - at > layout.MAX_SAID_TEXT or self._u16(at) != end - at - 2:
             return 0
         at += 2
         while at < end:
@@ -276,7 +198,7 @@ class EvidenceKernel:
             if at < end:
                 self.arena[to] = 44
                 to += 1
-        return self._intern(to - self.words[_ARENA]) if to > self.words[_ARENA] else 0
+        return self._intern(to - self.words[layout.SAID_ARENA]) if to > self.words[layout.SAID_ARENA] else 0
 
     @cython.cfunc
     @cython.nogil
@@ -301,6 +223,7 @@ class EvidenceKernel:
         length: cython.Py_ssize_t
         name: cython.ulonglong = 0
         protocols: cython.ulonglong = 0
+        sni: cython.ulonglong = layout.SAID_SNI
         while at + 4 <= limit:
             kind = self._u16(at)
             length = self._u16(at + 2)
@@ -312,12 +235,12 @@ class EvidenceKernel:
             elif kind == 16 and protocols == 0:
                 protocols = self._protocols(at, at + length)
             elif kind == 0xFE0D:
-                self.words[_HELLOS_ECH] += 1
+                self.words[layout.SAID_HELLOS_ECH] += 1
             at += length
         if name or protocols:
-            self.word = name | (protocols << _ALPN_SHIFT) | (_SNI << _EVIDENCE_SHIFT)
+            self.word = name | (protocols << layout.NAME_ALPN_SHIFT) | (sni << layout.NAME_EVIDENCE_SHIFT)
         if name == 0:
-            self.words[_HELLOS_UNNAMED] += 1
+            self.words[layout.SAID_HELLOS_UNNAMED] += 1
         return at == end
 
     @cython.cfunc
@@ -330,7 +253,7 @@ class EvidenceKernel:
         if whole:
             limit = end
         self.word = 0
-        self.words[_HELLOS] += 1
+        self.words[layout.SAID_HELLOS] += 1
         at += 38  # handshake header, version, random
         if at < limit:
             at += 1 + self.buf[at]  # session id
@@ -343,13 +266,13 @@ class EvidenceKernel:
                         fault = at + 2 + self._u16(at) != end
                         at += 2
         if fault:
-            self.words[_HELLOS_MALFORMED] += whole
-            self.words[_HELLOS_UNNAMED] += 1
+            self.words[layout.SAID_HELLOS_MALFORMED] += whole
+            self.words[layout.SAID_HELLOS_UNNAMED] += 1
         elif at >= end:
-            self.words[_HELLOS_UNNAMED] += 1
+            self.words[layout.SAID_HELLOS_UNNAMED] += 1
         elif not self._extensions(at, end, limit):
-            self.words[_HELLOS_MALFORMED] += whole
-        return _SAID
+            self.words[layout.SAID_HELLOS_MALFORMED] += whole
+        return layout.BEGINS_SAID
 
     @cython.cfunc
     @cython.nogil
@@ -360,21 +283,21 @@ class EvidenceKernel:
         length: cython.Py_ssize_t
         size: cython.Py_ssize_t
         if have >= 2 and self.buf[at + 1] != 3:
-            return _NOTHING
+            return layout.BEGINS_NOTHING
         if have < 6:
-            return _PART if first and not cut else _NOTHING
+            return layout.BEGINS_PART if first and not cut else layout.BEGINS_NOTHING
         length = self._u16(at + 3)
         if self.buf[at + 5] != 1 or length < 1 or length > 16640:
-            return _NOTHING
+            return layout.BEGINS_NOTHING
         if length >= 4 and have >= 9:
             size = self._u24(at + 6)
-            if size > _MAX_HELLO or size < 38:
-                return _NOTHING
+            if size > layout.MAX_HELLO or size < 38:
+                return layout.BEGINS_NOTHING
             if length >= 6 and have >= 10 and self.buf[at + 9] != 3:
-                return _NOTHING
+                return layout.BEGINS_NOTHING
             if length >= 4 + size and (have >= 9 + size or cut):
                 return self._hello(at + 5, end)
-        return _NOTHING if cut else _PART
+        return layout.BEGINS_NOTHING if cut else layout.BEGINS_PART
 
     @cython.cfunc
     @cython.nogil
@@ -410,9 +333,9 @@ class EvidenceKernel:
     def _absolute(self, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.ulonglong:
         """The name in a request target in absolute form (RFC 9112 3.2.2); 0: it is in another."""
         k: cython.Py_ssize_t
-        if self._begins(at, end, _HTTPS_WORD, 8):
+        if self._begins(at, end, layout.WORD_HTTPS, 8):
             at += 8
-        elif self._begins(at, end, _HTTP_WORD, 7):
+        elif self._begins(at, end, layout.WORD_HTTP, 7):
             at += 7
         else:
             return 0
@@ -439,47 +362,48 @@ class EvidenceKernel:
         k: cython.Py_ssize_t = at
         target: cython.Py_ssize_t
         name: cython.ulonglong = 0
-        part: cython.int = _PART if first else _NOTHING
-        while k < end and k - at <= 20 and (65 <= self.buf[k] <= 90 or self.buf[k] == 45):
+        http: cython.ulonglong = layout.SAID_HTTP
+        part: cython.int = layout.BEGINS_PART if first else layout.BEGINS_NOTHING
+        while k < end and k - at < 20 and (65 <= self.buf[k] <= 90 or self.buf[k] == 45):
             k += 1
         if k == end:
-            return part if k - at <= 20 else _NOTHING
+            return part
         if self.buf[k] != 32 or k - at < 2:
-            return _NOTHING
+            return layout.BEGINS_NOTHING
         k += 1
         target = k
         while k < end and self.buf[k] > 32 and self.buf[k] != 127:
             k += 1
         if k == end:
-            return _PART if k > target else part
+            return layout.BEGINS_PART if k > target else part
         if self.buf[k] != 32 or k == target:
-            return _NOTHING
+            return layout.BEGINS_NOTHING
         at = k + 1
         for k in range(7):
             if at + k >= end:
-                return _PART
-            if self.buf[at + k] != ((_VERSION_WORD >> (8 * (6 - k))) & 255):
-                return _NOTHING
+                return layout.BEGINS_PART
+            if self.buf[at + k] != ((layout.WORD_VERSION >> (8 * (6 - k))) & 255):
+                return layout.BEGINS_NOTHING
         k = self._line_end(at, end)
         if k > at + 9 or (k == at + 9 and self.buf[k - 1] != 13):
-            return _NOTHING
+            return layout.BEGINS_NOTHING
         if k == end:
-            return _PART
+            return layout.BEGINS_PART
         name = self._absolute(target, at - 1)
         while name == 0:
             at = k + 1
             k = self._line_end(at, end)
             if k == end:
-                return _PART
+                return layout.BEGINS_PART
             if k == at or (k == at + 1 and self.buf[at] == 13):
                 break
-            if self._begins(at, k, _HOST_WORD, 5):
+            if self._begins(at, k, layout.WORD_HOST, 5):
                 name = self._host(at + 5, k)
                 break
-        self.words[_HEADS] += 1
-        self.words[_HEADS_UNNAMED] += name == 0
-        self.word = name | (_HTTP << _EVIDENCE_SHIFT) if name else 0
-        return _SAID
+        self.words[layout.SAID_HEADS] += 1
+        self.words[layout.SAID_HEADS_UNNAMED] += name == 0
+        self.word = name | (http << layout.NAME_EVIDENCE_SHIFT) if name else 0
+        return layout.BEGINS_SAID
 
     @cython.cfunc
     @cython.nogil
@@ -494,25 +418,26 @@ class EvidenceKernel:
     @cython.cfunc
     @cython.nogil
     def _beginning(self, at: cython.Py_ssize_t, end: cython.Py_ssize_t, first: cython.bint, cut: cython.bint) -> cython.int:
-        """What buf[at:end] begins with: NOTHING, PART or SAID. `first`: nothing comes before it, so that less is proof."""
+        """What buf[at:end] begins with: a BEGINS_ word. `first`: nothing comes before it, so that less is proof."""
         octet: cython.int = self.buf[at]
         verdict: cython.int
         if octet == 22:
             return self._record(at, end, first, cut)
         if octet < 65 or octet > 90:
-            return _NOTHING
+            return layout.BEGINS_NOTHING
         verdict = self._head(at, end, first)
-        return _NOTHING if cut and verdict == _PART else verdict
+        return layout.BEGINS_NOTHING if cut and verdict == layout.BEGINS_PART else verdict
 
     @cython.cfunc
     @cython.nogil
     def _key(self, packets: cython.ulonglong[:, ::1], i: cython.Py_ssize_t) -> cython.ulonglong:
         """Hash of the packet's direction of its connection. It is the same in every process: it decides what is given up."""
-        value: cython.ulonglong = (packets[i, _P_SRC_LO] * _MIX) & _WORD
-        value = (((value ^ (value >> 29)) + packets[i, _P_DST_LO]) * _MIX) & _WORD
-        value = (((value ^ (value >> 32)) + (packets[i, _P_SPORT] << 16) + packets[i, _P_DPORT]) * _MIX) & _WORD
-        value ^= (packets[i, _P_SRC_HI] * 3) ^ (packets[i, _P_DST_HI] * 5) ^ packets[i, _P_TUNNEL]
-        value = ((value & _WORD) * _MIX) & _WORD
+        value: cython.ulonglong = (packets[i, layout.PACKET_SRC_LO] * layout.FLOW_MIX) & layout.WORD
+        high: cython.ulonglong = (packets[i, layout.PACKET_SRC_HI] * 3) ^ (packets[i, layout.PACKET_DST_HI] * 5)
+        ports: cython.ulonglong = (packets[i, layout.PACKET_SPORT] << 16) | packets[i, layout.PACKET_DPORT]
+        value = (((value ^ (value >> 29)) + packets[i, layout.PACKET_DST_LO]) * layout.FLOW_MIX) & layout.WORD
+        value = (((value ^ (value >> 32)) + ports) * layout.FLOW_MIX) & layout.WORD
+        value = (((value ^ high ^ packets[i, layout.PACKET_TUNNEL]) & layout.WORD) * layout.FLOW_MIX) & layout.WORD
         return value ^ (value >> 29)
 
     @cython.cfunc
@@ -520,22 +445,22 @@ class EvidenceKernel:
     def _find(self, packets: cython.ulonglong[:, ::1], i: cython.Py_ssize_t, value: cython.ulonglong) -> cython.Py_ssize_t:
         """The slot of the packet's stream, unless that was silent for too long; -1: none."""
         tag: cython.ulonglong = (value >> 32) | 1
-        at: cython.Py_ssize_t = (value & (_SETS - 1)) * _WAYS
+        at: cython.Py_ssize_t = (value & (layout.SLOT_SETS - 1)) * layout.SLOT_WAYS
         k: cython.Py_ssize_t
         ports: cython.ulonglong
-        for k in range(at, at + _WAYS):
+        for k in range(at, at + layout.SLOT_WAYS):
             if self.tags[k] != tag:
                 continue
-            ports = (packets[i, _P_SPORT] << 16) | packets[i, _P_DPORT]
+            ports = (packets[i, layout.PACKET_SPORT] << 16) | packets[i, layout.PACKET_DPORT]
             if (
-                (self.slots[k, _S_PORTS] & _LOW32) == ports
-                and self.slots[k, _S_SRC_LO] == packets[i, _P_SRC_LO]
-                and self.slots[k, _S_DST_LO] == packets[i, _P_DST_LO]
-                and self.slots[k, _S_SRC_HI] == packets[i, _P_SRC_HI]
-                and self.slots[k, _S_DST_HI] == packets[i, _P_DST_HI]
-                and self.slots[k, _S_TUNNEL] == packets[i, _P_TUNNEL]
+                (self.slots[k, layout.SLOT_PORTS] & layout.LOW32) == ports
+                and self.slots[k, layout.SLOT_SRC_LO] == packets[i, layout.PACKET_SRC_LO]
+                and self.slots[k, layout.SLOT_DST_LO] == packets[i, layout.PACKET_DST_LO]
+                and self.slots[k, layout.SLOT_SRC_HI] == packets[i, layout.PACKET_SRC_HI]
+                and self.slots[k, layout.SLOT_DST_HI] == packets[i, layout.PACKET_DST_HI]
+                and self.slots[k, layout.SLOT_TUNNEL] == packets[i, layout.PACKET_TUNNEL]
             ):
-                if not self._silent(k, packets[i, _P_TS]):
+                if not self._silent(k, packets[i, layout.PACKET_TS]):
                     return k
                 self._drop(k)
                 return -1
@@ -546,7 +471,7 @@ class EvidenceKernel:
     @cython.nogil
     def _silent(self, slot: cython.Py_ssize_t, ts: cython.ulonglong) -> cython.bint:
         """Whether a slot's last packet is further away in time than a flow may be silent."""
-        last: cython.ulonglong = self.slots[slot, _S_TS]
+        last: cython.ulonglong = self.slots[slot, layout.SLOT_TS]
         return (ts - last if ts > last else last - ts) > self.idle
 
     @cython.cfunc
@@ -554,8 +479,8 @@ class EvidenceKernel:
     def _drop(self, slot: cython.Py_ssize_t) -> cython.int:
         """Empty a slot; what the caller holds of its stream is to go too."""
         self.tags[slot] = 0
-        if self.slots[slot, _S_SERIAL] & _OPEN:
-            self.words[_DROPPED] = slot + 1
+        if self.slots[slot, layout.SLOT_SERIAL] & layout.SLOT_OPEN:
+            self.words[layout.SAID_DROPPED] = slot + 1
         return 0
 
     @cython.cfunc
@@ -564,70 +489,72 @@ class EvidenceKernel:
         self, packets: cython.ulonglong[:, ::1], i: cython.Py_ssize_t, value: cython.ulonglong, sequence: cython.ulonglong
     ) -> cython.Py_ssize_t:
         """A slot for the packet's stream, whose first byte has this number: an empty one, else that filled longest ago."""
-        at: cython.Py_ssize_t = (value & (_SETS - 1)) * _WAYS
+        at: cython.Py_ssize_t = (value & (layout.SLOT_SETS - 1)) * layout.SLOT_WAYS
         slot: cython.Py_ssize_t = at
         k: cython.Py_ssize_t
-        for k in range(at, at + _WAYS):
+        for k in range(at, at + layout.SLOT_WAYS):
             if self.tags[k] == 0:
                 slot = k
                 break
-            if self.slots[k, _S_SERIAL] < self.slots[slot, _S_SERIAL]:
+            if self.slots[k, layout.SLOT_SERIAL] < self.slots[slot, layout.SLOT_SERIAL]:
                 slot = k
         if self.tags[slot]:
-            self.words[_EVICTED] += not self._silent(slot, packets[i, _P_TS])
+            self.words[layout.SAID_EVICTED] += not self._silent(slot, packets[i, layout.PACKET_TS])
             self._drop(slot)
         self.tags[slot] = (value >> 32) | 1
-        self.slots[slot, _S_SRC_HI] = packets[i, _P_SRC_HI]
-        self.slots[slot, _S_SRC_LO] = packets[i, _P_SRC_LO]
-        self.slots[slot, _S_DST_HI] = packets[i, _P_DST_HI]
-        self.slots[slot, _S_DST_LO] = packets[i, _P_DST_LO]
-        self.slots[slot, _S_PORTS] = ((sequence & _LOW32) << 32) | (packets[i, _P_SPORT] << 16) | packets[i, _P_DPORT]
-        self.slots[slot, _S_TUNNEL] = packets[i, _P_TUNNEL]
-        self.slots[slot, _S_TS] = packets[i, _P_TS]
-        self.words[_SERIAL] += 1
-        self.slots[slot, _S_SERIAL] = self.words[_SERIAL] << 1
+        self.slots[slot, layout.SLOT_SRC_HI] = packets[i, layout.PACKET_SRC_HI]
+        self.slots[slot, layout.SLOT_SRC_LO] = packets[i, layout.PACKET_SRC_LO]
+        self.slots[slot, layout.SLOT_DST_HI] = packets[i, layout.PACKET_DST_HI]
+        self.slots[slot, layout.SLOT_DST_LO] = packets[i, layout.PACKET_DST_LO]
+        self.slots[slot, layout.SLOT_PORTS] = (
+            ((sequence & layout.LOW32) << 32) | (packets[i, layout.PACKET_SPORT] << 16) | packets[i, layout.PACKET_DPORT]
+        )
+        self.slots[slot, layout.SLOT_TUNNEL] = packets[i, layout.PACKET_TUNNEL]
+        self.slots[slot, layout.SLOT_TS] = packets[i, layout.PACKET_TS]
+        self.words[layout.SAID_SERIAL] += 1
+        self.slots[slot, layout.SLOT_SERIAL] = self.words[layout.SAID_SERIAL] << 1
         return slot
 
     @cython.cfunc
     @cython.nogil
     def _segment(self, packets: cython.ulonglong[:, ::1], i: cython.Py_ssize_t) -> cython.ulonglong:
         """A TCP segment that bears data, or a client's SYN: why the caller is to look at it, or 0."""
-        at: cython.Py_ssize_t = packets[i, _P_PAYLOAD]
-        end: cython.Py_ssize_t = packets[i, _P_PAYLOAD_END]
-        sequence: cython.ulonglong = packets[i, _P_SEQUENCE]
-        syn: cython.ulonglong = packets[i, _P_TCP_FLAGS] & 2
+        at: cython.Py_ssize_t = packets[i, layout.PACKET_PAYLOAD]
+        end: cython.Py_ssize_t = packets[i, layout.PACKET_PAYLOAD_END]
+        sequence: cython.ulonglong = packets[i, layout.PACKET_SEQUENCE]
+        syn: cython.ulonglong = packets[i, layout.PACKET_TCP_FLAGS] & 2
         value: cython.ulonglong = self._key(packets, i)
         slot: cython.Py_ssize_t = self._find(packets, i, value)
         ahead: cython.ulonglong = 0
         verdict: cython.int
         if syn:
-            sequence = (sequence + 1) & _LOW32
+            sequence = (sequence + 1) & layout.LOW32
             if slot >= 0:
                 self._drop(slot)
             slot = self._fill(packets, i, value, sequence)
             if at >= end:
                 return 0
         if slot >= 0:
-            self.slots[slot, _S_TS] = packets[i, _P_TS]
-            ahead = (sequence - (self.slots[slot, _S_PORTS] >> 32)) & _LOW32
-            if self.slots[slot, _S_SERIAL] & _OPEN or ahead > 0:
-                if ahead > _MAX_AHEAD and ahead < _HALF:
+            self.slots[slot, layout.SLOT_TS] = packets[i, layout.PACKET_TS]
+            ahead = (sequence - (self.slots[slot, layout.SLOT_PORTS] >> 32)) & layout.LOW32
+            if self.slots[slot, layout.SLOT_SERIAL] & layout.SLOT_OPEN or ahead > 0:
+                if ahead > layout.MAX_HELLO and ahead < layout.HALF32:
                     self._drop(slot)
                     return 0
-                self.slots[slot, _S_SERIAL] |= _OPEN
-                self.words[_SLOT] = slot
-                return _STOP_STREAM
-        verdict = self._beginning(at, end, slot >= 0, packets[i, _P_KIND] & _CUT != 0)
-        if verdict == _PART:
+                self.slots[slot, layout.SLOT_SERIAL] |= layout.SLOT_OPEN
+                self.words[layout.SAID_SLOT] = slot
+                return layout.STOP_STREAM
+        verdict = self._beginning(at, end, slot >= 0, packets[i, layout.PACKET_KIND] & layout.KIND_CUT != 0)
+        if verdict == layout.BEGINS_PART:
             if slot < 0:
                 slot = self._fill(packets, i, value, sequence)
-            self.slots[slot, _S_SERIAL] |= _OPEN
-            self.words[_SLOT] = slot
-            return _STOP_STREAM
+            self.slots[slot, layout.SLOT_SERIAL] |= layout.SLOT_OPEN
+            self.words[layout.SAID_SLOT] = slot
+            return layout.STOP_STREAM
         if slot >= 0:
             self.tags[slot] = 0
-        if verdict == _SAID:
-            packets[i, _P_NAME] = self.word
+        if verdict == layout.BEGINS_SAID:
+            packets[i, layout.PACKET_NAME] = self.word
         return 0
 
     @cython.cfunc
@@ -639,9 +566,9 @@ class EvidenceKernel:
         if end - at < 20:
             return False
         version = (self._u16(at + 1) << 16) | self._u16(at + 3)
-        if version == _QUIC_1:
+        if version == layout.QUIC_1:
             return self.buf[at] & 0xF0 == 0xC0
-        return version == _QUIC_2 and self.buf[at] & 0xF0 == 0xD0
+        return version == layout.QUIC_2 and self.buf[at] & 0xF0 == 0xD0
 
     def scan(
         self,
@@ -657,42 +584,44 @@ class EvidenceKernel:
         end: cython.Py_ssize_t
         why: cython.ulonglong = 0
         self.buf = buf
-        self.words[_DROPPED] = 0
+        self.words[layout.SAID_DROPPED] = 0
         with cython.nogil:
             while i < count:
-                at = packets[i, _P_PAYLOAD]
-                if at == 0 or packets[i, _P_REASON] or packets[i, _P_KIND] & _FRAGMENT:
+                at = packets[i, layout.PACKET_PAYLOAD]
+                if at == 0 or packets[i, layout.PACKET_REASON] or packets[i, layout.PACKET_KIND] & layout.KIND_FRAGMENT:
                     i += 1
                     continue
-                end = packets[i, _P_PAYLOAD_END]
-                if packets[i, _P_PROTOCOL] == 6:
-                    if at >= end and packets[i, _P_TCP_FLAGS] & 0x12 != 2:
-                        if packets[i, _P_TCP_FLAGS] & 2 and (packets[i, _P_SPORT] == 53 or packets[i, _P_DPORT] == 53):
-                            why = _STOP_DNS
+                end = packets[i, layout.PACKET_PAYLOAD_END]
+                if packets[i, layout.PACKET_PROTOCOL] == 6:
+                    if at >= end and packets[i, layout.PACKET_TCP_FLAGS] & 0x12 != 2:
+                        if packets[i, layout.PACKET_TCP_FLAGS] & 2 and (
+                            packets[i, layout.PACKET_SPORT] == 53 or packets[i, layout.PACKET_DPORT] == 53
+                        ):
+                            why = layout.STOP_DNS
                             break
                         i += 1
                         continue
-                    if packets[i, _P_SPORT] == 53 or packets[i, _P_DPORT] == 53:
-                        why = _STOP_DNS
+                    if packets[i, layout.PACKET_SPORT] == 53 or packets[i, layout.PACKET_DPORT] == 53:
+                        why = layout.STOP_DNS
                         break
                     if not self._room():
-                        why = _STOP_ROOM
+                        why = layout.STOP_ROOM
                         break
                     why = self._segment(packets, i)
                     if why:
                         break
-                    if self.words[_DROPPED]:
-                        why = _STOP_DROPPED
+                    if self.words[layout.SAID_DROPPED]:
+                        why = layout.STOP_DROPPED
                         break
-                elif packets[i, _P_PROTOCOL] == 17 and at < end and self.buf[at] >= 0xC0 and self._initial(at, end):
-                    why = _STOP_QUIC
+                elif packets[i, layout.PACKET_PROTOCOL] == 17 and at < end and self.buf[at] >= 0xC0 and self._initial(at, end):
+                    why = layout.STOP_QUIC
                     break
                 i += 1
-            self.words[_STOP] = why
+            self.words[layout.SAID_STOP] = why
         return i
 
     def examine(self, data: cython.const[cython.uchar][::1]) -> int:
-        """What the first bytes of a stream are: NOTHING, PART or SAID. The book must have room (`has_room`)."""
+        """What the first bytes of a stream are: BEGINS_NOTHING, _PART or _SAID. The book must have room (`has_room`)."""
         verdict: cython.int
         self.buf = data
         with cython.nogil:
@@ -716,7 +645,7 @@ class EvidenceKernel:
     def put(self, text: cython.const[cython.uchar][::1]) -> int:
         """Number, plus one, of a text as it is, at most a name's length with all its escapes; 0: there is no room for it."""
         k: cython.Py_ssize_t
-        start: cython.Py_ssize_t = self.words[_ARENA]
+        start: cython.Py_ssize_t = self.words[layout.SAID_ARENA]
         for k in range(text.shape[0]):
             self.arena[start + k] = text[k]
         return self._intern(text.shape[0])
@@ -729,5 +658,5 @@ class EvidenceKernel:
         """A slot for the stream of the first packet; its number (`is_open`: a part of the stream came)."""
         slot: cython.Py_ssize_t = self._fill(packets, 0, self._key(packets, 0), sequence)
         if is_open:
-            self.slots[slot, _S_SERIAL] |= _OPEN
+            self.slots[slot, layout.SLOT_SERIAL] |= layout.SLOT_OPEN
         return slot

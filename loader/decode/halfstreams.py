@@ -6,14 +6,13 @@ stream, and in packet time (the kernel gives up a stream that was silent for too
 
 from loader.decode import layout
 from loader.decode.assembly import Assembly
-from loader.decode.evidence import NOTHING, PART, SAID, EvidenceKernel
+from loader.decode.evidence import EvidenceKernel
 from loader.decode.namebook import NameBook
 
 MAX_STREAMS = 4_096
 MAX_BYTES = 8 * 1024 * 1024
-MAX_PIECES = 512  # segments of one stream: each of them has its beginning looked at again
+MAX_PIECES = 512  # segments of one stream: with each of them its beginning may be looked at again
 _HANDSHAKE, _CLIENT_HELLO = 22, 1
-_LOW32 = 0xFFFF_FFFF
 
 
 class HalfStreams:
@@ -37,17 +36,17 @@ class HalfStreams:
         stream = self.streams.get(slot)
         if stream is None:
             stream = self.adopt(slot, Assembly())
-        offset = (sequence - (self._slots[slot, layout.SLOT_PORTS] >> 32)) & _LOW32
-        if offset > _LOW32 >> 1:
-            offset -= _LOW32 + 1
+        offset = (sequence - (self._slots[slot, layout.SLOT_PORTS] >> 32)) & layout.LOW32
+        if offset > layout.LOW32 >> 1:
+            offset -= layout.LOW32 + 1
         before = stream.size
         grew = stream.add(offset, piece)
         self._bytes += stream.size - before
-        verdict = self._verdict(stream.data) if grew else PART
-        if verdict != PART:
+        verdict = self._verdict(stream.data) if grew else layout.BEGINS_PART
+        if verdict != layout.BEGINS_PART:
             self._close(slot)
-            return self._kernel.said() if verdict == SAID else 0
-        if stream.size > 2 * layout.MAX_HELLO or len(stream.data) >= layout.MAX_HELLO or stream.pieces >= MAX_PIECES:
+            return self._kernel.said() if verdict == layout.BEGINS_SAID else 0
+        if len(stream.data) >= layout.MAX_HELLO or stream.pieces >= MAX_PIECES:
             self._give_up(slot)
         while self._bytes > MAX_BYTES:
             self._give_up(next(iter(self.streams)))
@@ -72,7 +71,7 @@ class HalfStreams:
     def _verdict(self, data: bytearray) -> int:
         self._book.make_room(self._kernel)
         verdict = self._kernel.examine(memoryview(bytes(data)))
-        return self._over_records(data) if verdict == PART and data[0] == _HANDSHAKE else verdict
+        return self._over_records(data) if verdict == layout.BEGINS_PART and data[0] == _HANDSHAKE else verdict
 
     def _over_records(self, data: bytearray) -> int:
         """A ClientHello may be spread over TLS records (RFC 8446 5.1): read it without their headers."""
@@ -81,13 +80,13 @@ class HalfStreams:
         while at + 5 <= len(data):
             length = int.from_bytes(data[at + 3 : at + 5], "big")
             if data[at] != _HANDSHAKE or data[at + 1] != 3 or not length:
-                return NOTHING
+                return layout.BEGINS_NOTHING
             message += data[at + 5 : at + 5 + length]
             at += 5 + length
         size = 4 + int.from_bytes(message[1:4], "big")
         if len(message) < 4 or (message[0] == _CLIENT_HELLO and len(message) < size <= layout.MAX_HELLO):
-            return PART
+            return layout.BEGINS_PART
         if message[0] != _CLIENT_HELLO or size > layout.MAX_HELLO:
-            return NOTHING
+            return layout.BEGINS_NOTHING
         self._kernel.hello(memoryview(bytes(message)))
-        return SAID
+        return layout.BEGINS_SAID

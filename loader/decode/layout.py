@@ -44,6 +44,7 @@ SAID_SNI, SAID_QUIC, SAID_HTTP = 1, 2, 3
 MAX_SAID_TEXTS = 262_144
 MAX_SAID_BYTES = 16 * 1024 * 1024
 MAX_SAID_TEXT = 255  # octets, before escapes
+SAID_SCRATCH = 4 * MAX_SAID_TEXT + 8  # bytes behind the last text, where the next one is written
 
 # The evidence kernel's own words.
 (
@@ -85,8 +86,20 @@ SLOT_WIDTH = 8
 SLOT_OPEN = 1
 SLOT_WAYS = 4  # slots that one hash value can go to
 SLOTS = 16_384
+SLOT_SETS = SLOTS // SLOT_WAYS
 
 MAX_HELLO = 16_384  # bytes of a ClientHello or HTTP head, and of what is held of a stream until it is whole
+
+# What the first bytes of a stream are: neither a hello nor a head; one of them as far as they go; one that says what it says.
+BEGINS_NOTHING, BEGINS_PART, BEGINS_SAID = range(3)
+
+# Octets as a number, the first the highest: "http://", "https://", "host:", and "HTTP/1.".
+WORD_HTTP = 0x6874_7470_3A2F_2F
+WORD_HTTPS = 0x6874_7470_733A_2F2F
+WORD_HOST = 0x686F_7374_3A
+WORD_VERSION = 0x4854_5450_2F31_2E
+QUIC_1 = 0x0000_0001
+QUIC_2 = 0x6B33_43CF
 
 # A fragment's `SEQUENCE`: identification in the low 32 bits, offset in units of eight bytes, more fragments follow, the frame
 # has less of it than its IP header says.
@@ -167,6 +180,7 @@ INDEX_ROW = (1 << INDEX_ROW_BITS) - 1
 WORD = 0xFFFF_FFFF_FFFF_FFFF
 LOW_HALF = 0xFFFF_FFFF
 MAPPED_IPV4 = 0xFFFF_0000_0000  # the upper half of an IPv4-mapped address's low word
+HALF32 = 0x8000_0000
 FLOW_MIX = 0x9E37_79B9_7F4A_7C15  # 2**64 over the golden ratio
 MINUTE_NS = 60_000_000_000
 SWEEP_NS = 15_000_000_000  # idle flows are looked for once in so long

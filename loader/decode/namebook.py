@@ -61,6 +61,14 @@ class NameBook:
         )
 
 
+def is_word(word: int, texts: int) -> bool:
+    """Whether this is a word as packets and flows carry it, if there are so many texts."""
+    if not word:
+        return True
+    name, protocols = word & _TEXT_MASK, word >> layout.NAME_ALPN_SHIFT & _TEXT_MASK
+    return name <= texts and protocols <= texts and word >> layout.NAME_EVIDENCE_SHIFT in _EVIDENCE_TEXT
+
+
 def _evidence(word: int) -> str | None:
     """Who says the name; None where there is none."""
     return _EVIDENCE_TEXT[word >> layout.NAME_EVIDENCE_SHIFT] if word & _TEXT_MASK else None

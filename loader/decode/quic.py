@@ -29,8 +29,8 @@ class _Version(NamedTuple):
 
 # RFC 9001 5.2, RFC 9369 3.3.
 VERSIONS = {
-    0x0000_0001: _Version(bytes.fromhex("38762cf7f55934b34d179ae6a4c80cadccbb7f0a"), b"quic", 0),
-    0x6B33_43CF: _Version(bytes.fromhex("0dede3def700a6db819381be6e269dcbf9bd2ed9"), b"quicv2", 1),
+    layout.QUIC_1: _Version(bytes.fromhex("38762cf7f55934b34d179ae6a4c80cadccbb7f0a"), b"quic", 0),
+    layout.QUIC_2: _Version(bytes.fromhex("0dede3def700a6db819381be6e269dcbf9bd2ed9"), b"quicv2", 1),
 }
 
 

@@ -13,7 +13,6 @@ from loader.decode.tables import table_of, zeroed
 
 _NS = 1_000_000_000
 _WIDTH = layout.PACKET_WIDTH
-_LOW32 = 0xFFFF_FFFF
 _SYN = 2
 _EVIDENCE = layout.NAME_EVIDENCE_SHIFT
 _AS_QUIC = (layout.SAID_SNI ^ layout.SAID_QUIC) << _EVIDENCE
@@ -25,7 +24,7 @@ class SaidNames:
     """Sets the packets' NAME. Between two calls it holds streams that are not whole; their bounds are those of the parts."""
 
     def __init__(self, idle_timeout_s: int) -> None:
-        idle_ns = idle_timeout_s * _NS
+        self.idle_ns = idle_ns = idle_timeout_s * _NS
         self.words = array("Q", bytes(8 * layout.SAID_WIDTH))
         self.slots = table_of(layout.SLOTS, layout.SLOT_WIDTH)
         self.tags = zeroed(4 * layout.SLOTS).cast("I")
@@ -74,7 +73,7 @@ class SaidNames:
         row = i * _WIDTH
         sequence = words[row + layout.PACKET_SEQUENCE] + (words[row + layout.PACKET_TCP_FLAGS] & _SYN) // _SYN
         payload = buffer[words[row + layout.PACKET_PAYLOAD] : words[row + layout.PACKET_PAYLOAD_END]]
-        return self.halves.add(self.words[layout.SAID_SLOT], sequence & _LOW32, bytes(payload))
+        return self.halves.add(self.words[layout.SAID_SLOT], sequence & layout.LOW32, bytes(payload))
 
     def _initial(self, buffer: memoryview, words: memoryview, i: int) -> int:
         hello = self.quic.hello(buffer, words, i)

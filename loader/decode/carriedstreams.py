@@ -1,0 +1,204 @@
+"""Texts that flows said, and streams that are not whole, from one capture to the next: their sections of the carried state.
+
+Each is a list of entries in the order in which they are put back. Of what is waited for the newest is kept, within bounds.
+"""
+
+import struct
+from collections.abc import Callable
+
+from loader.decode import carried, layout
+from loader.decode.assembly import Assembly
+from loader.decode.carried import UnreadableState
+from loader.decode.dnsstreams import DnsStream
+from loader.decode.quic import VERSIONS, QuicFlow
+from loader.decode.said import SaidNames
+from loader.decode.tables import table_of
+
+MAX_TEXT_BYTES = 4 * 1024 * 1024
+MAX_STREAMS = 4_096  # of each kind
+MAX_STREAM_BYTES = 1024 * 1024  # of each kind
+_TEXT_BITS = layout.NAME_TEXT_BITS
+_TEXT_MASK = (1 << _TEXT_BITS) - 1
+_KEY_BYTES = 48  # addresses and ports, as words of a packet
+
+_COUNT = struct.Struct("<I")
+_TEXT = struct.Struct("<H")
+_ASSEMBLY = struct.Struct("<QIII")  # start, bytes in order, pieces held, pieces added
+_PIECE = struct.Struct("<QI")  # offset, length
+_SLOT = struct.Struct("<7Q?")  # words of the slot up to its time; whether a part came
+_DNS = struct.Struct(f"<{_KEY_BYTES}sQI?QQ")  # key, base, in step, time, time of the hole
+_QUIC = struct.Struct(f"<{_KEY_BYTES}sQQIIB")  # key, time, tries, version, length of the connection id
+
+
+class CarriedTexts:
+    """Gives the texts that are carried numbers of their own, in the order in which they are asked for."""
+
+    def __init__(self, said: SaidNames) -> None:
+        self._book = said.book
+        self._numbers: dict[int, int] = {}
+        self._texts: list[bytes] = []
+        self._bytes = 0
+
+    def word(self, word: int) -> int:
+        """What a flow said, with the numbers that its texts have in the next capture; 0 where there is no room for them."""
+        name, protocols = self._number(word & _TEXT_MASK), self._number(word >> layout.NAME_ALPN_SHIFT & _TEXT_MASK)
+        if not name and not protocols:
+            return 0
+        return name | protocols << layout.NAME_ALPN_SHIFT | word >> layout.NAME_EVIDENCE_SHIFT << layout.NAME_EVIDENCE_SHIFT
+
+    def _number(self, number: int) -> int:
+        if not number or number in self._numbers:
+            return self._numbers.get(number, 0)
+        text = self._book.octets(number - 1)
+        if self._bytes + len(text) > MAX_TEXT_BYTES:
+            return 0
+        self._bytes += len(text)
+        self._texts.append(text)
+        self._numbers[number] = len(self._texts)
+        return len(self._texts)
+
+    def encode(self) -> bytes:
+        """Their section: to be asked for last."""
+        return b"".join(_TEXT.pack(len(text)) + text for text in self._texts)
+
+
+class _Reader:
+    """Takes a section apart; whatever does not fit is an `UnreadableState`."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self._at = 0
+
+    @property
+    def more(self) -> bool:
+        return self._at < len(self._content)
+
+    def fields(self, form: struct.Struct) -> tuple[int, ...]:
+        return form.unpack(self.octets(form.size))
+
+    def octets(self, length: int) -> bytes:
+        at = self._at
+        self._at += length
+        if self._at > len(self._content):
+            raise UnreadableState("the carried streams are cut")
+        return self._content[at : self._at]
+
+    def assembly(self, into: Assembly) -> None:
+        into.start, length, held, into.pieces = self.fields(_ASSEMBLY)
+        into.data += self.octets(length)
+        for _ in range(held):
+            offset, size = self.fields(_PIECE)
+            if offset < into.behind or (into.held and offset < into.held[-1][0] + len(into.held[-1][1])):
+                raise UnreadableState("the carried pieces of a stream overlap")
+            into.held.append((offset, self.octets(size)))
+
+
+def _assembled(stream: Assembly) -> bytes:
+    head = _ASSEMBLY.pack(stream.start, len(stream.data), len(stream.held), stream.pieces)
+    return head + bytes(stream.data) + b"".join(_PIECE.pack(offset, len(piece)) + piece for offset, piece in stream.held)
+
+
+def _newest(entries: list[bytes]) -> bytes:
+    """The last ones that the bounds have room for, in order."""
+    kept: list[bytes] = []
+    room = MAX_STREAM_BYTES
+    for entry in reversed(entries[-MAX_STREAMS:]):
+        room -= len(entry)
+        if room < 0:
+            break
+        kept.append(entry)
+    return b"".join(reversed(kept))
+
+
+def encode_streams(said: SaidNames) -> dict[bytes, bytes]:
+    """The sections of what is not whole."""
+    return {
+        carried.STARTS: _newest(_starts(said)),
+        carried.DNS_STREAMS: _newest(_dns(said)),
+        carried.QUIC: _newest(_quic(said)),
+    }
+
+
+def restore_said(said: SaidNames, sections: dict[bytes, bytes]) -> None:
+    """Put texts and streams into an empty `SaidNames`; raises `UnreadableState` for bytes that were not made here."""
+    restores: dict[bytes, Callable[[SaidNames, _Reader], None]] = {
+        carried.TEXTS: _restore_text,
+        carried.STARTS: _restore_start,
+        carried.DNS_STREAMS: _restore_dns,
+        carried.QUIC: _restore_quic,
+    }
+    for tag, restore in restores.items():
+        reader = _Reader(sections.get(tag, b""))
+        while reader.more:
+            restore(said, reader)
+
+
+def _restore_text(said: SaidNames, reader: _Reader) -> None:
+    text = reader.octets(reader.fields(_TEXT)[0])
+    if len(text) > 4 * layout.MAX_SAID_TEXT or not text.isascii():
+        raise UnreadableState("a carried text is none")
+    said.book.make_room(said.kernel)
+    said.kernel.put(memoryview(text))
+
+
+def _starts(said: SaidNames) -> list[bytes]:
+    """The slots in the order in which they were filled, but for those that were silent for too long before the last."""
+    slots, entries = said.slots, []
+    filled = sorted((slots[slot, layout.SLOT_SERIAL], slot) for slot in range(layout.SLOTS) if said.tags[slot])
+    for serial, slot in filled:
+        words = [slots[slot, word] for word in range(layout.SLOT_SERIAL)]
+        if abs(words[layout.SLOT_TS] - slots[filled[-1][1], layout.SLOT_TS]) > said.idle_ns:
+            continue
+        entry = _SLOT.pack(*words, serial & layout.SLOT_OPEN)
+        entries.append(entry + _assembled(said.halves.streams[slot]) if serial & layout.SLOT_OPEN else entry)
+    return entries
+
+
+def _restore_start(said: SaidNames, reader: _Reader) -> None:
+    *words, is_open = reader.fields(_SLOT)
+    packet = table_of(1, layout.PACKET_WIDTH)
+    for word, value in zip(range(layout.PACKET_SRC_HI, layout.PACKET_DST_LO + 1), words, strict=False):
+        packet[0, word] = value
+    ports = words[layout.SLOT_PORTS]
+    packet[0, layout.PACKET_SPORT], packet[0, layout.PACKET_DPORT] = ports >> 16 & 0xFFFF, ports & 0xFFFF
+    packet[0, layout.PACKET_TUNNEL], packet[0, layout.PACKET_TS] = words[layout.SLOT_TUNNEL], words[layout.SLOT_TS]
+    slot = said.kernel.fill(packet, ports >> 32, bool(is_open))
+    if is_open:
+        stream = Assembly()
+        reader.assembly(stream)
+        said.halves.adopt(slot, stream)
+
+
+def _dns(said: SaidNames) -> list[bytes]:
+    return [
+        _DNS.pack(addresses, tunnel, stream.base, stream.in_step, stream.ts, stream.hole_ts) + _assembled(stream)
+        for (addresses, tunnel), stream in said.dns.streams.items()
+    ]
+
+
+def _restore_dns(said: SaidNames, reader: _Reader) -> None:
+    addresses, tunnel, base, in_step, ts, hole_ts = _DNS.unpack(reader.octets(_DNS.size))
+    stream = DnsStream(base, in_step=in_step)
+    stream.ts, stream.hole_ts = ts, hole_ts
+    reader.assembly(stream)
+    said.dns.adopt((addresses, tunnel), stream)
+
+
+def _quic(said: SaidNames) -> list[bytes]:
+    entries = []
+    for (addresses, tunnel), flow in said.quic.flows.items():
+        if flow.origin is not None and not flow.done:
+            version, connection = flow.origin
+            head = _QUIC.pack(addresses, tunnel, flow.ts, flow.tries, version, len(connection))
+            entries.append(head + connection + _assembled(flow.crypto))
+    return entries
+
+
+def _restore_quic(said: SaidNames, reader: _Reader) -> None:
+    addresses, tunnel, ts, tries, version, length = _QUIC.unpack(reader.octets(_QUIC.size))
+    if version not in VERSIONS:
+        raise UnreadableState("a carried QUIC flow is of no known version")
+    flow = QuicFlow(ts)
+    flow.origin, flow.tries = (version, reader.octets(length)), tries
+    reader.assembly(flow.crypto)
+    said.quic.adopt((addresses, tunnel), flow)
