@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loader.decode import quic
@@ -63,6 +63,7 @@ def test_the_keys_of_the_rfc() -> None:
 HELLO = hello(server_name(b"Big.Example"), padding(1_500), alpn(b"h3"))
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(1, len(HELLO) - 1), max_size=8), st.randoms(use_true_random=False))
 def test_crypto_frames_in_any_order_over_several_packets(cuts: list[int], random: object) -> None:
     edges = sorted({0, len(HELLO), 600, 1_200, *cuts})
@@ -116,6 +117,7 @@ def test_without_the_library_initials_are_counted(monkeypatch: pytest.MonkeyPatc
     assert [row["said_name"] for row in flow_rows(batches)] == [None]
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_any_octets_behind_an_initials_head_are_harmless(data: st.DataObject) -> None:
     packet = bytearray(_of_the_rfc(data.draw(st.sampled_from([V1, V2]))))
@@ -125,6 +127,7 @@ def test_any_octets_behind_an_initials_head_are_harmless(data: st.DataObject) ->
     decode(capture_of([datagram(bytes(packet[:cut]))]))
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.binary(max_size=200))
 def test_any_frames_are_harmless(frames: bytes) -> None:
     decode(capture_of([datagram(initial(frames))]))
