@@ -41,8 +41,8 @@ class DnsStream(Assembly):
     def offset(self, sequence: int) -> int:
         """Offset in the stream of a sequence number near to where it stands."""
         behind = self.behind
-        ahead = (sequence - self.base - behind) & layout.LOW32
-        return behind + (ahead - layout.LOW32 - 1 if ahead > layout.LOW32 >> 1 else ahead)
+        ahead = (sequence - self.base - behind) & layout.LOW_HALF
+        return behind + (ahead - layout.LOW_HALF - 1 if ahead > layout.LOW_HALF >> 1 else ahead)
 
 
 class DnsStreams:
@@ -67,7 +67,7 @@ class DnsStreams:
         key = (row[layout.PACKET_SRC_HI : layout.PACKET_DPORT + 1].tobytes(), row[layout.PACKET_TUNNEL])
         self.count = 0
         if row[layout.PACKET_TCP_FLAGS] & _SYN:
-            sequence = (sequence + 1) & layout.LOW32
+            sequence = (sequence + 1) & layout.LOW_HALF
             self._begin(key, DnsStream(sequence, in_step=True), ts)
         piece = bytes(buffer[row[layout.PACKET_PAYLOAD] : row[layout.PACKET_PAYLOAD_END]])
         if piece:

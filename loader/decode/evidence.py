@@ -453,7 +453,7 @@ class EvidenceKernel:
                 continue
             ports = (packets[i, layout.PACKET_SPORT] << 16) | packets[i, layout.PACKET_DPORT]
             if (
-                (self.slots[k, layout.SLOT_PORTS] & layout.LOW32) == ports
+                (self.slots[k, layout.SLOT_PORTS] & layout.LOW_HALF) == ports
                 and self.slots[k, layout.SLOT_SRC_LO] == packets[i, layout.PACKET_SRC_LO]
                 and self.slots[k, layout.SLOT_DST_LO] == packets[i, layout.PACKET_DST_LO]
                 and self.slots[k, layout.SLOT_SRC_HI] == packets[i, layout.PACKET_SRC_HI]
@@ -507,7 +507,7 @@ class EvidenceKernel:
         self.slots[slot, layout.SLOT_DST_HI] = packets[i, layout.PACKET_DST_HI]
         self.slots[slot, layout.SLOT_DST_LO] = packets[i, layout.PACKET_DST_LO]
         self.slots[slot, layout.SLOT_PORTS] = (
-            ((sequence & layout.LOW32) << 32) | (packets[i, layout.PACKET_SPORT] << 16) | packets[i, layout.PACKET_DPORT]
+            ((sequence & layout.LOW_HALF) << 32) | (packets[i, layout.PACKET_SPORT] << 16) | packets[i, layout.PACKET_DPORT]
         )
         self.slots[slot, layout.SLOT_TUNNEL] = packets[i, layout.PACKET_TUNNEL]
         self.slots[slot, layout.SLOT_TS] = packets[i, layout.PACKET_TS]
@@ -528,7 +528,7 @@ class EvidenceKernel:
         ahead: cython.ulonglong = 0
         verdict: cython.int
         if syn:
-            sequence = (sequence + 1) & layout.LOW32
+            sequence = (sequence + 1) & layout.LOW_HALF
             if slot >= 0:
                 self._drop(slot)
             slot = self._fill(packets, i, value, sequence)
@@ -536,7 +536,7 @@ class EvidenceKernel:
                 return 0
         if slot >= 0:
             self.slots[slot, layout.SLOT_TS] = packets[i, layout.PACKET_TS]
-            ahead = (sequence - (self.slots[slot, layout.SLOT_PORTS] >> 32)) & layout.LOW32
+            ahead = (sequence - (self.slots[slot, layout.SLOT_PORTS] >> 32)) & layout.LOW_HALF
             if self.slots[slot, layout.SLOT_SERIAL] & layout.SLOT_OPEN or ahead > 0:
                 if ahead > layout.MAX_HELLO and ahead < layout.HALF32:
                     self._drop(slot)

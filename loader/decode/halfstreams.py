@@ -36,9 +36,9 @@ class HalfStreams:
         stream = self.streams.get(slot)
         if stream is None:
             stream = self.adopt(slot, Assembly())
-        offset = (sequence - (self._slots[slot, layout.SLOT_PORTS] >> 32)) & layout.LOW32
-        if offset > layout.LOW32 >> 1:
-            offset -= layout.LOW32 + 1
+        offset = (sequence - (self._slots[slot, layout.SLOT_PORTS] >> 32)) & layout.LOW_HALF
+        if offset > layout.LOW_HALF >> 1:
+            offset -= layout.LOW_HALF + 1
         before = stream.size
         grew = stream.add(offset, piece)
         self._bytes += stream.size - before

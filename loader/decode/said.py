@@ -73,7 +73,7 @@ class SaidNames:
         row = i * _WIDTH
         sequence = words[row + layout.PACKET_SEQUENCE] + (words[row + layout.PACKET_TCP_FLAGS] & _SYN) // _SYN
         payload = buffer[words[row + layout.PACKET_PAYLOAD] : words[row + layout.PACKET_PAYLOAD_END]]
-        return self.halves.add(self.words[layout.SAID_SLOT], sequence & layout.LOW32, bytes(payload))
+        return self.halves.add(self.words[layout.SAID_SLOT], sequence & layout.LOW_HALF, bytes(payload))
 
     def _initial(self, buffer: memoryview, words: memoryview, i: int) -> int:
         hello = self.quic.hello(buffer, words, i)
