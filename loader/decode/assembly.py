@@ -22,7 +22,8 @@ class Assembly:
     @property
     def size(self) -> int:
         """Bytes of memory, about."""
-        return len(self.data) + sum(len(piece) + _PIECE_COST for _, piece in self.held) + _PIECE_COST
+        held = sum(len(piece) + _PIECE_COST for _, piece in self.held) if self.held else 0
+        return len(self.data) + held + _PIECE_COST
 
     def add(self, offset: int, piece: bytes) -> bool:
         """Take a piece; whether there is more in order now."""

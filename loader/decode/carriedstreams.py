@@ -12,7 +12,7 @@ from loader.decode.carried import UnreadableState
 from loader.decode.dnsstreams import DnsStream
 from loader.decode.quic import VERSIONS, QuicFlow
 from loader.decode.said import SaidNames
-from loader.decode.tables import table_of
+from loader.decode.tables import zeroed
 
 MAX_TEXT_BYTES = 4 * 1024 * 1024
 MAX_STREAMS = 4_096  # of each kind
@@ -156,12 +156,12 @@ def _starts(said: SaidNames) -> list[bytes]:
 
 def _restore_start(said: SaidNames, reader: _Reader) -> None:
     *words, is_open = reader.fields(_SLOT)
-    packet = table_of(1, layout.PACKET_WIDTH)
+    packet = zeroed(8 * layout.PACKET_WIDTH).cast("Q")
     for word, value in zip(range(layout.PACKET_SRC_HI, layout.PACKET_DST_LO + 1), words, strict=False):
-        packet[0, word] = value
+        packet[word] = value
     ports = words[layout.SLOT_PORTS]
-    packet[0, layout.PACKET_SPORT], packet[0, layout.PACKET_DPORT] = ports >> 16 & 0xFFFF, ports & 0xFFFF
-    packet[0, layout.PACKET_TUNNEL], packet[0, layout.PACKET_TS] = words[layout.SLOT_TUNNEL], words[layout.SLOT_TS]
+    packet[layout.PACKET_SPORT], packet[layout.PACKET_DPORT] = ports >> 16 & 0xFFFF, ports & 0xFFFF
+    packet[layout.PACKET_TUNNEL], packet[layout.PACKET_TS] = words[layout.SLOT_TUNNEL], words[layout.SLOT_TS]
     slot = said.kernel.fill(packet, ports >> 32, bool(is_open))
     if is_open:
         stream = Assembly()

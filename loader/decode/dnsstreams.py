@@ -38,9 +38,14 @@ class DnsStream(Assembly):
         self.hole_ts = 0  # when the first piece behind a hole came
         self.rows: dict[int, memoryview] = {}  # words of the packets that brought the pieces held, by offset
 
+    @property
+    def at_message(self) -> bool:
+        """Whether a message begins at `start`, and nothing has come that is behind it."""
+        return self.in_step and not self.data and not self.held
+
     def offset(self, sequence: int) -> int:
         """Offset in the stream of a sequence number near to where it stands."""
-        behind = self.behind
+        behind = self.start + len(self.data)
         ahead = (sequence - self.base - behind) & layout.LOW_HALF
         return behind + (ahead - layout.LOW_HALF - 1 if ahead > layout.LOW_HALF >> 1 else ahead)
 
@@ -99,12 +104,11 @@ class DnsStreams:
         stream, ts = self.streams.get(key), row[layout.PACKET_TS]
         if stream is None or abs(ts - stream.ts) > self._idle_ns or abs(stream.offset(sequence) - stream.behind) > _WINDOW:
             stream = self._begin(key, DnsStream(sequence, in_step=False), ts)
-        else:
+        elif len(self.streams) > 1:
             self.streams.move_to_end(key)
-            stream.ts = ts
-        offset = stream.offset(sequence)
-        if stream.data or stream.held or not stream.in_step or offset != stream.start:
-            self._assemble(stream, offset, piece, row)
+        stream.ts = ts
+        if not stream.at_message or (sequence - stream.base - stream.start) & layout.LOW_HALF:
+            self._assemble(stream, stream.offset(sequence), piece, row)
             return
         used, sound = self._walk(piece, row)
         stream.start += used

@@ -21,6 +21,7 @@ else:
     from loader.decode import layout
 
 
+@cython.final
 @cython.cclass
 class EvidenceKernel:
     """Works on arrays of the caller's: the book of texts (`arena`, `spans`, `index`), streams (`slots`, `tags`), `words`."""
@@ -31,7 +32,9 @@ class EvidenceKernel:
     words: cython.ulonglong[::1]
     slots: cython.ulonglong[:, ::1]
     tags: cython.uint[::1]  # by slot: part of the hash of its stream; 0: empty
+    filled: cython.uchar[::1]  # slots in use, by hash: small enough to stay near while packets pass
     buf: cython.const[cython.uchar][::1]
+    packets: cython.ulonglong[::1]  # of the chunk, their words one behind the other; `i` is where those of one begin
     seed: cython.ulonglong
     idle: cython.ulonglong
     word: cython.ulonglong  # what was said last, as PACKET_NAME has it
@@ -41,10 +44,11 @@ class EvidenceKernel:
         words: cython.ulonglong[::1],
         slots: cython.ulonglong[:, ::1],
         tags: cython.uint[::1],
+        filled: cython.uchar[::1],
         seed: int,
         idle_ns: int,
     ) -> None:
-        self.words, self.slots, self.tags = words, slots, tags
+        self.words, self.slots, self.tags, self.filled = words, slots, tags, filled
         self.seed, self.idle, self.word = seed, idle_ns, 0
 
     def attach(self, arena: cython.uchar[::1], spans: cython.ulonglong[:, ::1], index: cython.uint[::1]) -> None:
@@ -430,37 +434,39 @@ class EvidenceKernel:
 
     @cython.cfunc
     @cython.nogil
-    def _key(self, packets: cython.ulonglong[:, ::1], i: cython.Py_ssize_t) -> cython.ulonglong:
+    def _key(self, i: cython.Py_ssize_t) -> cython.ulonglong:
         """Hash of the packet's direction of its connection. It is the same in every process: it decides what is given up."""
-        value: cython.ulonglong = (packets[i, layout.PACKET_SRC_LO] * layout.FLOW_MIX) & layout.WORD
-        high: cython.ulonglong = (packets[i, layout.PACKET_SRC_HI] * 3) ^ (packets[i, layout.PACKET_DST_HI] * 5)
-        ports: cython.ulonglong = (packets[i, layout.PACKET_SPORT] << 16) | packets[i, layout.PACKET_DPORT]
-        value = (((value ^ (value >> 29)) + packets[i, layout.PACKET_DST_LO]) * layout.FLOW_MIX) & layout.WORD
-        value = (((value ^ (value >> 32)) + ports) * layout.FLOW_MIX) & layout.WORD
-        value = (((value ^ high ^ packets[i, layout.PACKET_TUNNEL]) & layout.WORD) * layout.FLOW_MIX) & layout.WORD
-        return value ^ (value >> 29)
+        ports: cython.ulonglong = (self.packets[i + layout.PACKET_SPORT] << 16) | self.packets[i + layout.PACKET_DPORT]
+        low: cython.ulonglong = (self.packets[i + layout.PACKET_SRC_LO] * 3) ^ (self.packets[i + layout.PACKET_DST_LO] * 5)
+        high: cython.ulonglong = (self.packets[i + layout.PACKET_SRC_HI] * 7) ^ (self.packets[i + layout.PACKET_DST_HI] * 11)
+        value: cython.ulonglong = low ^ high ^ self.packets[i + layout.PACKET_TUNNEL] ^ (ports << 20)
+        value = ((value & layout.WORD) * layout.FLOW_MIX) & layout.WORD
+        return value ^ (value >> 32)
 
     @cython.cfunc
     @cython.nogil
-    def _find(self, packets: cython.ulonglong[:, ::1], i: cython.Py_ssize_t, value: cython.ulonglong) -> cython.Py_ssize_t:
+    def _find(self, i: cython.Py_ssize_t, value: cython.ulonglong) -> cython.Py_ssize_t:
         """The slot of the packet's stream, unless that was silent for too long; -1: none."""
         tag: cython.ulonglong = (value >> 32) | 1
-        at: cython.Py_ssize_t = (value & (layout.SLOT_SETS - 1)) * layout.SLOT_WAYS
+        at: cython.Py_ssize_t = value & (layout.SLOT_SETS - 1)
         k: cython.Py_ssize_t
         ports: cython.ulonglong
+        if self.filled[at] == 0:
+            return -1
+        at *= layout.SLOT_WAYS
         for k in range(at, at + layout.SLOT_WAYS):
             if self.tags[k] != tag:
                 continue
-            ports = (packets[i, layout.PACKET_SPORT] << 16) | packets[i, layout.PACKET_DPORT]
+            ports = (self.packets[i + layout.PACKET_SPORT] << 16) | self.packets[i + layout.PACKET_DPORT]
             if (
                 (self.slots[k, layout.SLOT_PORTS] & layout.LOW_HALF) == ports
-                and self.slots[k, layout.SLOT_SRC_LO] == packets[i, layout.PACKET_SRC_LO]
-                and self.slots[k, layout.SLOT_DST_LO] == packets[i, layout.PACKET_DST_LO]
-                and self.slots[k, layout.SLOT_SRC_HI] == packets[i, layout.PACKET_SRC_HI]
-                and self.slots[k, layout.SLOT_DST_HI] == packets[i, layout.PACKET_DST_HI]
-                and self.slots[k, layout.SLOT_TUNNEL] == packets[i, layout.PACKET_TUNNEL]
+                and self.slots[k, layout.SLOT_SRC_LO] == self.packets[i + layout.PACKET_SRC_LO]
+                and self.slots[k, layout.SLOT_DST_LO] == self.packets[i + layout.PACKET_DST_LO]
+                and self.slots[k, layout.SLOT_SRC_HI] == self.packets[i + layout.PACKET_SRC_HI]
+                and self.slots[k, layout.SLOT_DST_HI] == self.packets[i + layout.PACKET_DST_HI]
+                and self.slots[k, layout.SLOT_TUNNEL] == self.packets[i + layout.PACKET_TUNNEL]
             ):
-                if not self._silent(k, packets[i, layout.PACKET_TS]):
+                if not self._silent(k, self.packets[i + layout.PACKET_TS]):
                     return k
                 self._drop(k)
                 return -1
@@ -475,19 +481,25 @@ class EvidenceKernel:
         return (ts - last if ts > last else last - ts) > self.idle
 
     @cython.cfunc
+    @cython.inline
+    @cython.nogil
+    def _empty(self, slot: cython.Py_ssize_t) -> cython.int:
+        self.tags[slot] = 0
+        self.filled[slot // layout.SLOT_WAYS] -= 1
+        return 0
+
+    @cython.cfunc
     @cython.nogil
     def _drop(self, slot: cython.Py_ssize_t) -> cython.int:
         """Empty a slot; what the caller holds of its stream is to go too."""
-        self.tags[slot] = 0
+        self._empty(slot)
         if self.slots[slot, layout.SLOT_SERIAL] & layout.SLOT_OPEN:
             self.words[layout.SAID_DROPPED] = slot + 1
         return 0
 
     @cython.cfunc
     @cython.nogil
-    def _fill(
-        self, packets: cython.ulonglong[:, ::1], i: cython.Py_ssize_t, value: cython.ulonglong, sequence: cython.ulonglong
-    ) -> cython.Py_ssize_t:
+    def _fill(self, i: cython.Py_ssize_t, value: cython.ulonglong, sequence: cython.ulonglong) -> cython.Py_ssize_t:
         """A slot for the packet's stream, whose first byte has this number: an empty one, else that filled longest ago."""
         at: cython.Py_ssize_t = (value & (layout.SLOT_SETS - 1)) * layout.SLOT_WAYS
         slot: cython.Py_ssize_t = at
@@ -499,43 +511,46 @@ class EvidenceKernel:
             if self.slots[k, layout.SLOT_SERIAL] < self.slots[slot, layout.SLOT_SERIAL]:
                 slot = k
         if self.tags[slot]:
-            self.words[layout.SAID_EVICTED] += not self._silent(slot, packets[i, layout.PACKET_TS])
+            self.words[layout.SAID_EVICTED] += not self._silent(slot, self.packets[i + layout.PACKET_TS])
             self._drop(slot)
         self.tags[slot] = (value >> 32) | 1
-        self.slots[slot, layout.SLOT_SRC_HI] = packets[i, layout.PACKET_SRC_HI]
-        self.slots[slot, layout.SLOT_SRC_LO] = packets[i, layout.PACKET_SRC_LO]
-        self.slots[slot, layout.SLOT_DST_HI] = packets[i, layout.PACKET_DST_HI]
-        self.slots[slot, layout.SLOT_DST_LO] = packets[i, layout.PACKET_DST_LO]
+        self.filled[slot // layout.SLOT_WAYS] += 1
+        self.slots[slot, layout.SLOT_SRC_HI] = self.packets[i + layout.PACKET_SRC_HI]
+        self.slots[slot, layout.SLOT_SRC_LO] = self.packets[i + layout.PACKET_SRC_LO]
+        self.slots[slot, layout.SLOT_DST_HI] = self.packets[i + layout.PACKET_DST_HI]
+        self.slots[slot, layout.SLOT_DST_LO] = self.packets[i + layout.PACKET_DST_LO]
         self.slots[slot, layout.SLOT_PORTS] = (
-            ((sequence & layout.LOW_HALF) << 32) | (packets[i, layout.PACKET_SPORT] << 16) | packets[i, layout.PACKET_DPORT]
+            ((sequence & layout.LOW_HALF) << 32)
+            | (self.packets[i + layout.PACKET_SPORT] << 16)
+            | self.packets[i + layout.PACKET_DPORT]
         )
-        self.slots[slot, layout.SLOT_TUNNEL] = packets[i, layout.PACKET_TUNNEL]
-        self.slots[slot, layout.SLOT_TS] = packets[i, layout.PACKET_TS]
+        self.slots[slot, layout.SLOT_TUNNEL] = self.packets[i + layout.PACKET_TUNNEL]
+        self.slots[slot, layout.SLOT_TS] = self.packets[i + layout.PACKET_TS]
         self.words[layout.SAID_SERIAL] += 1
         self.slots[slot, layout.SLOT_SERIAL] = self.words[layout.SAID_SERIAL] << 1
         return slot
 
     @cython.cfunc
     @cython.nogil
-    def _segment(self, packets: cython.ulonglong[:, ::1], i: cython.Py_ssize_t) -> cython.ulonglong:
+    def _segment(self, i: cython.Py_ssize_t) -> cython.ulonglong:
         """A TCP segment that bears data, or a client's SYN: why the caller is to look at it, or 0."""
-        at: cython.Py_ssize_t = packets[i, layout.PACKET_PAYLOAD]
-        end: cython.Py_ssize_t = packets[i, layout.PACKET_PAYLOAD_END]
-        sequence: cython.ulonglong = packets[i, layout.PACKET_SEQUENCE]
-        syn: cython.ulonglong = packets[i, layout.PACKET_TCP_FLAGS] & 2
-        value: cython.ulonglong = self._key(packets, i)
-        slot: cython.Py_ssize_t = self._find(packets, i, value)
+        at: cython.Py_ssize_t = self.packets[i + layout.PACKET_PAYLOAD]
+        end: cython.Py_ssize_t = self.packets[i + layout.PACKET_PAYLOAD_END]
+        sequence: cython.ulonglong = self.packets[i + layout.PACKET_SEQUENCE]
+        syn: cython.ulonglong = self.packets[i + layout.PACKET_TCP_FLAGS] & 2
+        value: cython.ulonglong = self._key(i)
+        slot: cython.Py_ssize_t = self._find(i, value)
         ahead: cython.ulonglong = 0
         verdict: cython.int
         if syn:
             sequence = (sequence + 1) & layout.LOW_HALF
             if slot >= 0:
                 self._drop(slot)
-            slot = self._fill(packets, i, value, sequence)
+            slot = self._fill(i, value, sequence)
             if at >= end:
                 return 0
         if slot >= 0:
-            self.slots[slot, layout.SLOT_TS] = packets[i, layout.PACKET_TS]
+            self.slots[slot, layout.SLOT_TS] = self.packets[i + layout.PACKET_TS]
             ahead = (sequence - (self.slots[slot, layout.SLOT_PORTS] >> 32)) & layout.LOW_HALF
             if self.slots[slot, layout.SLOT_SERIAL] & layout.SLOT_OPEN or ahead > 0:
                 if ahead > layout.MAX_HELLO and ahead < layout.HALF32:
@@ -544,17 +559,17 @@ class EvidenceKernel:
                 self.slots[slot, layout.SLOT_SERIAL] |= layout.SLOT_OPEN
                 self.words[layout.SAID_SLOT] = slot
                 return layout.STOP_STREAM
-        verdict = self._beginning(at, end, slot >= 0, packets[i, layout.PACKET_KIND] & layout.KIND_CUT != 0)
+        verdict = self._beginning(at, end, slot >= 0, self.packets[i + layout.PACKET_KIND] & layout.KIND_CUT != 0)
         if verdict == layout.BEGINS_PART:
             if slot < 0:
-                slot = self._fill(packets, i, value, sequence)
+                slot = self._fill(i, value, sequence)
             self.slots[slot, layout.SLOT_SERIAL] |= layout.SLOT_OPEN
             self.words[layout.SAID_SLOT] = slot
             return layout.STOP_STREAM
         if slot >= 0:
-            self.tags[slot] = 0
+            self._empty(slot)
         if verdict == layout.BEGINS_SAID:
-            packets[i, layout.PACKET_NAME] = self.word
+            self.packets[i + layout.PACKET_NAME] = self.word
         return 0
 
     @cython.cfunc
@@ -573,52 +588,62 @@ class EvidenceKernel:
     def scan(
         self,
         buf: cython.const[cython.uchar][::1],
-        packets: cython.ulonglong[:, ::1],
+        packets: cython.ulonglong[::1],
         first: cython.Py_ssize_t,
         count: cython.Py_ssize_t,
     ) -> int:
         """Set the NAME of packets[first:count]; returns where it stopped, and the STOP word why: at `count` with 0, else at the
         packet that the caller is to look at before going on behind it (with STOP_ROOM: before it)."""
-        i: cython.Py_ssize_t = first
+        i: cython.Py_ssize_t = first * layout.PACKET_WIDTH
+        last: cython.Py_ssize_t = count * layout.PACKET_WIDTH
         at: cython.Py_ssize_t
         end: cython.Py_ssize_t
         why: cython.ulonglong = 0
-        self.buf = buf
+        self.buf, self.packets = buf, packets
         self.words[layout.SAID_DROPPED] = 0
         with cython.nogil:
-            while i < count:
-                at = packets[i, layout.PACKET_PAYLOAD]
-                if at == 0 or packets[i, layout.PACKET_REASON] or packets[i, layout.PACKET_KIND] & layout.KIND_FRAGMENT:
-                    i += 1
+            while i < last:
+                at = self.packets[i + layout.PACKET_PAYLOAD]
+                if (
+                    at == 0
+                    or self.packets[i + layout.PACKET_REASON]
+                    or self.packets[i + layout.PACKET_KIND] & layout.KIND_FRAGMENT
+                ):
+                    i += layout.PACKET_WIDTH
                     continue
-                end = packets[i, layout.PACKET_PAYLOAD_END]
-                if packets[i, layout.PACKET_PROTOCOL] == 6:
-                    if at >= end and packets[i, layout.PACKET_TCP_FLAGS] & 0x12 != 2:
-                        if packets[i, layout.PACKET_TCP_FLAGS] & 2 and (
-                            packets[i, layout.PACKET_SPORT] == 53 or packets[i, layout.PACKET_DPORT] == 53
+                end = self.packets[i + layout.PACKET_PAYLOAD_END]
+                if self.packets[i + layout.PACKET_PROTOCOL] == 6:
+                    if at >= end and self.packets[i + layout.PACKET_TCP_FLAGS] & 0x12 != 2:
+                        if self.packets[i + layout.PACKET_TCP_FLAGS] & 2 and (
+                            self.packets[i + layout.PACKET_SPORT] == 53 or self.packets[i + layout.PACKET_DPORT] == 53
                         ):
                             why = layout.STOP_DNS
                             break
-                        i += 1
+                        i += layout.PACKET_WIDTH
                         continue
-                    if packets[i, layout.PACKET_SPORT] == 53 or packets[i, layout.PACKET_DPORT] == 53:
+                    if self.packets[i + layout.PACKET_SPORT] == 53 or self.packets[i + layout.PACKET_DPORT] == 53:
                         why = layout.STOP_DNS
                         break
                     if not self._room():
                         why = layout.STOP_ROOM
                         break
-                    why = self._segment(packets, i)
+                    why = self._segment(i)
                     if why:
                         break
                     if self.words[layout.SAID_DROPPED]:
                         why = layout.STOP_DROPPED
                         break
-                elif packets[i, layout.PACKET_PROTOCOL] == 17 and at < end and self.buf[at] >= 0xC0 and self._initial(at, end):
+                elif (
+                    self.packets[i + layout.PACKET_PROTOCOL] == 17
+                    and at < end
+                    and self.buf[at] >= 0xC0
+                    and self._initial(at, end)
+                ):
                     why = layout.STOP_QUIC
                     break
-                i += 1
+                i += layout.PACKET_WIDTH
             self.words[layout.SAID_STOP] = why
-        return i
+        return i // layout.PACKET_WIDTH
 
     def examine(self, data: cython.const[cython.uchar][::1]) -> int:
         """What the first bytes of a stream are: BEGINS_NOTHING, _PART or _SAID. The book must have room (`has_room`)."""
@@ -652,11 +677,13 @@ class EvidenceKernel:
 
     def close(self, slot: cython.Py_ssize_t) -> None:
         """The stream of this slot is done with."""
-        self.tags[slot] = 0
+        self._empty(slot)
 
-    def fill(self, packets: cython.ulonglong[:, ::1], sequence: cython.ulonglong, is_open: bool) -> int:
-        """A slot for the stream of the first packet; its number (`is_open`: a part of the stream came)."""
-        slot: cython.Py_ssize_t = self._fill(packets, 0, self._key(packets, 0), sequence)
+    def fill(self, packet: cython.ulonglong[::1], sequence: cython.ulonglong, is_open: bool) -> int:
+        """A slot for the stream of a packet; its number (`is_open`: a part of the stream came)."""
+        slot: cython.Py_ssize_t
+        self.packets = packet
+        slot = self._fill(0, self._key(0), sequence)
         if is_open:
             self.slots[slot, layout.SLOT_SERIAL] |= layout.SLOT_OPEN
         return slot

@@ -9,7 +9,7 @@ from loader.decode.assembly import Assembly
 from loader.decode.evidence import EvidenceKernel
 from loader.decode.namebook import NameBook
 
-MAX_STREAMS = 4_096
+MAX_STREAMS = 1_024
 MAX_BYTES = 8 * 1024 * 1024
 MAX_PIECES = 512  # segments of one stream: with each of them its beginning may be looked at again
 _HANDSHAKE, _CLIENT_HELLO = 22, 1

@@ -85,7 +85,7 @@ STOP_DROPPED = 5  # nothing about this packet, but a stream was given up
 SLOT_WIDTH = 8
 SLOT_OPEN = 1
 SLOT_WAYS = 4  # slots that one hash value can go to
-SLOTS = 16_384
+SLOTS = 4_096
 SLOT_SETS = SLOTS // SLOT_WAYS
 
 MAX_HELLO = 16_384  # bytes of a ClientHello or HTTP head, and of what is held of a stream until it is whole

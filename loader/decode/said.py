@@ -30,7 +30,8 @@ class SaidNames:
         self.tags = zeroed(4 * layout.SLOTS).cast("I")
         # The seed differs from process to process, so that nobody can make texts whose hashes all collide.
         seed = hash("said names") & 0xFFFF_FFFF_FFFF_FFFF
-        self.kernel = EvidenceKernel(self.words, self.slots, self.tags, seed, idle_ns)
+        self.kernel = EvidenceKernel(self.words, self.slots, self.tags, zeroed(layout.SLOT_SETS), seed, idle_ns)
+        self._packets = self._words = memoryview(b"")  # the chunk's table, and its words one behind the other
         self.book = NameBook()
         self.book.attach(self.kernel)
         self.halves = HalfStreams(self.kernel, self.book, self.slots)
@@ -41,9 +42,11 @@ class SaidNames:
         """Read packets[first:last]; returns `last`, or the number behind the packet that completed DNS messages: they are in
         `messages` until the next call, and come behind that packet."""
         at, last = span
-        words = packets.cast("B").cast("Q")
+        if packets is not self._packets:
+            self._packets, self._words = packets, packets.cast("B").cast("Q")
+        words = self._words
         self.dns.count = 0
-        while (at := self.kernel.scan(buffer, packets, at, last)) < last:
+        while (at := self.kernel.scan(buffer, words, at, last)) < last:
             self._look(buffer, words, at)
             at += self.words[layout.SAID_STOP] != layout.STOP_ROOM
             if self.dns.count:
