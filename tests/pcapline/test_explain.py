@@ -13,7 +13,7 @@ from tests.pcapline.command import objects, pcapline
 from tests.servers import require
 
 START_US = 1_700_000_000_000_000
-PPP = b"\xff\x03\x00\x21"
+FRAME_RELAY = b"\x18\x41\x03\xcc"
 
 
 @pytest.fixture
@@ -58,9 +58,9 @@ def test_a_packet_is_the_same_in_a_compressed_capture(tshark: None, file: Path) 
 
 
 def test_what_only_the_deep_decoder_understands(tshark: None, tmp_path: Path) -> None:
-    file = tmp_path / "ppp.pcap"
-    frames = [PPP + ipv4("10.0.0.7", "10.0.0.8", 17, udp(50_000, 443)), b"\xff\x03\xc0\x21" + bytes(8)]
-    file.write_bytes(pcap_header(9) + b"".join(record(START_US + n, frame) for n, frame in enumerate(frames)))
+    file = tmp_path / "frame-relay.pcap"
+    frames = [FRAME_RELAY + ipv4("10.0.0.7", "10.0.0.8", 17, udp(50_000, 443)), b"\x18\x41\x03\x81" + bytes(8)]
+    file.write_bytes(pcap_header(107) + b"".join(record(START_US + n, frame) for n, frame in enumerate(frames)))
     (told,) = objects(pcapline("explain", file, "1", "--json", cwd=tmp_path))
     assert (told["packet"]["source_port"], told["reason"], len(told["flows"])) == (50_000, None, 1)
     assert told["deep"].startswith("tshark ")

@@ -137,15 +137,15 @@ def test_two_views_at_once_are_refused(file: Path) -> None:
     assert pcapline("read", "--dns", "--packets", file, cwd=file.parent).returncode == 2
 
 
-PPP = b"\xff\x03\x00\x21"
+FRAME_RELAY = b"\x18\x41\x03\xcc"
 
 
 def test_link_types_that_are_not_read_are_asked_about(tmp_path: Path) -> None:
     """Rows of such packets come behind all others; without tshark, or where it is not wanted, they keep their reason."""
     require(shutil.which("tshark") is not None, "tshark is not here")
-    file = tmp_path / "ppp.pcap"
-    packets = [PPP + ipv4("10.0.0.7", "93.184.216.34", 17, udp(50_000 + n, 443)) for n in range(3)]
-    file.write_bytes(pcap_header(9) + b"".join(record(1_700_000_000_000_000 + n, packet) for n, packet in enumerate(packets)))
+    file = tmp_path / "frame-relay.pcap"
+    packets = [FRAME_RELAY + ipv4("10.0.0.7", "93.184.216.34", 17, udp(50_000 + n, 443)) for n in range(3)]
+    file.write_bytes(pcap_header(107) + b"".join(record(1_700_000_000_000_000 + n, packet) for n, packet in enumerate(packets)))
     (asked,) = objects(pcapline("read", "--summary", "--json", file, cwd=tmp_path))
     assert (asked["flow_packets"], asked["non_flow"], asked["rows"]["flows"]) == (3, {}, 3)
     rows = objects(pcapline("read", "--packets", "--json", file, cwd=tmp_path))

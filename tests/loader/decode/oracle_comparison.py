@@ -23,6 +23,7 @@ from tests.loader.decode.oracle_rows import (
     PacketRow,
     Raw,
     alike,
+    as_frame,
     as_outermost,
     by_frame,
     differing,
@@ -102,7 +103,9 @@ def _packet_differences(capture: Path, expected: Expected, ours: Ours, *, inner:
         our_row, reason, outer = mine or (None, None, [])
         if row and mine:
             row, our_row = alike(row, raw, mine.row)
-            if not inner or reason == "unsupported_link_type":
+            if reason == "unsupported_link_type" and not ours.deep:
+                row, our_row = as_frame(row, our_row)
+            elif not inner:
                 row, our_row = as_outermost(row, our_row, mine)
         if row != our_row:
             found = _difference(capture, frame, (row, raw), our_row, ours, reason=reason, fragment=raw.get("frag", False))

@@ -95,6 +95,7 @@ class Ours:
     packets: list[OurPacket]
     dns: list[tuple[DnsRow, Raw]]
     report: DecodeReport
+    deep: bool = False  # the deep decoder was asked
 
 
 def expected_rows(capture: Path) -> Expected:
@@ -130,7 +131,7 @@ def our_rows(capture: Path, deep: DeepDecoder | None = None) -> Ours:
         for raw, reason in zip(packet_objects(batch.packets), batch.packets.reason, strict=True):
             packets[raw["frame"]] = OurPacket(_our_packet(raw), reason, raw["outer"])
         dns += [(_our_dns(raw), raw) for raw in dns_objects(batch.dns) if raw["rcode"] is not None]
-    return Ours([row for _, row in sorted(packets.items())], dns, reading.report)
+    return Ours([row for _, row in sorted(packets.items())], dns, reading.report, deep is not None)
 
 
 def alike(expected: PacketRow, raw: Raw, ours: PacketRow) -> tuple[PacketRow, PacketRow]:
@@ -151,9 +152,12 @@ def as_outermost(expected: PacketRow, row: PacketRow, ours: OurPacket) -> tuple[
         source, destination = ours.outer[0]
         row = row._replace(source=source, destination=destination)
         return expected._replace(**_UNKNOWN_OF_OUTER), row._replace(**_UNKNOWN_OF_OUTER)
-    if ours.reason == "unsupported_link_type":
-        return expected._replace(**_UNKNOWN_OF_FRAME), row._replace(**_UNKNOWN_OF_FRAME)
     return expected, row
+
+
+def as_frame(expected: PacketRow, row: PacketRow) -> tuple[PacketRow, PacketRow]:
+    """Both sides without what is in the frame."""
+    return expected._replace(**_UNKNOWN_OF_FRAME), row._replace(**_UNKNOWN_OF_FRAME)
 
 
 def is_custom_block(raw: Raw, ours: Ours) -> bool:
