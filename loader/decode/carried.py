@@ -16,7 +16,8 @@ TEXTS = b"said"  # what flows said: their words number these
 STARTS = b"tcps"  # TCP streams whose hello or head is not whole
 DNS_STREAMS = b"tdns"
 QUIC = b"quic"
-SECTIONS = (FLOWS, QUERIES, TEXTS, STARTS, DNS_STREAMS, QUIC)
+FRAGMENTS = b"frag"
+SECTIONS = (FLOWS, QUERIES, FRAGMENTS, TEXTS, STARTS, DNS_STREAMS, QUIC)
 
 
 class UnreadableState(ValueError):  # noqa: N818 - named as the container's `Unreadable`

@@ -12,6 +12,7 @@ from loader.decode import layout
 from loader.decode.carriedflows import encode_flows, restore_flows
 from loader.decode.carriedstreams import CarriedTexts, encode_streams, restore_said
 from loader.decode.columns import DecodedBatch, DecodeOptions, DecodeReport
+from loader.decode.datagrams import Datagrams, Whole
 from loader.decode.flowtable import FlowTable
 from loader.decode.frames import FrameRows
 from loader.decode.headers import HeaderKernel
@@ -50,6 +51,7 @@ class CaptureDecoder:
         self._walker = Walker(container, self._packets)
         outer = table_of(CHUNK_PACKETS * layout.MAX_OUTER, layout.OUTER_WIDTH)
         self._headers = HeaderKernel(outer)
+        self._datagrams = Datagrams()
         self._book = AddressBook()
         self._flows = FlowTable(options)
         self._said = SaidNames(options.idle_timeout_s)
@@ -71,6 +73,8 @@ class CaptureDecoder:
             restore_flows(self._flows, sections[carried_state.FLOWS], self._said.words[layout.SAID_TEXTS])
         if carried_state.QUERIES in sections:
             self._dns.queries.restore(sections[carried_state.QUERIES])
+        if carried_state.FRAGMENTS in sections:
+            self._datagrams.restore(sections[carried_state.FRAGMENTS])
 
     def _sections(self) -> dict[bytes, bytes]:
         texts = CarriedTexts(self._said)
@@ -78,6 +82,7 @@ class CaptureDecoder:
             carried_state.FLOWS: encode_flows(self._flows, self._options.max_carried_flows, texts.word),
             carried_state.TEXTS: texts.encode(),
             carried_state.QUERIES: self._dns.queries.encode(),
+            carried_state.FRAGMENTS: self._datagrams.encode(),
             **encode_streams(self._said),
         }
 
@@ -104,7 +109,9 @@ class CaptureDecoder:
     def _decode(self, buffer: memoryview, count: int) -> None:
         """The whole chunk through the kernels."""
         packets = self._packets
-        self._headers.read(buffer, self._words, count, self._by_reason)
+        whole: list[Whole] = []
+        if self._headers.read(buffer, self._words, count, self._by_reason):
+            whole = self._datagrams.read(buffer, self._words, count, self._by_reason)
         self.held.hold(buffer, packets, count, self._by_reason)
         missing = min(OPENING_PACKETS - len(self._opening), count)
         self._opening += [packets[n, layout.PACKET_TS] for n in range(missing)]
@@ -112,15 +119,24 @@ class CaptureDecoder:
         if self._options.packets:
             self._frame_rows.add(self._words, count, self.held.numbers)
         at = 0
-        while at < count:
-            behind = self._said.read(buffer, packets, (at, count))
-            self._dns.read(buffer, packets, (at, behind), self._collect)
-            at = behind
-            self._read_messages(self._said.messages)
+        for message in whole:
+            self._read_payloads(buffer, (at, message.behind))
+            self._dns.read(memoryview(message.data), message.packet, (0, 1), self._collect)
+            at = message.behind
+        self._read_payloads(buffer, (at, count))
         self._flows.track(packets, (0, count))
         self._in_batch += count
         if self._in_batch + CHUNK_PACKETS > BATCH_PACKETS:
             self._collect()
+
+    def _read_payloads(self, buffer: memoryview, span: tuple[int, int]) -> None:
+        """What the packets of a span say: names of their flows, and DNS."""
+        at, last = span
+        while at < last:
+            behind = self._said.read(buffer, self._packets, (at, last))
+            self._dns.read(buffer, self._packets, (at, behind), self._collect)
+            at = behind
+            self._read_messages(self._said.messages)
 
     def _read_messages(self, messages: Messages) -> None:
         """DNS out of TCP, in its place among the packets."""
@@ -143,6 +159,7 @@ class CaptureDecoder:
         if self._options.carries:
             self._carried = carried_state.pack(self._sections())
         else:
+            self._datagrams.finish()
             for messages in self._said.finish():
                 self._read_messages(messages)
             self._dns.finish(self._collect)
@@ -162,6 +179,7 @@ class CaptureDecoder:
             "time_jumps": flow[layout.TABLE_JUMPS],
             "evicted_flows": flow[layout.TABLE_EVICTED],
             "deep_not_asked": self.held.passed_by,
+            **self._datagrams.counters(),
             **self._dns.counters(),
             **self._walker.counters(),
             **self._said.counters(),

@@ -688,11 +688,15 @@ class HeaderKernel:
             need = 12
         else:
             return self._by_protocol()
-        if at + need > self.end:
+        if at + need > self.end and not self._is_split():
             return self._missing(need, reasons.MALFORMED_TRANSPORT)
         self.words[row + layout.PACKET_KIND] |= layout.KIND_TRANSPORT
         self.words[row + layout.PACKET_SPORT] = self._u16(at)
         self.words[row + layout.PACKET_DPORT] = self._u16(at + 2)
+        if at + need > self.end:
+            self.words[row + layout.PACKET_SEQUENCE] |= layout.FRAGMENT_TINY
+            self.words[row + layout.PACKET_PAYLOAD] = 0
+            return 0
         if protocol == 6:
             self.words[row + layout.PACKET_TCP_FLAGS] = self.buf[at + 13]
             need = (self.buf[at + 12] >> 4) * 4
@@ -709,6 +713,12 @@ class HeaderKernel:
         if self.snapped:
             self.words[row + layout.PACKET_KIND] |= layout.KIND_CUT
         return self._by_port() if protocol == 17 else 0
+
+    @cython.cfunc
+    @cython.nogil
+    def _is_split(self) -> cython.bint:
+        """The header goes on in the next fragment, and the ports are here."""
+        return self.words[self.row + layout.PACKET_KIND] & layout.KIND_FRAGMENT != 0 and self.at + 8 <= self.end
 
     @cython.cfunc
     @cython.nogil

@@ -106,6 +106,55 @@ QUIC_2 = 0x6B33_43CF
 FRAGMENT_OFFSET_SHIFT = 32
 FRAGMENT_MORE = 1 << 48
 FRAGMENT_SNAPPED = 1 << 49
+FRAGMENT_TINY = 1 << 50  # the first one, and its TCP header goes on in the next
+
+# A datagram that comes in fragments.
+(
+    DATAGRAM_SRC_HI,
+    DATAGRAM_SRC_LO,
+    DATAGRAM_DST_HI,
+    DATAGRAM_DST_LO,
+    DATAGRAM_ID,  # identification; from bit 32 the IP protocol, in IPv6 (where fragments may differ in it) 256
+    DATAGRAM_TUNNEL,
+    DATAGRAM_TS,  # of the fragment seen first
+    DATAGRAM_PORTS,  # source port, destination port, protocol: 16 + 16 + 8 bits
+    DATAGRAM_STATE,  # bits below; 0: forgotten
+    DATAGRAM_ROOM,  # where its bytes are put together, plus one; 0: nowhere
+    DATAGRAM_TOTAL,  # bytes of it; 0: its last fragment was not seen
+    DATAGRAM_HAVE,
+    DATAGRAM_REACH,  # end of the fragment that reaches furthest
+    DATAGRAM_NEXT,  # row of the next one of the same hash, plus one
+) = range(14)
+DATAGRAM_WIDTH = 16
+DATAGRAM_LIVE = 1
+DATAGRAM_KNOWN = 2  # the first fragment was seen: ports are known
+DATAGRAM_ONE_WAY = 4
+DATAGRAM_TINY = 8
+DATAGRAM_LOST = 16  # nobody wants it put together, or that is no longer possible
+DATAGRAM_WHOLE = 32
+
+# The fragment kernel's own words.
+(
+    FRAGMENTS_OLDEST,  # rows are a ring, in the order in which they began
+    FRAGMENTS_USED,
+    FRAGMENTS_ROOM,  # where to look first for room
+    FRAGMENTS_CLOCK,  # time of the fragments, believed as the flow table's: a jump is confirmed by the next one
+    FRAGMENTS_PENDING,
+    FRAGMENTS_READY,  # row, plus one, of the datagram that the last packet made whole
+    FRAGMENTS_EVICTED,  # datagrams forgotten, or no longer put together, for the sake of newer ones
+    FRAGMENTS_OVERLAPPING,  # datagrams given up because fragments contradict each other
+    FRAGMENTS_INCOMPLETE,  # DNS messages of which a fragment never came
+) = range(9)
+FRAGMENTS_WIDTH = 9
+
+# Bounds of the fragment table.
+MAX_DATAGRAMS = 4_096
+DATAGRAM_PLACES = 8_192  # of its hash index
+DATAGRAM_ROOMS = 64
+ROOM_BYTES = 65_536  # no datagram is longer
+ROOM_WORDS = 128  # a bit for each 8 bytes
+FRAGMENT_TIMEOUT_NS = 30_000_000_000  # RFC 791 3.2 asks for 15 seconds or more, RFC 8200 4.5 for 60; Linux takes 30
+FRAGMENT_FORGOTTEN_NS = 60_000_000_000
 
 # An address pair around the innermost IP header.
 OUTER_SRC_HI, OUTER_SRC_LO, OUTER_DST_HI, OUTER_DST_LO = range(4)

@@ -17,6 +17,7 @@ from tests.shared_captures import SHARED, needs_shared
 # Where tshark goes on reading what the decoder stops at; their rows are judged by hand.
 _HOSTILE = {
     *("dns-broken", "dns-name-bomb", "dns-odd-names", "dns-pointer-loops"),
+    *("dns-fragments-interleaved", "dns-fragments-overlapping", "fragments-tiny"),
     *("between-mpls", "link-null-ipv6", "lying-lengths", "tunnels-broken", "tunnels-that-are-none"),
 }
 _CORRUPT = {name for name in CAPTURES if name.startswith("corrupt-")}

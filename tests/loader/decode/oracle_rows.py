@@ -1,10 +1,10 @@
 """Rows of one capture in a form that two decoders can share: what tshark saw, and what `read` prints.
 
-Conventions that are not differences are folded here, and nowhere else: names lower case without the last dot; an IPv4-mapped
-address is the IPv4 address; ICMP has no ports; of record data what tshark tells is compared: an address, the texts of TXT, of
-other types one name; a message without a question speaks of each record's own name; unanswered queries are ours alone. A packet
-without time takes the decoder's, one of a time beyond the rows' range its end;
-802.1ad tags are not in the oracle's list of tags; it numbers a pcapng's custom blocks among the packets.
+Conventions that are not differences are folded here, and nowhere else: names lower case without the last dot, their escapes
+undone, as tshark prints them; an IPv4-mapped address is the IPv4 address; ICMP has no ports; of record data what tshark tells
+is compared: an address, the texts of TXT, of other types one name; a message without a question speaks of each record's own
+name; unanswered queries are ours alone. A packet without time takes the decoder's, one of a time beyond the rows' range its
+end; 802.1ad tags are not in the oracle's list of tags; it numbers a pcapng's custom blocks among the packets.
 """
 
 import gzip
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from loader.decode.columns import DecodeOptions, DecodeReport
+from loader.decode.mnemonics import type_text
 from loader.reading import CaptureReading, DeepDecoder
 from pcapline.objects import dns_objects, packet_objects
 from tests.shared_captures import SHARED
@@ -209,17 +210,22 @@ def _expected_dns(raw: Raw) -> DnsRow:
     if answer is not None:
         answer = _address(answer) if raw["rtype"] in _ADDRESS_TYPES else _name(answer) if raw["rtype"] in _NAME_AT else answer
     return DnsRow(
-        raw["section"], raw["rtype"], owner, answer, raw["ttl"], raw["ns"], _address(raw["client"]), _address(raw["server"]),
-        raw["dport"], raw["kind"], None if raw["id"] is None else int(raw["id"], 0), raw["rcode"],
+        raw["section"], _type(raw["rtype"]), owner, answer, raw["ttl"], raw["ns"], _address(raw["client"]),
+        _address(raw["server"]), raw["dport"], raw["kind"], None if raw["id"] is None else int(raw["id"], 0), raw["rcode"],
         (owner or ".") if raw["query"] is None else _name(raw["query"]), raw["qtype"] or 0,
     )  # fmt: skip
+
+
+def _type(text: str | None) -> str | None:
+    """The oracle knows fewer mnemonics than IANA's registry has."""
+    return type_text(int(text[4:])) if text and text.startswith("TYPE") else text
 
 
 def _our_answer(raw: Raw) -> str | None:
     if raw["rdata"] is None:
         return raw["address"]  # type: ignore[no-any-return]
     if raw["rr_type"] in _NAME_AT:
-        return raw["rdata"].split(" ")[_NAME_AT[raw["rr_type"]]]  # type: ignore[no-any-return]
+        return _our_name(raw["rdata"].split(" ")[_NAME_AT[raw["rr_type"]]])
     return "".join(map(spoken, _STRING.findall(raw["rdata"]))) if raw["rr_type"] == "TXT" else None
 
 
@@ -229,11 +235,15 @@ def spoken(escaped: str) -> str:
     return octets.decode("utf-8", "replace")
 
 
+def _our_name(text: str | None) -> str | None:
+    return _name(spoken(text)) if text and "\\" in text else text
+
+
 def _our_dns(raw: Raw) -> DnsRow:
     return DnsRow(
-        raw["section"] or "none", raw["rr_type"], raw["rr_name"], _our_answer(raw), raw["rr_ttl"], raw["ts_ns"],
+        raw["section"] or "none", raw["rr_type"], _our_name(raw["rr_name"]), _our_answer(raw), raw["rr_ttl"], raw["ts_ns"],
         raw["client_ip"], raw["resolver_ip"], raw["client_port"], raw["kind"], raw["txid"], raw["rcode"],
-        raw["qname"], raw["qtype"],
+        _our_name(raw["qname"]) or ".", raw["qtype"],
     )  # fmt: skip
 
 
