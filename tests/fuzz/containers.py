@@ -69,21 +69,28 @@ def read_blocks(content: bytes, limit: int) -> list[Block]:
 
 
 def _packets_of(blocks: Iterable[Block]) -> Iterator[Packet]:
-    """Of enhanced, old and simple packet blocks; every interface is taken to count microseconds."""
-    links: list[int] = []
+    """Of enhanced, old and simple packet blocks; times as far as interfaces count in powers of ten, down to nanoseconds."""
+    interfaces: list[tuple[int, int]] = []  # link type, nanoseconds in a tick
     for kind, body, order in blocks:
         if kind == SECTION:
-            links = []
+            interfaces = []
         elif kind == INTERFACE and len(body) >= 8:
-            links.append(struct.unpack_from(order + "H", body)[0])
-        elif kind == SIMPLE and len(body) >= 4 and links:
+            interfaces.append((struct.unpack_from(order + "H", body)[0], _tick(body, order)))
+        elif kind == SIMPLE and len(body) >= 4 and interfaces:
             wire = struct.unpack_from(order + "I", body)[0]
-            yield Packet(0, wire, links[0], body[4 : 4 + wire])
+            yield Packet(0, wire, interfaces[0][0], body[4 : 4 + wire])
         elif kind in (ENHANCED, OLD_PACKET) and len(body) >= 20:
             interface, high, low, captured, wire = struct.unpack_from(order + "IIIII", body)
             interface = interface if kind == ENHANCED else interface & 0xFFFF
-            link = links[interface] if interface < len(links) else 1
-            yield Packet((high << 32 | low) * 1_000, wire, link, body[20 : 20 + captured])
+            link, tick = interfaces[interface] if interface < len(interfaces) else (1, 1_000)
+            yield Packet((high << 32 | low) * tick, wire, link, body[20 : 20 + captured])
+
+
+def _tick(body: bytes, order: str) -> int:
+    """Nanoseconds in a unit of an interface's time: `if_tsresol`, where it comes first."""
+    if body[8:10] == struct.pack(order + "H", 9) and len(body) > 12 and body[12] <= 9:
+        return 10 ** int(9 - body[12])
+    return 1_000
 
 
 def write_pcap(packets: list[Packet], magic: int = 0xA1B2C3D4, order: str = "<") -> bytes:
