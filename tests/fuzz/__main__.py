@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle
@@ -17,6 +17,9 @@ from pathlib import Path
 from typing import get_args
 
 from tests.builds import Bounds, Build, environment, tree
+from tests.fuzz.corpus import Corpus
+from tests.fuzz.inputs import make
+from tests.fuzz.lines import never_run
 from tests.fuzz.running import Failure, Job, Result
 
 # Nothing takes so long: what does is a hang, and is ended with a traceback.
@@ -24,16 +27,14 @@ _HANG_S = 120.0
 _PER_PROCESS = {"release": 20_000, "checked": 20_000, "plain": 1_000}
 
 
-def jobs(build: Build, first: int, count: int, bounds: Bounds | None, seconds: float, public: bool) -> Iterator[Job]:
+def jobs(build: Build, first: int, count: int, bounds: Bounds | None, folder: str, *, lines: bool) -> Iterator[Job]:
     """Ranges; unless told, every second one has the small bounds."""
     size = min(_PER_PROCESS[build], max(count // 2, 1))
     which = cycle([bounds] if bounds else get_args(Bounds))
-    scratch = Path("/dev/shm") if Path("/dev/shm").is_dir() else Path(tempfile.gettempdir())
-    folder = tempfile.mkdtemp(prefix="pcapline-fuzz-", dir=scratch)
     for at in range(first, first + count, size):
         yield Job(
-            first=at, count=min(size, first + count - at), seconds=seconds, bounds=next(which), public=public,
-            scratch=folder, progress=f"{folder}/{at}.progress",
+            first=at, count=min(size, first + count - at), bounds=next(which), scratch=folder,
+            progress=f"{folder}/{at}.progress", lines=lines,
         )  # fmt: skip
 
 
@@ -50,9 +51,10 @@ def run_job(job: Job, root: Path) -> list[Result]:
     number = _at(Path(job["progress"]))
     if number < job["first"]:
         raise RuntimeError(f"a worker ended before its first input: {errors}")
-    dead = Failure(number=number, bounds=job["bounds"], told=f"exit {process.returncode}\n{errors}", content="")
+    content = make(Corpus(), number).content.hex()
+    dead = Failure(number=number, bounds=job["bounds"], told=f"exit {process.returncode}\n{errors}", content=content)
     lost = Result(
-        done=1, failures=[dead], reached={}, digest=0, resident_mib=0, slowest=[0.0, 0], fingerprint="", compiled=True
+        done=1, failures=[dead], reached={}, digest=0, resident_mib=0, slowest=[0.0, 0], fingerprint="", compiled=True, lines={}
     )
     left = job["first"] + job["count"] - number - 1
     rest = Job(**{**job, "first": number + 1, "count": left})  # type: ignore[typeddict-item]
@@ -80,8 +82,11 @@ def _at(progress: Path) -> int:
 def summed(results: list[Result]) -> Result:
     """Of all processes."""
     reached: Counter[str] = Counter()
+    lines: dict[str, set[int]] = defaultdict(set)
     for result in results:
         reached.update(result["reached"])
+        for name, numbers in result["lines"].items():
+            lines[name].update(numbers)
     return Result(
         done=sum(result["done"] for result in results),
         failures=[failure for result in results for failure in result["failures"]],
@@ -91,6 +96,7 @@ def summed(results: list[Result]) -> Result:
         slowest=max(result["slowest"] for result in results),
         fingerprint=results[0]["fingerprint"],
         compiled=results[0]["compiled"],
+        lines={name: sorted(numbers) for name, numbers in lines.items()},
     )
 
 
@@ -101,13 +107,14 @@ def fuzz(
     *,
     workers: int = 1,
     bounds: Bounds | None = None,
-    seconds: float = 1e9,
-    public: bool = True,
+    lines: bool = False,
 ) -> Result:
     """Inputs first, first + 1, ... in one build."""
     roots = {each: tree(build, each) for each in ([bounds] if bounds else get_args(Bounds))}
-    with ThreadPoolExecutor(workers) as pool:
-        found = pool.map(lambda job: run_job(job, roots[job["bounds"]]), jobs(build, first, count, bounds, seconds, public))
+    memory = "/dev/shm" if Path("/dev/shm").is_dir() else None
+    with ThreadPoolExecutor(workers) as pool, tempfile.TemporaryDirectory(prefix="pcapline-fuzz-", dir=memory) as folder:
+        wanted = jobs(build, first, count, bounds, folder, lines=lines)
+        found = pool.map(lambda job: run_job(job, roots[job["bounds"]]), wanted)
         return summed([result for results in found for result in results])
 
 
@@ -130,13 +137,17 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--bounds", choices=get_args(Bounds), help="default: in turn")
     parser.add_argument("--failures", type=Path, default=Path("build/fuzz"))
+    parser.add_argument("--lines", action="store_true", help="tell which lines of the decoder were never run (build plain)")
     given = parser.parse_args()
     began = time.monotonic()
-    total = fuzz(given.build, given.seed, given.inputs, workers=given.jobs, bounds=given.bounds)
+    total = fuzz(given.build, given.seed, given.inputs, workers=given.jobs, bounds=given.bounds, lines=given.lines)
     took = time.monotonic() - began
     keep(total["failures"], given.failures, given.build)
     for name, count in total["reached"].items():
         sys.stdout.write(f"{count:>9,}  {name}\n")
+    if given.lines:
+        run = {name: set(numbers) for name, numbers in total["lines"].items()}
+        sys.stdout.writelines(f"{line}\n" for line in never_run(run, tree(given.build)))
     pace = total["done"] / took / given.jobs
     sys.stdout.write(
         f"{given.build}: {total['done']:,} inputs in {took:.0f} s, {pace:,.0f} a second and process; "

@@ -1,24 +1,27 @@
 """What must hold for any bytes: rows or the agreed error, an exact balance, the same rows however the bytes come."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Any
 
+from loader.decode import layout
 from loader.decode.columns import DecodedBatch, DecodeOptions
 from loader.decode.decoder import CaptureDecoder
 from loader.decode.formats import container_of
+from loader.decode.held import HeldFrame
 from loader.decode.walking import Unreadable
 from loader.reading import CaptureReading
 from schema.errors import CaptureError
-from tests.fuzz.containers import Packet, pcapng_blocks, write_block, write_pcap
+from tests.fuzz.containers import PCAP_SPAN_NS, Packet, pcapng_blocks, write_block, write_pcap
 from tests.fuzz.inputs import Input
+from tests.loader.decode.splitting import totals
 
 _KINDS = ("flows", "minutes", "dns", "packets")
 _MOST_PIECES = 200
-_PCAP_SPAN_NS = (1 << 32) * 1_000_000_000
+_FAR_BELOW = 10_000  # packets: no input has so many
 
 Rows = dict[str, list[tuple[Any, ...]]]
 
@@ -34,11 +37,24 @@ class Decoded:
     error: str
 
 
-def decoded(path: Path, options: DecodeOptions, carried: bytes | None = None) -> Decoded:
-    """Read a file as the loader does."""
+class Guess:
+    """A deep decoder that finds IP headers wherever it likes."""
+
+    outcome = "guessed"
+
+    def __init__(self, frames: Sequence[HeldFrame], rng: Random) -> None:
+        self.offsets = [rng.choice((None, 0, rng.randrange(len(frame.data) + 1))) for frame in frames]
+        self.counters = {"deep_guesses": len(frames)}
+
+    def wait(self) -> Iterator[None]:
+        yield None
+
+
+def decoded(path: Path, options: DecodeOptions, carried: bytes | None = None, deep: Random | None = None) -> Decoded:
+    """Read a file as the loader does; `deep`: with a second pass, led by chance."""
     reading = CaptureReading(path, options, carried, identify=False)
     try:
-        rows = _rows(reading.batches())
+        rows = _rows(reading.batches((lambda frames: Guess(frames, deep)) if deep else None))
     except CaptureError as error:
         return Decoded(_rows([]), _dict(reading.report), b"", 0, error.reason)
     return Decoded(rows, _dict(reading.report), reading.carried, reading.content_bytes, "")
@@ -78,7 +94,7 @@ def _tuples(columns: Any) -> Iterator[tuple[Any, ...]]:
 
 
 def _rows(batches: Iterable[DecodedBatch]) -> Rows:
-    """Batches end where they may: a minute's flow is told by its first frame, and flows are in the order of theirs."""
+    """Batches end where they may: a minute's flow is told by its first frame, and rows are in the order of their keys."""
     rows: Rows = {kind: [] for kind in _KINDS}
     for batch in batches:
         assert all(0 <= flow < len(batch.flows) for flow in batch.minutes.flow)
@@ -88,6 +104,7 @@ def _rows(batches: Iterable[DecodedBatch]) -> Rows:
             rows[kind] += _tuples(getattr(batch, kind))
     rows["flows"].sort(key=lambda row: row[_FLOW["frame"]])
     rows["minutes"].sort()
+    rows["packets"].sort(key=lambda row: row[_PACKET["frame"]])
     rows["dns"].sort(key=lambda row: (row[_DNS["frame"]], row[_DNS["rr_index"]]))
     return rows
 
@@ -143,10 +160,11 @@ def check(made: Input, path: Path) -> Decoded:
     """Everything, some of it for some of the inputs; gives what the first reading gave."""
     path.write_bytes(made.content)
     options, rng = made.options, made.rng
-    seen = decoded(path, options)
+    deep = rng if rng.random() < 0.3 else None
+    seen = decoded(path, options, deep=deep)
     check_balance(seen, options)
     check_rows(seen)
-    pieces = fed(made.content, options, made.piece) if rng.random() < 0.3 else None
+    pieces = fed(made.content, options, made.piece) if not deep and rng.random() < 0.4 else None
     if pieces:
         _same(seen, pieces, "in other pieces")
     if seen.carried and rng.random() < 0.3:
@@ -156,6 +174,8 @@ def check(made: Input, path: Path) -> Decoded:
         assert again.report["frames"] == seen.report["frames"]
     if made.packets and rng.random() < 0.2:
         _check_containers(made.packets, path, rng)
+    if made.packets and len(made.packets) < layout.MAX_OPEN_FLOWS and rng.random() < 0.2:
+        _check_cut(made.packets, rng)
     return seen
 
 
@@ -169,7 +189,7 @@ def _same(one: Decoded, other: Decoded, how: str) -> None:
 def _check_containers(packets: list[Packet], path: Path, rng: Random) -> None:
     """In nanosecond pcap and in pcapng, where other bytes follow each frame: what is read behind a frame would show."""
     options = DecodeOptions(packets=True)
-    alike = [packet._replace(link=packets[0].link, ts=packet.ts % _PCAP_SPAN_NS) for packet in packets]
+    alike = [packet._replace(link=packets[0].link, ts=packet.ts % PCAP_SPAN_NS) for packet in packets]
     path.write_bytes(write_pcap(alike, 0xA1B23C4D))
     plain = decoded(path, options)
     path.write_bytes(b"".join(map(write_block, pcapng_blocks(alike, rng, exact=True))))
@@ -179,6 +199,16 @@ def _check_containers(packets: list[Packet], path: Path, rng: Random) -> None:
         counters = {name: n for name, n in blocks.report["counters"].items() if not name.startswith(("pcapng", "isb_"))}
         report = {**blocks.report, "consumed_bytes": plain.report["consumed_bytes"], "counters": counters}
         _same(plain, replace(blocks, report=report), "in pcapng")
+
+
+def _check_cut(packets: list[Packet], rng: Random) -> None:
+    """As two captures of one sensor."""
+    options = DecodeOptions(packets=True, carries=True)
+    alike = [packet._replace(link=packets[0].link, ts=packet.ts % PCAP_SPAN_NS) for packet in packets]
+    cut = rng.randrange(len(alike) + 1)
+    whole, parts = totals(alike, [], options), totals(alike, [cut], options)
+    for name in ("frames", "non_flow", "counters", "chains", "minutes", "packets", "dns"):
+        assert getattr(whole, name) == getattr(parts, name), f"{name} when cut at {cut}"
 
 
 def features(seen: Decoded) -> Iterator[str]:

@@ -27,6 +27,7 @@ PCAP_MAGIC = {0xA1B2C3D4: 1_000, 0xA1B23C4D: 1}  # magic: nanoseconds in a fract
 SECTION, INTERFACE, SIMPLE, STATISTICS, ENHANCED, OLD_PACKET = 0x0A0D0D0A, 1, 3, 5, 6, 2
 _PCAP_BYTES = {struct.pack(order + "I", magic): (order, scale) for magic, scale in PCAP_MAGIC.items() for order in "<>"}
 _NS = 1_000_000_000
+PCAP_SPAN_NS = (1 << 32) * _NS  # a pcap's time goes round after so long
 
 
 def read_packets(content: bytes, limit: int) -> list[Packet]:

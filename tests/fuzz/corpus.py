@@ -41,10 +41,9 @@ def _traffic() -> list[Seed]:
 class Corpus:
     """All captures, and where in them the conversations are that are worth most: few packets of many are DNS or TLS."""
 
-    def __init__(self, *, public: bool = True) -> None:
+    def __init__(self) -> None:
         self.seeds = [Seed(name, content) for name, content in sorted(CAPTURES.items())] + _traffic()
-        if public:
-            self.seeds += [Seed(path.name, path.read_bytes()[:_MAX_BYTES]) for path in shared_captures()]
+        self.seeds += [Seed(path.name, path.read_bytes()[:_MAX_BYTES]) for path in shared_captures()]
         kinds: dict[str, list[tuple[Seed, int]]] = {}
         for seed in self.seeds:
             for at, packet in enumerate(seed.packets[:_LOOKED_AT]):

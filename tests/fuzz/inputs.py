@@ -14,7 +14,8 @@ import zstandard
 from loader.decode.columns import DecodeOptions
 from tests.fuzz.containers import Block, Packet, pcapng_blocks, write_block, write_pcap
 from tests.fuzz.corpus import Corpus, Seed
-from tests.fuzz.packets import damaged, mutated, value
+from tests.fuzz.packets import mutated, value
+from tests.fuzz.payloads import damaged
 
 _MAGICS = ((0xA1B2C3D4, "<"), (0xA1B2C3D4, ">"), (0xA1B23C4D, "<"), (0xA1B23C4D, ">"))
 _HEADS = (

@@ -5,9 +5,12 @@ from collections.abc import Callable
 from itertools import accumulate
 from random import Random
 
+from tests.fuzz import payloads
 from tests.fuzz.containers import Packet
 from tests.fuzz.fields import fields_of
-from tests.fuzz.wrapping import LINKS, fragmented, linked, relinked, segmented, tunnelled
+from tests.fuzz.payloads import damaged
+from tests.fuzz.wrapping import LINKS, fragmented, linked, relinked, segmented, tunnelled, with_length
+from tests.loader.decode import said_wire as said
 
 _NS = 1_000_000_000
 _MAX_FRAME = 70_000
@@ -72,25 +75,6 @@ def _octets(rng: Random, packet: Packet) -> Packet:
     return packet._replace(frame=damaged(rng, packet.frame))
 
 
-def damaged(rng: Random, content: bytes) -> bytes:
-    """Bytes flipped, cut, put in, taken out, copied over, or repeated."""
-    if not content:
-        return rng.randbytes(rng.randrange(20))
-    at, kind = rng.randrange(len(content)), rng.randrange(7)
-    size = rng.choice((1, 1, 2, 4, 8, 30))
-    if kind < 2:
-        return content[:at] + bytes([content[at] ^ (1 << rng.randrange(8))]) + content[at + 1 :]
-    if kind == 2:
-        return content[:at] + rng.choice((b"\0", b"\xff", b"\xc0", rng.randbytes(1))) * size + content[at + size :]
-    if kind == 3:
-        return content[:at]
-    if kind == 4:
-        return content[:at] + rng.randbytes(size) + content[at:]
-    if kind == 5:
-        return content[:at] + content[at + size :]
-    return content[:at] + content[at : at + 4 * size] + content[at:]
-
-
 def _cut(rng: Random, packet: Packet) -> Packet:
     """By the snap length: the wire had more."""
     found = fields_of(packet.link, packet.frame)
@@ -118,26 +102,37 @@ def _ports(rng: Random, packet: Packet) -> Packet:
 
 
 def _other_payload(rng: Random, packet: Packet) -> Packet:
-    """DNS that is nearly right, or nothing in particular."""
-    at = fields_of(packet.link, packet.frame).payload
-    if not 0 <= at <= len(packet.frame):
+    """Something that decoders look for, nearly right, behind the ports that it goes to."""
+    found = fields_of(packet.link, packet.frame)
+    if found.protocol not in (6, 17) or not found.transport + 8 <= found.payload <= len(packet.frame):
         return packet
-    pieces = (
-        b"\xc0\x0c",
-        b"\xc0\x0c\0\x01\0\x01\0\0\0\x05\0\4\x0a\0\0\1",
-        b"\3www\0",
-        b"\xc0\x00",
-        b"\x3f",
-        b"\0",
-        b"\xff" * 4,
-    )
-    counts = struct.pack(">4H", *(rng.choice((0, 1, 1, 2, 40, 65_535)) for _ in range(4)))
-    body = (
-        rng.choice((b"\0\7\x81\x80", b"\0\7\1\0", b"\0\7\x85\x83"))
-        + counts
-        + b"".join(rng.choices(pieces, k=rng.randrange(40)))
-    )
-    return _with_frame(packet, packet.frame[:at] + (body if rng.random() < 0.7 else rng.randbytes(rng.randrange(200))))
+    tcp = found.protocol == 6
+    body = (payloads.stream if tcp else payloads.datagram)(rng)
+    frame = packet.frame[: found.transport + 2] + struct.pack(">H", rng.choice((53, 443, 80, 5353)))
+    frame += packet.frame[found.transport + 4 : found.payload] + body
+    if not tcp:
+        frame = frame[: found.transport + 4] + struct.pack(">H", (8 + len(body)) & 0xFFFF) + frame[found.transport + 6 :]
+    return _with_frame(packet, with_length(frame, found.ip))
+
+
+def _conversation(rng: Random, packets: Frames) -> Frames:
+    """A client's end of a TCP connection in segments, or its datagrams, among the others."""
+    base = packets[0]._replace(link=1)
+    if rng.random() < 0.3:
+        made = [said.datagram(payloads.quic(rng), dport=443) for _ in range(rng.choice((1, 3)))]
+    else:
+        port, said_all = rng.choice((443, 53, 80)), payloads.stream(rng)
+        size = max(len(said_all) // rng.choice((1, 2, 4, 9, 30)), 1)
+        parts = [(1 + at, said_all[at : at + size]) for at in range(0, len(said_all), size)]
+        if rng.random() < 0.4:
+            rng.shuffle(parts)
+        made = [said.segment(b"", 0, said.SYN, dport=port)] if rng.random() < 0.8 else []
+        made += [said.segment(part, sequence, said.ACK, dport=port) for sequence, part in parts[:40]]
+    new = [Packet(base.ts + n * rng.choice((0, 1_000, _NS)), len(frame), 1, frame) for n, frame in enumerate(made)]
+    if rng.random() < 0.2:
+        new = [relinked(rng, packet, base.link) for packet in new]
+    at = rng.randrange(len(packets) + 1)
+    return packets[:at] + new + packets[at:]
 
 
 def _relink(rng: Random, packet: Packet) -> Packet:
@@ -221,7 +216,7 @@ def _flood(rng: Random, packets: Frames) -> Frames:
 
 
 _OF_MANY: tuple[tuple[int, Callable[[Random, Frames], Frames]], ...] = (
-    (50, _one), (6, _each), (12, _in_parts), (3, _all_in_parts), (10, _order), (12, _times), (4, _flood),
+    (50, _one), (6, _each), (12, _in_parts), (3, _all_in_parts), (10, _order), (12, _times), (4, _flood), (6, _conversation),
 )  # fmt: skip
 _MANY_WEIGHTS = list(accumulate(weight for weight, _ in _OF_MANY))
 _MANY = [change for _, change in _OF_MANY]

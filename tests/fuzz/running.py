@@ -17,6 +17,7 @@ from loader.decode.build import kernels_compiled
 from tests.fuzz.checks import Decoded, check, features
 from tests.fuzz.corpus import Corpus
 from tests.fuzz.inputs import Input, make
+from tests.fuzz.lines import Lines
 
 # What would take more address space is ended by a MemoryError at the input that wants it.
 MAX_SPACE = 4 << 30
@@ -31,11 +32,10 @@ class Job(TypedDict):
 
     first: int
     count: int
-    seconds: float
     bounds: str
-    public: bool
     scratch: str
     progress: str
+    lines: bool  # collect the decoder's lines that are run
 
 
 class Failure(TypedDict):
@@ -58,15 +58,19 @@ class Result(TypedDict):
     slowest: list[float]  # nanoseconds a byte (and a thousand more bytes), number
     fingerprint: str
     compiled: bool
+    lines: dict[str, list[int]]  # by file name
 
 
 def run(job: Job) -> Result:
-    """All inputs of the job, or those that its seconds allow."""
-    corpus = Corpus(public=job["public"])
+    """All inputs of the job."""
+    corpus = Corpus()
     result = Result(
         done=0, failures=[], reached={}, digest=0, resident_mib=0, slowest=[0.0, 0],
-        fingerprint=corpus.fingerprint(), compiled=kernels_compiled(),
+        fingerprint=corpus.fingerprint(), compiled=kernels_compiled(), lines={},
     )  # fmt: skip
+    lines = Lines()
+    if job["lines"]:
+        lines.begin()
     path = Path(job["scratch"]) / f"{job['first']}.capture"
     reached: Counter[str] = Counter()
     for number in _numbers(job):
@@ -83,15 +87,13 @@ def run(job: Job) -> Result:
         result["done"] += 1
     path.unlink(missing_ok=True)
     result["reached"], result["resident_mib"] = dict(reached), _resident_mib()
+    result["lines"] = {name: sorted(numbers) for name, numbers in lines.run.items()}
     return result
 
 
 def _numbers(job: Job) -> Iterator[int]:
-    until = time.monotonic() + job["seconds"]
     with Path(job["progress"]).open("wb", buffering=0) as progress:
         for number in range(job["first"], job["first"] + job["count"]):
-            if time.monotonic() > until:
-                return
             progress.seek(0)
             progress.write(struct.pack("<Q", number))
             yield number

@@ -203,8 +203,12 @@ def segmented(rng: Random, packet: Packet) -> list[Packet]:
 def _segment(packet: Packet, ip: int, transport: int, payload: int, sequence: int, body: bytes) -> Packet:
     frame = bytearray(packet.frame[:payload] + body)
     struct.pack_into(">I", frame, transport + 4, sequence & 0xFFFFFFFF)
+    whole = with_length(bytes(frame), ip)
+    return packet._replace(frame=whole, wire=len(whole))
+
+
+def with_length(frame: bytes, ip: int) -> bytes:
+    """The frame, whose IP header at `ip` says now that the packet ends where the frame does."""
     if frame[ip] >> 4 == 4:
-        struct.pack_into(">H", frame, ip + 2, (len(frame) - ip) & 0xFFFF)
-    else:
-        struct.pack_into(">H", frame, ip + 4, max(len(frame) - ip - 40, 0) & 0xFFFF)
-    return packet._replace(frame=bytes(frame), wire=len(frame))
+        return frame[: ip + 2] + struct.pack(">H", (len(frame) - ip) & 0xFFFF) + frame[ip + 4 :]
+    return frame[: ip + 4] + struct.pack(">H", max(len(frame) - ip - 40, 0) & 0xFFFF) + frame[ip + 6 :]
