@@ -5,9 +5,9 @@ What this capture's answers say is held here while it is loaded; what earlier ca
 answer: dropping it costs a read. Times are milliseconds, as the store keeps them, so that memory and store agree.
 """
 
-from bisect import bisect_right
+from bisect import bisect_right, insort
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -70,7 +70,7 @@ class LearnedNames:
                 continue
             keys.add(key)
             valid_to = valid_from + (ttl or 0) * 1000
-            told.setdefault((client, address), []).append(Told(valid_from, frame, name, valid_to, b""))
+            put_in_order(told.setdefault((client, address), []), Told(valid_from, frame, name, valid_to, b""))
             fresh.append((client, address, valid_from, name, valid_to, frame))
         return fresh
 
@@ -99,7 +99,7 @@ class NameCache:
         self._trim(keep=len(clients))
 
     def of(self, client: bytes, address: bytes) -> list[Told]:
-        """Answers that gave this client a name for this address, unordered; the client must have been fetched."""
+        """Answers that gave this client a name for this address, in order; the client must have been fetched."""
         return self._clients.get(client, {}).get(address, [])
 
     def commit(self, learned: LearnedNames, capture_id: bytes) -> None:
@@ -115,7 +115,7 @@ class NameCache:
         self._entries = 0
 
     def _add(self, client: bytes, address: bytes, answer: Told) -> None:
-        self._clients[client].setdefault(address, []).append(answer)
+        put_in_order(self._clients[client].setdefault(address, []), answer)
         self._entries += 1
 
     def _trim(self, keep: int) -> None:
@@ -151,20 +151,34 @@ class CaptureNames:
         return bool(names) and said not in names
 
     def _told(self, client: bytes, address: bytes) -> list[Told]:
-        answers = self._learned.told.get((client, address), [])
-        return answers if self._cache is None else answers + self._cache.of(client, address)
+        learned = self._learned.told.get((client, address), [])
+        known = self._cache.of(client, address) if self._cache is not None else []
+        return sorted(learned + known) if learned and known else learned or known
 
 
-def choose(answers: Iterable[Told], start_ms: int) -> Name:
-    """The name that wins at `start_ms`; a total order, so that the order of arrival decides nothing."""
-    ordered = sorted(answers)
-    before = ordered[: bisect_right(ordered, start_ms, key=lambda told: told.valid_from_ms)]
+def put_in_order(answers: list[Told], answer: Told) -> None:
+    """Answers stand in the order in which they win, so that the order of arrival decides nothing."""
+    if answers and answer < answers[-1]:
+        insort(answers, answer)
+    else:
+        answers.append(answer)
+
+
+def choose(ordered: Sequence[Told], start_ms: int) -> Name:
+    """The name that wins at `start_ms`, of one answer or more in order."""
+    before = len(ordered)
+    if ordered[-1].valid_from_ms > start_ms:
+        before = bisect_right(ordered, start_ms, key=_valid_from)
     if not before:
         return UNNAMED
-    for told in reversed(before):
-        if start_ms <= told.valid_to_ms:
-            return Name(told.hostname, "dns")
-    return Name(before[-1].hostname, "dns_stale")
+    for n in range(before - 1, -1, -1):
+        if start_ms <= ordered[n].valid_to_ms:
+            return Name(ordered[n].hostname, "dns")
+    return Name(ordered[before - 1].hostname, "dns_stale")
+
+
+def _valid_from(told: Told) -> int:
+    return told.valid_from_ms
 
 
 def _told(row: NameTold) -> Told:

@@ -13,6 +13,7 @@ from loader.decode.columns import DecodedBatch, DnsColumns, FlowColumns, MinuteC
 from loader.identity import endpoint_of, flow_ids
 from loader.names import Answer, CaptureNames, LearnedNames, Name
 from schema.buckets import GRANULARITIES, bucket_text, day_of
+from schema.coded import CodedColumn
 from schema.enums import FlowEndReason, Initiator
 from schema.records import MAX_COMMIT_ENDPOINTS, MAX_COMMIT_NAME_BYTES, OTHER_ENDPOINT, EndpointTotals
 from schema.tables import (
@@ -28,6 +29,7 @@ from schema.tables import (
     batches_of,
 )
 
+_BATCH_ROWS = 32_768
 _MS = 1_000_000
 _MINUTES_A_DAY = 1440
 _END_REASONS = {int(reason): reason.text for reason in FlowEndReason}
@@ -74,18 +76,30 @@ class RowBuilder:
 
     def finish(self) -> Iterator[RowBatch]:
         """Rows that sum over the whole capture: minutes, then the shared dictionaries."""
-        sensor = self.context.sensor
-        yield from batches_of(
-            TRAFFIC_BY_MINUTE,
-            [
-                (address, minute // _MINUTES_A_DAY, minute * 60_000, sensor, endpoint, None, *counts)
-                for (address, minute, endpoint), counts in self._minutes.items()
-            ],
-        )
+        yield from _slices(self._minute_rows())
         yield from batches_of(FLOW_BUCKETS, sorted(self._buckets))
         seen = sorted(self._dictionary.items())
-        yield from batches_of(NAMES_BY_IP, [(ip, name, evidence, last, sensor) for (ip, name), (last, evidence) in seen])
-        yield from batches_of(IPS_BY_NAME, [(name, ip, evidence, last, sensor) for (ip, name), (last, evidence) in seen])
+        addresses, names = [key[0] for key, _ in seen], [key[1] for key, _ in seen]
+        rest = ([evidence for _, (_, evidence) in seen], [last for _, (last, _) in seen], [self.context.sensor] * len(seen))
+        yield from _slices(RowBatch(NAMES_BY_IP, (addresses, names, *rest)))
+        yield from _slices(RowBatch(IPS_BY_NAME, (names, addresses, *rest)))
+
+    def _minute_rows(self) -> RowBatch:
+        keys, counts = list(self._minutes), list(self._minutes.values())
+        size = len(keys)
+        minutes = [minute for _, minute, _ in keys]
+        return RowBatch(
+            TRAFFIC_BY_MINUTE,
+            (
+                [address for address, _, _ in keys],
+                [minute // _MINUTES_A_DAY for minute in minutes],
+                [minute * 60_000 for minute in minutes],
+                [self.context.sensor] * size,
+                [endpoint for _, _, endpoint in keys],
+                [None] * size,
+                *([count[n] for count in counts] for n in range(5)),
+            ),
+        )
 
     def endpoint_deltas(self) -> dict[str, EndpointTotals]:
         """What each endpoint gains: the busiest by flows, then by name, within the bounds of a commit; the rest as `_other`."""
@@ -202,10 +216,12 @@ class RowBuilder:
         for destination, endpoint, first in zip(destinations, endpoints, flows.first_ts_ns, strict=True):
             rows.setdefault((destination, first // 60_000_000_000, endpoint), [0, 0, 0, 0, 0])[0] += 1
 
-    def _bucket_column(self, times_ms: Sequence[int]) -> list[str]:
+    def _bucket_column(self, times_ms: Sequence[int]) -> CodedColumn[str]:
         granularity = self.context.granularity
         length_ms = GRANULARITIES[granularity] * 1000
-        return [bucket_text(ms // length_ms, granularity) for ms in times_ms]
+        codes: dict[int, int] = {}
+        numbers = [codes.setdefault(ms // length_ms, len(codes)) for ms in times_ms]
+        return CodedColumn.of(numbers, [bucket_text(number, granularity) for number in codes])
 
     def _dns(self, dns: DnsColumns) -> RowBatch:
         size = len(dns)
@@ -258,11 +274,14 @@ class RowBuilder:
 
     def _see(self, address: bytes, name: str, seen: int, evidence: str) -> None:
         """A name was seen for an address: the dictionary keeps the last time, and the best evidence."""
-        last, best = self._dictionary.get((address, name), (seen, evidence))
-        if len(self._dictionary) >= self.learned.limit and (address, name) not in self._dictionary:
-            self._not_listed += 1
-            return
-        self._dictionary[address, name] = (max(seen, last), min(evidence, best, key=EVIDENCE.index))
+        known = self._dictionary.get((address, name))
+        if known is None:
+            if len(self._dictionary) >= self.learned.limit:
+                self._not_listed += 1
+            else:
+                self._dictionary[address, name] = (seen, evidence)
+        elif seen > known[0] or evidence != known[1]:
+            self._dictionary[address, name] = (max(seen, known[0]), min(evidence, known[1], key=EVIDENCE.index))
 
     def _packets(self, packets: PacketColumns) -> RowBatch:
         """Packets with an IP header; the others are counted by reason and have no destination to be found under."""
@@ -287,6 +306,12 @@ class RowBuilder:
         destinations, ms, ns, frames, *rest = zip(*rows, strict=True)
         columns = (destinations, self._bucket_column(ms), ms, ns, [None] * len(rows), frames, *rest)
         return RowBatch(PACKETS, columns)
+
+
+def _slices(batch: RowBatch) -> Iterator[RowBatch]:
+    """The same rows, at most `_BATCH_ROWS` at a time."""
+    for start in range(0, len(batch), _BATCH_ROWS):
+        yield RowBatch(batch.table, tuple(column[start : start + _BATCH_ROWS] for column in batch.columns))
 
 
 def _first_said(said: str | None, by: str | None, told: Name) -> Name:

@@ -7,11 +7,13 @@ that memory stays bounded whatever the capture's size.
 import errno
 import pickle
 import tempfile
+from array import array
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import IO
 
+from schema.coded import CodedColumn
 from schema.records import Manifest, PartitionCounts
 from schema.tables import Ownership, RowBatch, Table
 
@@ -68,10 +70,15 @@ class StagedRows:
         if self._spill is None:
             self._spill = _temporary_file()
         for batch in self._held:
-            made = RowBatch(batch.table, tuple(map(list, batch.columns)))  # columns may be made on demand
+            made = RowBatch(batch.table, tuple(map(_as_kept, batch.columns)))
             pickle.dump(made, self._spill, protocol=pickle.HIGHEST_PROTOCOL)
         self._spilled += len(self._held)
         self._held, self._held_rows = [], 0
+
+
+def _as_kept(column: Sequence[object]) -> Sequence[object]:
+    """A column made on demand as what it is made of; few distinct values and whole numbers stay as compact as they are."""
+    return column if isinstance(column, (CodedColumn, array)) else list(column)
 
 
 def _temporary_file() -> IO[bytes]:

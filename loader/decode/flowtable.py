@@ -6,7 +6,7 @@ from typing import Any
 from loader.decode import layout
 from loader.decode.columns import DecodeOptions, FlowColumns, MinuteColumns
 from loader.decode.flows import FlowKernel
-from loader.decode.lazy import AddressBook, LazyColumn
+from loader.decode.lazy import AddressBook
 from loader.decode.namebook import NameBook
 from loader.decode.tables import enlarged, table_of, zeroed
 from schema.enums import FlowEndReason
@@ -118,9 +118,8 @@ def _columns(table: memoryview, rows: int, count: int) -> "list[array[int]]":
 
 def _flow_columns(out: memoryview, count: int, book: AddressBook, said: NameBook) -> FlowColumns:
     c = _columns(out, _FLOW_FIELDS, count)
-    source: LazyColumn[bytes] = book.column(c[0], c[1])
     numbers: list[Any] = [*c[4:-1], *said.columns(c[-1])]
-    return FlowColumns(source, book.column(c[2], c[3]), *numbers)
+    return FlowColumns(book.column(c[0], c[1]), book.column(c[2], c[3]), *numbers)
 
 
 def _minute_columns(out: memoryview, count: int) -> MinuteColumns:

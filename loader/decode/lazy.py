@@ -4,6 +4,8 @@ from array import array
 from collections.abc import Callable, Iterator, Sequence
 from typing import Generic, TypeVar, overload
 
+from schema.coded import CodedColumn
+
 Item = TypeVar("Item")
 
 _MAPPED = 0xFFFF
@@ -65,10 +67,12 @@ class AddressBook:
         self._known[words] = made
         return made
 
-    def _addresses(self, highs: "array[int]", lows: "array[int]") -> list[bytes]:
-        made = {words: self.address(*words) for words in set(zip(highs, lows, strict=True))}
-        return list(map(made.__getitem__, zip(highs, lows, strict=True)))
-
-    def column(self, highs: "array[int]", lows: "array[int]") -> LazyColumn[bytes]:
+    def column(self, highs: "array[int]", lows: "array[int]") -> CodedColumn[bytes]:
         """A column of addresses."""
-        return LazyColumn(len(lows), lambda: self._addresses(highs, lows))
+
+        def parts() -> tuple[list[int], list[bytes]]:
+            codes: dict[tuple[int, int], int] = {}
+            numbers = [codes.setdefault(words, len(codes)) for words in zip(highs, lows, strict=True)]
+            return numbers, [self.address(*words) for words in codes]
+
+        return CodedColumn(len(lows), parts)

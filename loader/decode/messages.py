@@ -10,6 +10,7 @@ from loader.decode.lazy import AddressBook, Item, LazyColumn
 from loader.decode.mnemonics import RCODE_TEXT, type_text
 from loader.decode.querytable import QueryTable
 from loader.decode.tables import table_of, zeroed
+from schema.coded import CodedColumn, Parts
 
 _MESSAGES = 16_384
 _RECORDS = 32_768
@@ -136,29 +137,24 @@ class _Rows:
     def _lazy(self, make: Callable[[], list[Item]]) -> LazyColumn[Item]:
         return LazyColumn(self._size, make)
 
-    def _per_message(self, make: Callable[[], Sequence[Item]]) -> LazyColumn[Item]:
+    def _per_message(self, make: Callable[[], Sequence[Item]]) -> CodedColumn[Item]:
         """A value of the message, for each of its records."""
-
-        def spread() -> list[Item]:
-            values = make()
-            return [values[message] for message in self._of]
-
-        return self._lazy(spread)
+        return CodedColumn(self._size, lambda: (self._of, make()))
 
     def _ends(self, shift: int, mask: int) -> list[int]:
         return [word >> shift & mask for word in self._message(layout.MESSAGE_ENDS)]
 
-    def _per_message_address(self, book: AddressBook, high: int) -> LazyColumn[bytes]:
+    def _per_message_address(self, book: AddressBook, high: int) -> CodedColumn[bytes]:
         return self._per_message(lambda: [*map(book.address, self._message(high), self._message(high + 1))])
 
-    def _named(self, field: int) -> LazyColumn[str | None]:
-        return self._lazy(lambda: [*map(self._names().__getitem__, self._record(field))])
+    def _named(self, field: int) -> CodedColumn[str | None]:
+        return CodedColumn(self._size, lambda: (self._record(field), self._names()))
 
-    def _qnames(self) -> list[str]:
+    def _qnames(self) -> Parts[str]:
         """The first question's name; a message without questions (mDNS) speaks of each record's own name."""
-        names, numbers = self._names(), self._message(layout.MESSAGE_QNAME)
-        own = self._record(layout.RECORD_NAME)
-        return [names[numbers[message] or own[row]] or "." for row, message in enumerate(self._of)]
+        numbers, own = self._message(layout.MESSAGE_QNAME), self._record(layout.RECORD_NAME)
+        codes = [numbers[message] or name for message, name in zip(self._of, own, strict=True)]
+        return codes, [name or "." for name in self._names()]
 
     def _indices(self) -> list[int]:
         pairs = zip(self._record(layout.RECORD_SECTION), self._record(layout.RECORD_INDEX), strict=True)
@@ -198,7 +194,6 @@ class _Rows:
 
     def columns(self, book: AddressBook) -> DnsColumns:
         """As `DnsColumns`."""
-        section = _SECTION_TEXT
         return DnsColumns(
             frame=self._per_message(lambda: [*map(_signed, self._message(layout.MESSAGE_FRAME))]),
             ts_ns=self._per_message(lambda: self._message(layout.MESSAGE_TS)),
@@ -209,10 +204,10 @@ class _Rows:
             kind=self._per_message(lambda: [_KIND_TEXT[n] for n in self._ends(layout.ENDS_KIND_SHIFT, 0xFF)]),
             txid=self._per_message(lambda: self._ends(layout.ENDS_TXID_SHIFT, 0xFFFF)),
             rcode=self._per_message(lambda: [*map(_rcode, self._message(layout.MESSAGE_RCODE))]),
-            qname=self._lazy(self._qnames),
+            qname=CodedColumn(self._size, self._qnames),
             qtype=self._per_message(lambda: self._message(layout.MESSAGE_QTYPE)),
             latency_us=self._per_message(lambda: [*map(_latency_us, self._message(layout.MESSAGE_LATENCY))]),
-            section=self._lazy(lambda: [section[number] for number in self._record(layout.RECORD_SECTION)]),
+            section=CodedColumn(self._size, lambda: (self._record(layout.RECORD_SECTION), _SECTION_TEXT)),
             rr_index=self._lazy(self._indices),
             rr_name=self._named(layout.RECORD_NAME),
             rr_type=self._where_shown(layout.RECORD_TYPE, type_text),

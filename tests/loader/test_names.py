@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loader.decode.columns import DnsColumns
-from loader.names import UNNAMED, CaptureNames, LearnedNames, Name, NameCache, Told, choose
+from loader.names import UNNAMED, CaptureNames, LearnedNames, Name, NameCache, Told, choose, put_in_order
 from schema.records import NameTold
 
 ALICE, BOB, WEB, CDN = b"\x0a\x00\x00\x01", b"\x0a\x00\x00\x02", b"\xc0\x00\x02\x01", b"\xc0\x00\x02\x02"
@@ -92,9 +92,15 @@ told_lists = st.lists(
 
 @given(told_lists, st.randoms(use_true_random=False), st.integers(0, 25))
 def test_the_order_of_arrival_decides_nothing(told: list[Told], random: Random, start: int) -> None:
-    shuffled = list(told)
-    random.shuffle(shuffled)
-    assert choose(told, start) == choose(shuffled, start)
+    in_order: list[Told] = []
+    shuffled = random.sample(told, len(told))
+    for answer in shuffled:
+        put_in_order(in_order, answer)
+    assert in_order == sorted(told)
+    names = {answer: (answer.valid_from_ms <= start, start <= answer.valid_to_ms, answer) for answer in told}
+    best = max(told, key=names.__getitem__)
+    expected = Name(best.hostname, "dns" if names[best][1] else "dns_stale") if names[best][0] else UNNAMED
+    assert choose(in_order, start) == expected
 
 
 rows = st.lists(

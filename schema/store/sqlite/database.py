@@ -24,6 +24,7 @@ _SETTINGS = """
     PRAGMA temp_store = MEMORY;
 """
 _WRITER_SETTINGS = """
+    PRAGMA page_size = 8192;            -- of a new file: rows are long, and half as many pages split
     PRAGMA journal_mode = WAL;          -- readers go on beside a writer
     PRAGMA cache_size = -65536;         -- KiB: an attempt's pages stay in memory until they are written once
 """

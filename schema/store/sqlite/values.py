@@ -9,6 +9,7 @@ from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 from typing import Any
 
 from schema.buckets import day_text
+from schema.coded import CodedColumn
 from schema.tables import Kind, RowBatch, Table
 
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
@@ -61,9 +62,17 @@ def sql_rows(batch: RowBatch, *further: Iterable[object]) -> list[tuple[Any, ...
     table = batch.table
     kinds = (column.kind for column in table.columns)
     columns = [_turned(_TO_SQL, kind, values) for kind, values in zip(kinds, batch.columns, strict=True)]
-    rows = zip(*columns, *further)  # noqa: B905  `further` may repeat for ever
+    rows = list(zip(*columns, *further))  # noqa: B905  `further` may repeat for ever
     # neighbours in the tree are written together: half the time; stable, so that the last row of a key still wins
-    return sorted(rows, key=itemgetter(*range(len(table.partition))))
+    if order := [n for n in range(len(table.partition)) if _varies(batch.columns[n])]:
+        rows.sort(key=itemgetter(*order))
+    return rows
+
+
+def _varies(values: Iterable[Any]) -> bool:
+    values = iter(values)
+    first = next(values)
+    return any(value != first for value in values)
 
 
 def sql_keys(table: Table, partitions: Sequence[tuple[object, ...]]) -> list[tuple[Any, ...]]:
@@ -84,4 +93,6 @@ def port_rows(table: Table, rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[o
 
 def _turned(turns: dict[Kind, Callable[[Any], Any]], kind: Kind, values: Iterable[Any]) -> Iterable[Any]:
     turn = turns.get(kind)
-    return values if turn is None else map(turn, values)
+    if turn is None:
+        return values
+    return values.turned(turn) if isinstance(values, CodedColumn) else map(turn, values)
