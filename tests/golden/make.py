@@ -11,11 +11,27 @@ from loader.decode.columns import DecodedBatch, DecodeOptions, DecodeReport
 from loader.deep import TsharkBatch
 from loader.reading import CaptureReading
 from pcapline.objects import dns_objects, packet_objects
-from tests.golden import container_captures, deep_captures, dns_captures, fragment_captures, packet_captures, tunnel_captures
+from tests.golden import (
+    container_captures,
+    deep_captures,
+    dns_captures,
+    fragment_captures,
+    packet_captures,
+    said_captures,
+    tunnel_captures,
+)
 from tests.loader.decode.captures import flow_rows
 
 FOLDER = Path(__file__).parent / "captures"
-_PARTS = (packet_captures, tunnel_captures, fragment_captures, container_captures, dns_captures, deep_captures)
+_PARTS = (
+    packet_captures,
+    tunnel_captures,
+    fragment_captures,
+    container_captures,
+    dns_captures,
+    said_captures,
+    deep_captures,
+)
 CAPTURES = {name: capture for part in _PARTS for name, capture in part.CAPTURES.items()}
 DEEP = deep_captures.CAPTURES.keys()  # their rows need tshark
 
