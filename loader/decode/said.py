@@ -88,7 +88,7 @@ class SaidNames:
         return said and said ^ _AS_QUIC
 
     def finish(self) -> Iterator[Messages]:
-        """The capture stands alone and is over: DNS messages behind holes that nothing fills. What is not whole never will be."""
+        """The capture stands alone and is over: DNS messages behind holes that nothing fills. The rest will never be whole."""
         self.halves.given_up += len(self.halves.streams)
         for _ in self.dns.finish():
             yield self.messages
