@@ -581,7 +581,7 @@ class EvidenceKernel:
         if end - at < 20:
             return False
         version = (self._u16(at + 1) << 16) | self._u16(at + 3)
-        if version == layout.QUIC_1:
+        if version == layout.QUIC_1 or version == layout.QUIC_DRAFT_29:
             return self.buf[at] & 0xF0 == 0xC0
         return version == layout.QUIC_2 and self.buf[at] & 0xF0 == 0xD0
 

@@ -100,6 +100,7 @@ WORD_HOST = 0x686F_7374_3A
 WORD_VERSION = 0x4854_5450_2F31_2E
 QUIC_1 = 0x0000_0001
 QUIC_2 = 0x6B33_43CF
+QUIC_DRAFT_29 = 0xFF00_001D  # the last one widely in use before version 1
 
 # A fragment's `SEQUENCE`: identification in the low 32 bits, offset in units of eight bytes, more fragments follow, the frame
 # has less of it than its IP header says.

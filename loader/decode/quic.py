@@ -27,8 +27,9 @@ class _Version(NamedTuple):
     kind: int  # of an Initial, in bits 4 and 5 of the first byte
 
 
-# RFC 9001 5.2, RFC 9369 3.3.
+# RFC 9001 5.2, RFC 9369 3.3; draft-ietf-quic-tls-29 5.2.
 VERSIONS = {
+    layout.QUIC_DRAFT_29: _Version(bytes.fromhex("afbfec289993d24c9e9786f19c6111e04390a899"), b"quic", 0),
     layout.QUIC_1: _Version(bytes.fromhex("38762cf7f55934b34d179ae6a4c80cadccbb7f0a"), b"quic", 0),
     layout.QUIC_2: _Version(bytes.fromhex("0dede3def700a6db819381be6e269dcbf9bd2ed9"), b"quicv2", 1),
 }
