@@ -32,6 +32,7 @@ _SMALL = {
         "MAX_SAID_BYTES": 4_096,
         "SLOTS": 16,
         "MAX_QUERIES": 8,
+        "MAX_ALIKE_QUERIES": 2,
         "MAX_QUERY_TEXT": 2_048,
         "MAX_DATAGRAMS": 4,
         "DATAGRAM_PLACES": 8,

@@ -484,6 +484,7 @@ class DnsKernel:
             | (kind << layout.ENDS_KIND_SHIFT)
             | (transport << layout.ENDS_TRANSPORT_SHIFT)
         )
+        self.messages[message, layout.MESSAGE_TUNNEL] = packets[i, layout.PACKET_TUNNEL]
         self.messages[message, layout.MESSAGE_CLOCK] = self.words[layout.DNS_CLOCK]
         self.messages[message, layout.MESSAGE_LATENCY] = 0
         return 0
@@ -666,7 +667,8 @@ class DnsKernel:
                 kind = self._kind(packets, i)
                 if kind >= 0 and not self._has_room():
                     break
-                self._tick(packets[i, layout.PACKET_TS])
+                if not packets[i, layout.PACKET_KIND] & layout.KIND_WHOLE:  # its packets have moved the clock themselves
+                    self._tick(packets[i, layout.PACKET_TS])
                 if kind >= 0:
                     self._message(packets, i, kind)
                 i += 1

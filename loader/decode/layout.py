@@ -290,14 +290,15 @@ MAX_OPEN_FLOWS = 262_144
     MESSAGE_RESOLVER_HI,
     MESSAGE_RESOLVER_LO,
     MESSAGE_ENDS,  # client's port, message id, kind, transport: 16 + 16 + 8 + 8 bits
+    MESSAGE_TUNNEL,  # as of the packets
     MESSAGE_RCODE,  # `NO_RCODE`: a query
     MESSAGE_QNAME,  # number of the name, plus one; 0: the message has no question
     MESSAGE_QTYPE,
     MESSAGE_CLOCK,  # the table's clock when it was seen
     MESSAGE_LATENCY,  # nanoseconds from the query to this response, plus one; 0: unknown
     MESSAGE_BLANK,  # of a query: which of its frame's messages without records it is
-) = range(13)
-MESSAGE_WIDTH = 13
+) = range(14)
+MESSAGE_WIDTH = 14
 NO_RCODE = 0xFFFF
 ENDS_TXID_SHIFT, ENDS_KIND_SHIFT, ENDS_TRANSPORT_SHIFT = 16, 32, 40
 (
@@ -348,6 +349,7 @@ DNS_WIDTH = DNS_RCODES + DNS_RCODE_COUNT
     QUERY_RESOLVER_HI,
     QUERY_RESOLVER_LO,
     QUERY_ENDS,
+    QUERY_TUNNEL,
     QUERY_TS,
     QUERY_CLOCK,
     QUERY_FRAME,  # 0: in an earlier capture
@@ -357,8 +359,9 @@ DNS_WIDTH = DNS_RCODES + DNS_RCODE_COUNT
     QUERY_NAME_LENGTH,  # 0: it asked no question
     QUERY_NEXT,  # the next younger one, or the next of the free or the unanswered ones; plus one
     QUERY_PREVIOUS,  # the next older one, plus one
-) = range(15)
+) = range(16)
 QUERY_WIDTH = 16
+QUERY_KEY_WORDS = 6  # from the client's address to the tunnel: who asked whom, by what id; of messages too
 
 # The query table's own words.
 (
@@ -381,6 +384,9 @@ QUERY_WIDTH = 16
 QUERIES_WIDTH = 15
 
 MAX_QUERIES = 65_536
+# Queries at most that differ in nothing but what they ask: a response without a question may be to any of them. Who asks in
+# earnest takes a new port or id each time (RFC 5452 9.2).
+MAX_ALIKE_QUERIES = 16
 QUERY_TEXT_SLACK = 65_536  # octets of names that are no longer needed before the others are moved together
 MAX_QUERY_TEXT = 4_194_304
 # A query is unanswered when so much time has passed: two attempts of a stub resolver, 5 s each (resolv.conf(5)).

@@ -1,9 +1,10 @@
 # mypy: disable-error-code="valid-type,untyped-decorator,misc,no-any-return,no-untyped-call"
 """The kernel that pairs DNS queries with their responses: a hash table over arrays that the caller owns.
 
-A response takes the oldest query out that has its client, client's port, resolver, transport, id and question; one without a
-question (RFC 1035 4.1.1: a server need not copy what it cannot read) is matched by the rest. A query that nobody answered
-until the table's clock says that its time is up becomes a row of its own.
+A response takes the oldest query out that has its client, client's port, resolver, transport, id, tunnel and question; one
+without a question (RFC 1035 4.1.1: a server need not copy what it cannot read) is matched by the rest. That rest is what the
+hash is of, so the queries that have it in common are few, and a search is short. A query that nobody answered until the table's
+clock says that its time is up becomes a row of its own.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ class QueryKernel:
     index: cython.uint[::1]  # row plus one, by hash; 0: empty
     table: cython.ulonglong[::1]  # own words
     mask: cython.ulonglong
+    alike: cython.int  # queries that differ from the last one looked for in their question at most
     seed: cython.ulonglong
 
     def __init__(
@@ -49,15 +51,16 @@ class QueryKernel:
         self.arena, self.words = arena, words
         self.rows, self.text, self.index, self.table = own
         self.mask = self.index.shape[0] - 1
+        self.alike = 0
         self.seed = seed
 
     @cython.cfunc
     @cython.nogil
     def _hash(self, line: cython.ulonglong[:, ::1], at: cython.Py_ssize_t, client: cython.int) -> cython.ulonglong:
-        """Of the five words of a message or a row that say who speaks with whom."""
+        """Of the words of a message or a row that say who speaks with whom."""
         value: cython.ulonglong = self.seed
         k: cython.int
-        for k in range(client, client + 5):
+        for k in range(client, client + layout.QUERY_KEY_WORDS):
             value = ((value ^ line[at, k]) * layout.FLOW_MIX) & layout.WORD
             value ^= value >> 32
         return value
@@ -86,20 +89,27 @@ class QueryKernel:
     @cython.cfunc
     @cython.nogil
     def _find(self, message: cython.Py_ssize_t, value: cython.ulonglong, any_question: cython.bint) -> cython.Py_ssize_t:
-        """The oldest row that waits with what the message says; -1: there is none."""
+        """The oldest row that waits with what the message says; -1: there is none. Counts those that are alike."""
         place: cython.ulonglong = value & self.mask
         row: cython.Py_ssize_t
         found: cython.Py_ssize_t = -1
         k: cython.int
+        self.alike = 0
         while self.index[place]:
             row = self.index[place] - 1
             place = (place + 1) & self.mask
             if self.rows[row, layout.QUERY_HASH] != value:
                 continue
             k = 0
-            while k < 5 and self.rows[row, layout.QUERY_CLIENT_HI + k] == self.messages[message, layout.MESSAGE_CLIENT_HI + k]:
+            while (
+                k < layout.QUERY_KEY_WORDS
+                and self.rows[row, layout.QUERY_CLIENT_HI + k] == self.messages[message, layout.MESSAGE_CLIENT_HI + k]
+            ):
                 k += 1
-            if k < 5 or not (any_question or self._same_question(row, message)):
+            if k < layout.QUERY_KEY_WORDS:
+                continue
+            self.alike += 1
+            if not (any_question or self._same_question(row, message)):
                 continue
             if found < 0 or self.rows[row, layout.QUERY_CLOCK] < self.rows[found, layout.QUERY_CLOCK]:
                 found = row
@@ -145,6 +155,14 @@ class QueryKernel:
     def _release(self, row: cython.Py_ssize_t) -> cython.int:
         self.rows[row, layout.QUERY_NEXT] = self.table[layout.QUERIES_FREE]
         self.table[layout.QUERIES_FREE] = row + 1
+        return 0
+
+    @cython.cfunc
+    @cython.nogil
+    def _evict(self, row: cython.Py_ssize_t) -> cython.int:
+        self._leave(row)
+        self._release(row)
+        self.table[layout.QUERIES_EVICTED] += 1
         return 0
 
     @cython.cfunc
@@ -222,15 +240,11 @@ class QueryKernel:
         """Evict the oldest queries until one more with so long a name may wait; False: the ended ones fill the arrays."""
         rows: cython.ulonglong = self.rows.shape[0]
         octets: cython.ulonglong = self.text.shape[0]
-        row: cython.Py_ssize_t
         while (
             self.table[layout.QUERIES_USED] >= layout.MAX_QUERIES
             or self.table[layout.QUERIES_TEXT_USED] + length > layout.MAX_QUERY_TEXT
         ):
-            row = self.table[layout.QUERIES_OLDEST] - 1
-            self._leave(row)
-            self._release(row)
-            self.table[layout.QUERIES_EVICTED] += 1
+            self._evict(self.table[layout.QUERIES_OLDEST] - 1)
         if self.table[layout.QUERIES_TEXT] + length > min(
             octets, 2 * self.table[layout.QUERIES_TEXT_COMPACT] + layout.QUERY_TEXT_SLACK
         ):
@@ -252,6 +266,8 @@ class QueryKernel:
         if self._find(message, value, False) >= 0:
             self.table[layout.QUERIES_REPEATED] += 1
             return 0
+        if self.alike >= layout.MAX_ALIKE_QUERIES:
+            self._evict(self._find(message, value, True))
         if not self._make_room(length):
             self.table[layout.QUERIES_EVICTED] += 1
             return 0
@@ -261,7 +277,7 @@ class QueryKernel:
         else:
             row = self.table[layout.QUERIES_HIGH]
             self.table[layout.QUERIES_HIGH] += 1
-        for k in range(5):
+        for k in range(layout.QUERY_KEY_WORDS):
             self.rows[row, layout.QUERY_CLIENT_HI + k] = self.messages[message, layout.MESSAGE_CLIENT_HI + k]
         self.rows[row, layout.QUERY_TS] = self.messages[message, layout.MESSAGE_TS]
         self.rows[row, layout.QUERY_CLOCK] = self.messages[message, layout.MESSAGE_CLOCK]
@@ -329,7 +345,7 @@ class QueryKernel:
         at: cython.ulonglong = self.rows[row, layout.QUERY_NAME]
         length: cython.ulonglong = self.rows[row, layout.QUERY_NAME_LENGTH]
         k: cython.ulonglong
-        for k in range(5):
+        for k in range(layout.QUERY_KEY_WORDS):
             self.messages[message, layout.MESSAGE_CLIENT_HI + k] = self.rows[row, layout.QUERY_CLIENT_HI + k]
         self.table[layout.QUERIES_UNANSWERED] += 1
         self.messages[message, layout.MESSAGE_FRAME] = self.rows[row, layout.QUERY_FRAME]

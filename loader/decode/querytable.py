@@ -14,14 +14,15 @@ from loader.decode.tables import table_of, zeroed
 
 _CLOCK = (layout.DNS_CLOCK, layout.DNS_REFERENCE, layout.DNS_DOUBT)
 _HEADER = struct.Struct("<QQQI")
-# Client's and resolver's address, ends, packet time, clock, type asked for, place in its frame, length of the name.
-_QUERY = struct.Struct("<QQQQQQQHHH")
+# Client's and resolver's address, ends, tunnel, packet time, clock, type asked for, place in its frame, length of the name.
+_QUERY = struct.Struct("<QQQQQQQQHHH")
 _FIELDS = (
     layout.QUERY_CLIENT_HI,
     layout.QUERY_CLIENT_LO,
     layout.QUERY_RESOLVER_HI,
     layout.QUERY_RESOLVER_LO,
     layout.QUERY_ENDS,
+    layout.QUERY_TUNNEL,
     layout.QUERY_TS,
     layout.QUERY_CLOCK,
     layout.QUERY_QTYPE,

@@ -151,6 +151,9 @@ def test_a_query_that_cannot_be_read_is_counted() -> None:
 
 def test_one_wrong_date_ends_no_query() -> None:
     far = 2_000_000_000 * SECOND
+    segment = _in_one_segment(dns.message(dns.question(dns.dotted("b.example")), flags=0x0100))
+    rows, _ = read((0, asked()), (far, segment), (9, told()))
+    assert brief(rows)[0] == (3, 0, 9)
     assert brief(read((0, asked()), (far, silence()), (5, silence()), (9, told()))[0]) == [(4, 0, 9)]
     rows, _ = read((0, asked()), (far, silence()), (far + 1, silence()), (far + 2, told()))
     assert sorted(brief(rows), key=str) == [(1, None, None), (4, 0, None)]
@@ -163,6 +166,15 @@ def test_too_many_queries_evict_the_oldest_and_are_counted() -> None:
     assert len(rows) == counters["dns_unanswered_queries"] == layout.MAX_QUERIES
     assert counters["dns_evicted_queries"] == 10
     assert min(int(str(row["frame"])) for row in rows) == 11
+
+
+def test_queries_that_differ_in_their_question_alone_are_bounded() -> None:
+    events = [(n, asked(f"n{n}.example")) for n in range(layout.MAX_ALIKE_QUERIES + 3)]
+    last = len(events)
+    rows, counters = read(*events, (last, asked("n3.example")), (last + 1, told("n4.example")), (last + 2, told(None, rcode=1)))
+    assert brief(rows)[:2] == [(last + 2, 0, last - 3), (last + 3, 1, last - 1)]
+    assert [row["qname"] for row in rows[2:]] == [f"n{n}.example" for n in range(5, last)]
+    assert (counters["dns_evicted_queries"], counters["dns_repeated_queries"]) == (3, 1)
 
 
 def test_long_names_are_bounded_by_their_octets() -> None:
@@ -194,6 +206,22 @@ def test_carried_queries_that_end_have_frames_of_their_own() -> None:
     assert [(row["frame"], row["qname"]) for row in dns_rows(second)] == [
         (-1, "a.example"), (-2, "b.example"), (-3, "c.example"), (1, "d.example"),
     ]  # fmt: skip
+
+
+def _through(gateway: str, frame: bytes) -> bytes:
+    """A frame's IP packet in a tunnel (RFC 2003)."""
+    return ethernet(ipv4("198.51.100.1", gateway, 4, frame[14:]))
+
+
+def test_a_response_in_another_tunnel_answers_nothing() -> None:
+    one, other = "203.0.113.1", "203.0.113.2"
+    queries = [(0, asked()), (1, _through(one, asked())), (2, _through(other, asked()))]
+    responses = [(7, _through(one, told())), (9, told()), (13, _through(other, told()))]
+    expected = [(0, 6), (0, 9), (0, 11)]
+    assert [(rcode, latency) for _, rcode, latency in brief(read(*queries, *responses)[0])] == expected
+    _, _, carried = decode(capture(queries), CARRIES)
+    second, _, _ = decode(capture(responses), None, carried)
+    assert [(rcode, latency) for _, rcode, latency in brief(dns_rows(second))] == expected
 
 
 def _in_one_segment(*messages: bytes, to_client: bool = False) -> bytes:
