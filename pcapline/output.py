@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from loader.decode.mnemonics import type_text
 from pcapline.text import printable
 from pcapline.values import time_text
 
 Object = Mapping[str, Any]
 _PROTOCOLS = {1: "icmp", 2: "igmp", 6: "tcp", 17: "udp", 47: "gre", 50: "esp", 58: "icmp6", 132: "sctp"}
-_QTYPES = {1: "A", 2: "NS", 5: "CNAME", 6: "SOA", 12: "PTR", 15: "MX", 16: "TXT", 28: "AAAA", 33: "SRV", 65: "HTTPS"}
 
 
 class Format(StrEnum):
@@ -59,7 +59,7 @@ def _protocol(item: Object) -> str:
 
 
 def _qtype(item: Object) -> str:
-    return _QTYPES.get(item["qtype"], f"TYPE{item['qtype']}")
+    return type_text(item["qtype"])
 
 
 def _answer(item: Object) -> str:

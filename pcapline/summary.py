@@ -1,5 +1,6 @@
 """The balance of one file that is only read, as an object and as a line."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from loader.decode.columns import DecodeOptions
@@ -37,7 +38,7 @@ def summary_of(file: str, deep: DeepDecoder | None) -> Object:
     }
 
 
-def summary_line(summary: Object) -> str:
+def summary_line(summary: Mapping[str, Any]) -> str:
     """The same for people."""
     parts = [
         count_text(summary["packets"], "packet"),

@@ -6,7 +6,7 @@ pcapline read *.pcap.gz --summary --json
 
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from pcapline.deep import add_no_deep_option, deep_decoder
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pcapline.output import Object
 
     Batches = Iterable[DecodedBatch]
+    Items = Generator[Object, None, int]
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -43,32 +44,45 @@ _FORMS = {"json": "one JSON object a line", "csv": "comma-separated values with 
 
 
 def run(given: Namespace) -> int:
-    """One file after the other; what ails one leaves the others alone."""
-    deep = deep_decoder(given)
-    return max(_read_file(file, given.view, given.form, deep) for file in given.files)
+    """One file after the other, as one table; what ails one leaves the others alone."""
+    codes: list[int] = []
+    _write(_all_items(given.files, given.view, deep_decoder(given), codes), given.view, given.form)
+    return max(codes)
 
 
-def _read_file(file: str, view: str, form: str, deep: "DeepDecoder | None") -> int:
-    """Show one file; returns the exit code it is worth: not 0 where it could not be shown, which has then been said."""
+def _write(items: Iterator["Object"], view: str, form: str) -> None:
+    """Imports nothing of the other views for a summary: of a small capture the start is most of the time."""
+    if view == "summary" and form == "table":
+        from pcapline.summary import summary_line
+
+        for item in items:
+            sys.stdout.write(summary_line(item) + "\n")
+        return
+    from pcapline import output
+
+    fields = {"flows": output.FLOW_FIELDS, "dns": output.DNS_FIELDS, "packets": output.PACKET_FIELDS, "summary": ()}[view]
+    output.write(items, output.Format(form), fields)
+
+
+def _all_items(files: list[str], view: str, deep: "DeepDecoder | None", codes: list[int]) -> Iterator["Object"]:
+    """What is shown of all files; adds the exit code that each is worth to `codes`."""
+    for file in files:
+        codes.append((yield from _file_items(file, view, deep)))
+
+
+def _file_items(file: str, view: str, deep: "DeepDecoder | None") -> "Items":
+    """Returns the exit code that the file is worth: not 0 where it could not be shown, which has then been said."""
     try:
-        return _summarize(file, form, deep) if view == "summary" else _show(file, view, form, deep)
-    except BrokenPipeError:
-        raise
+        return (yield from _summary(file, deep) if view == "summary" else _rows(file, view, deep))
     except (CaptureError, OSError) as error:
         _say(file, why_unread(error))
         return 4 if isinstance(error, PermissionError) else 1
 
 
-def _show(file: str, view: str, form: str, deep: "DeepDecoder | None") -> int:
-    from pcapline import output
-
-    objects, fields = {
-        "flows": (_flows, output.FLOW_FIELDS),
-        "dns": (_dns, output.DNS_FIELDS),
-        "packets": (_packets, output.PACKET_FIELDS),
-    }[view]
+def _rows(file: str, view: str, deep: "DeepDecoder | None") -> "Items":
+    objects = {"flows": _flows, "dns": _dns, "packets": _packets}[view]
     reading = _open(file, packets=view == "packets")
-    output.write(objects(reading.batches(deep)), output.Format(form), fields)
+    yield from objects(reading.batches(deep))
     if reading.report.damage:
         _say(file, f"{counts_text(reading.report.damage)}; all packets before it are shown")
     elif not reading.report.frames:
@@ -112,15 +126,9 @@ def _packets(batches: "Batches") -> Iterator["Object"]:
     return (item for batch in batches for item in packet_objects(batch.packets))
 
 
-def _summarize(file: str, form: str, deep: "DeepDecoder | None") -> int:
-    """Imports nothing of the other views: of a small capture the start is most of the time."""
-    from pcapline.summary import summary_line, summary_of
+def _summary(file: str, deep: "DeepDecoder | None") -> "Items":
+    from pcapline.summary import summary_of
 
     summary = summary_of(file, deep)
-    if form == "table":
-        sys.stdout.write(summary_line(summary) + "\n")
-    else:
-        from pcapline import output
-
-        output.write([summary], output.Format(form), ())
+    yield summary
     return 1 if summary["state"] == "quarantined" else 0

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from schema.tables import FLOWS
+from tests.loader.decode import dns_wire as dns
 from tests.loader.decode.captures import ipv4, pcap_header, record, udp
 from tests.pcapline.captures import START_S, capture, conversation
+from tests.pcapline.captures import udp as packet
 from tests.pcapline.command import objects, pcapline
 from tests.servers import require
 
@@ -106,6 +108,21 @@ def test_csv_has_the_same_values(file: Path) -> None:
     flows = objects(pcapline("read", "--json", file, cwd=file.parent))
     assert [row["frame"] for row in rows] == [str(flow["frame"]) for flow in flows]
     assert list(rows[0]) == list(flows[0])
+
+
+def test_csv_of_several_files_has_one_header(file: Path) -> None:
+    bad = file.with_name("bad.pcap")
+    bad.write_text("no capture")
+    done = pcapline("read", "--csv", bad, file, file, cwd=file.parent)
+    assert [line.startswith("record,") for line in done.stdout.splitlines()] == [True] + 4 * [False]
+    assert done.returncode == 1
+
+
+def test_record_types_have_one_name(tmp_path: Path) -> None:
+    question = dns.message(dns.question(dns.dotted("a.example"), dns.SVCB), flags=0x0100)
+    file = tmp_path / "svcb.pcap"
+    file.write_bytes(capture([packet("10.0.0.7", "10.0.0.53", (40_000, 53), question)]))
+    assert " SVCB " in pcapline("read", "--dns", file, cwd=tmp_path).stdout
 
 
 def test_a_table_is_for_people(file: Path) -> None:
