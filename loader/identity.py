@@ -1,22 +1,15 @@
 """What a flow is counted for, and what joins its rows: the endpoint and the flow id. Pure functions of a flow."""
 
-from functools import lru_cache
 from hashlib import blake2b
-from ipaddress import ip_address
 from struct import Struct
 
 from loader.decode.columns import FlowColumns
+from schema.addresses import address_text
 from schema.records import OTHER_ENDPOINT
 
 _FLOW_KEY = Struct("<HHBqQ")
 # A name from the wire that reads like our own word for the rest.
 _ESCAPED_OTHER = "\\095" + OTHER_ENDPOINT[1:]
-
-
-@lru_cache(maxsize=65_536)
-def address_text(address: bytes) -> str:
-    """An address as people write it."""
-    return str(ip_address(address))
 
 
 def endpoint_of(hostname: str | None, address: bytes) -> str:

@@ -5,7 +5,8 @@ from typing import Any
 
 from loader.decode.columns import DnsColumns, PacketColumns
 from loader.outcome import FileOutcome
-from pcapline.values import address_text, json_value, uuid_text
+from pcapline.values import json_value, uuid_text
+from schema.addresses import address_text
 from schema.tables import RowBatch, Table
 
 Object = dict[str, Any]

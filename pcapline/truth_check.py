@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from capture.truth import CaptureTruth, DnsTruth, FlowTruth
-from pcapline.values import address_text
+from schema.addresses import address_text
 from schema.store.port import StoreReader
 from schema.tables import DNS_ANSWERS, FLOWS, Table
 

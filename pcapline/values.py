@@ -1,19 +1,12 @@
-"""Values as people and programs read them: addresses, ids, times."""
+"""Values as people and programs read them: ids, times, columns."""
 
 from datetime import UTC, datetime
-from functools import lru_cache
-from ipaddress import ip_address
 
+from schema.addresses import address_text
 from schema.buckets import day_text
 from schema.tables import Kind
 
 _NS = 1_000_000_000
-
-
-@lru_cache(maxsize=65_536)
-def address_text(address: bytes) -> str:
-    """4 or 16 bytes as an address is written."""
-    return str(ip_address(address))
 
 
 def uuid_text(value: bytes) -> str:
