@@ -3,6 +3,7 @@
 import struct
 from ipaddress import ip_address
 
+import dpkt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -62,6 +63,10 @@ def ethernet_frames(draw: st.DrawFn, packet: bytes) -> tuple[bytes, tuple[int, .
     return made[kind](), ()
 
 
+# What dpkt reads too.
+_OF_DPKT = ("ip-in-ip", "ip-in-ip6", "gre", "gre-key", "gre-bridge")
+
+
 @st.composite
 def nested(draw: st.DrawFn) -> tuple[int, bytes, list[Pair], tuple[int, ...]]:
     """Link type, frame, the address pairs from the outside in, and the tags."""
@@ -110,6 +115,22 @@ def test_any_nesting_gives_the_inner_packet_and_lists_the_outer_ones(
     assert (flow["tunnel"] != 0) == (len(pairs) > 1)
     inner = 20 if ":" not in pairs[-1][0] else 40
     assert flow["bytes"] == inner + (13 if row["protocol"] == 17 else 20)
+
+
+@settings(max_examples=200, deadline=None)
+@given(inner_packets(), st.lists(st.sampled_from(_OF_DPKT), max_size=5), st.lists(st.integers(1, 4095), max_size=2))
+def test_dpkt_finds_the_same_packets(packet: bytes, names: list[str], tags: list[int]) -> None:
+    for name in names:
+        packet = t.HEADERS[name].wrap(t.framed(packet) if t.HEADERS[name].takes == "ethernet" else packet)
+    frame = t.framed(packet, tuple(tags))
+    layers, seen = [], dpkt.ethernet.Ethernet(frame)
+    while not isinstance(seen, bytes):
+        layers.append(seen)
+        seen = seen.data
+    ends = [[str(ip_address(ip.src)), str(ip_address(ip.dst))] for ip in layers if isinstance(ip, dpkt.ip.IP | dpkt.ip6.IP6)]
+    row = _row(1, frame)
+    assert [*row["outer"], [row["source_ip"], row["destination_ip"]]] == ends
+    assert (row["source_port"], row["destination_port"]) == (layers[-1].sport, layers[-1].dport)
 
 
 @pytest.mark.parametrize("name", [name for name in CAPTURES if name.startswith(("tunnel-", "link-", "between-"))])
