@@ -24,11 +24,13 @@ _KEY_BYTES = 48  # addresses and ports, as words of a packet
 
 _COUNT = struct.Struct("<I")
 _TEXT = struct.Struct("<H")
+_CLOCK = struct.Struct("<QQQ")
+_CLOCK_WORDS = (layout.SAID_CLOCK, layout.SAID_REFERENCE, layout.SAID_PENDING)
 _ASSEMBLY = struct.Struct("<QIII")  # start, bytes in order, pieces held, pieces added
 _PIECE = struct.Struct("<QI")  # offset, length
-_SLOT = struct.Struct("<7Q?")  # words of the slot up to its time; whether a part came
-_DNS = struct.Struct(f"<{_KEY_BYTES}sQI?QQ")  # key, base, in step, time, time of the hole
-_QUIC = struct.Struct(f"<{_KEY_BYTES}sQQIIB")  # key, time, tries, version, length of the connection id
+_SLOT = struct.Struct("<7Q?")  # words of the slot up to its clock; whether a part came
+_DNS = struct.Struct(f"<{_KEY_BYTES}sQI?QQ")  # key, base, in step, clock, clock at the hole
+_QUIC = struct.Struct(f"<{_KEY_BYTES}sQQIIB")  # key, clock, tries, version, length of the connection id
 
 
 class CarriedTexts:
@@ -85,18 +87,23 @@ class _Reader:
         return self._content[at : self._at]
 
     def assembly(self, into: Assembly) -> None:
-        into.start, length, held, into.pieces = self.fields(_ASSEMBLY)
+        into.start, length, held, pieces = self.fields(_ASSEMBLY)
         into.data += self.octets(length)
         for _ in range(held):
             offset, size = self.fields(_PIECE)
-            if offset < into.behind or (into.held and offset < into.held[-1][0] + len(into.held[-1][1])):
+            if offset < into.behind or (into.held and offset < into.held[-1].end):
                 raise UnreadableState("the carried pieces of a stream overlap")
-            into.held.append((offset, self.octets(size)))
+            into.add(offset, self.octets(size))
+        into.pieces = pieces
 
 
 def _assembled(stream: Assembly) -> bytes:
     head = _ASSEMBLY.pack(stream.start, len(stream.data), len(stream.held), stream.pieces)
-    return head + bytes(stream.data) + b"".join(_PIECE.pack(offset, len(piece)) + piece for offset, piece in stream.held)
+    return (
+        head
+        + bytes(stream.data)
+        + b"".join(_PIECE.pack(piece.offset, len(piece.octets)) + piece.octets for piece in stream.held)
+    )
 
 
 def _newest(entries: list[bytes]) -> bytes:
@@ -114,6 +121,7 @@ def _newest(entries: list[bytes]) -> bytes:
 def encode_streams(said: SaidNames) -> dict[bytes, bytes]:
     """The sections of what is not whole."""
     return {
+        carried.SAID_CLOCK: _clock(said),
         carried.STARTS: _newest(_starts(said)),
         carried.DNS_STREAMS: _newest(_dns(said)),
         carried.QUIC: _newest(_quic(said)),
@@ -124,6 +132,7 @@ def restore_said(said: SaidNames, sections: dict[bytes, bytes]) -> None:
     """Put texts and streams into an empty `SaidNames`; raises `UnreadableState` for bytes that were not made here."""
     restores: dict[bytes, Callable[[SaidNames, _Reader], None]] = {
         carried.TEXTS: _restore_text,
+        carried.SAID_CLOCK: _restore_clock,
         carried.STARTS: _restore_start,
         carried.DNS_STREAMS: _restore_dns,
         carried.QUIC: _restore_quic,
@@ -142,13 +151,29 @@ def _restore_text(said: SaidNames, reader: _Reader) -> None:
     said.kernel.put(memoryview(text))
 
 
+def _clock(said: SaidNames) -> bytes:
+    return _CLOCK.pack(*(said.words[word] for word in _CLOCK_WORDS)) if said.words[layout.SAID_REFERENCE] else b""
+
+
+def _restore_clock(said: SaidNames, reader: _Reader) -> None:
+    for word, value in zip(_CLOCK_WORDS, reader.fields(_CLOCK), strict=True):
+        said.words[word] = value
+
+
+def _believed(said: SaidNames, seen: int) -> int:
+    """A time of the carried clock: none lies ahead of it."""
+    if seen > said.words[layout.SAID_CLOCK]:
+        raise UnreadableState("a carried stream is of a time to come")
+    return seen
+
+
 def _starts(said: SaidNames) -> list[bytes]:
-    """The slots in the order in which they were filled, but for those that were silent for too long before the last."""
+    """The slots in the order in which they were filled, but for those that have been silent for too long."""
     slots, entries = said.slots, []
     filled = sorted((slots[slot, layout.SLOT_SERIAL], slot) for slot in _used(said.tags))
     for serial, slot in filled:
         words = [slots[slot, word] for word in range(layout.SLOT_SERIAL)]
-        if abs(words[layout.SLOT_TS] - slots[filled[-1][1], layout.SLOT_TS]) > said.idle_ns:
+        if said.words[layout.SAID_CLOCK] - words[layout.SLOT_SEEN] > said.idle_ns:
             continue
         entry = _SLOT.pack(*words, serial & layout.SLOT_OPEN)
         entries.append(entry + _assembled(said.halves.streams[slot]) if serial & layout.SLOT_OPEN else entry)
@@ -171,8 +196,9 @@ def _restore_start(said: SaidNames, reader: _Reader) -> None:
         packet[word] = value
     ports = words[layout.SLOT_PORTS]
     packet[layout.PACKET_SPORT], packet[layout.PACKET_DPORT] = ports >> 16 & 0xFFFF, ports & 0xFFFF
-    packet[layout.PACKET_TUNNEL], packet[layout.PACKET_TS] = words[layout.SLOT_TUNNEL], words[layout.SLOT_TS]
+    packet[layout.PACKET_TUNNEL] = words[layout.SLOT_TUNNEL]
     slot = said.kernel.fill(packet, ports >> 32, bool(is_open))
+    said.slots[slot, layout.SLOT_SEEN] = _believed(said, words[layout.SLOT_SEEN])
     if is_open:
         stream = Assembly()
         reader.assembly(stream)
@@ -181,15 +207,15 @@ def _restore_start(said: SaidNames, reader: _Reader) -> None:
 
 def _dns(said: SaidNames) -> list[bytes]:
     return [
-        _DNS.pack(addresses, tunnel, stream.base, stream.in_step, stream.ts, stream.hole_ts) + _assembled(stream)
+        _DNS.pack(addresses, tunnel, stream.base, stream.in_step, stream.seen, stream.hole_seen) + _assembled(stream)
         for (addresses, tunnel), stream in said.dns.streams.items()
     ]
 
 
 def _restore_dns(said: SaidNames, reader: _Reader) -> None:
-    addresses, tunnel, base, in_step, ts, hole_ts = _DNS.unpack(reader.octets(_DNS.size))
+    addresses, tunnel, base, in_step, seen, hole_seen = _DNS.unpack(reader.octets(_DNS.size))
     stream = DnsStream(base, in_step=in_step)
-    stream.ts, stream.hole_ts = ts, hole_ts
+    stream.seen, stream.hole_seen = _believed(said, seen), _believed(said, hole_seen)
     reader.assembly(stream)
     said.dns.adopt((addresses, tunnel), stream)
 
@@ -199,16 +225,16 @@ def _quic(said: SaidNames) -> list[bytes]:
     for (addresses, tunnel), flow in said.quic.flows.items():
         if flow.origin is not None and not flow.done:
             version, connection = flow.origin
-            head = _QUIC.pack(addresses, tunnel, flow.ts, flow.tries, version, len(connection))
+            head = _QUIC.pack(addresses, tunnel, flow.seen, flow.tries, version, len(connection))
             entries.append(head + connection + _assembled(flow.crypto))
     return entries
 
 
 def _restore_quic(said: SaidNames, reader: _Reader) -> None:
-    addresses, tunnel, ts, tries, version, length = _QUIC.unpack(reader.octets(_QUIC.size))
+    addresses, tunnel, seen, tries, version, length = _QUIC.unpack(reader.octets(_QUIC.size))
     if version not in VERSIONS:
         raise UnreadableState("a carried QUIC flow is of no known version")
-    flow = QuicFlow(ts)
+    flow = QuicFlow(_believed(said, seen))
     flow.origin, flow.tries = (version, reader.octets(length)), tries
     reader.assembly(flow.crypto)
     said.quic.adopt((addresses, tunnel), flow)

@@ -4,8 +4,10 @@ Each direction of a connection is a stream. One whose SYN was seen begins with a
 nothing fills, reading goes on at the first segment that begins as a message does; what comes before is given up and counted.
 """
 
+from array import array
 from collections import OrderedDict
 from collections.abc import Iterator
+from operator import itemgetter
 
 from loader.decode import layout
 from loader.decode.assembly import Assembly
@@ -28,15 +30,14 @@ Key = tuple[bytes, int]
 class DnsStream(Assembly):
     """One direction: `base` is the sequence number of offset 0."""
 
-    __slots__ = ("base", "hole_ts", "in_step", "rows", "ts")
+    __slots__ = ("base", "hole_seen", "in_step", "seen")
 
     def __init__(self, base: int, *, in_step: bool) -> None:
         super().__init__()
         self.base = base
         self.in_step = in_step  # whether offset `start` is where a message begins
-        self.ts = 0  # of its last packet
-        self.hole_ts = 0  # when the first piece behind a hole came
-        self.rows: dict[int, memoryview] = {}  # words of the packets that brought the pieces held, by offset
+        self.seen = 0  # what the clock said at its last packet
+        self.hole_seen = 0  # and when the first piece behind a hole came
 
     @property
     def at_message(self) -> bool:
@@ -65,24 +66,24 @@ class DnsStreams:
         self.holes = 0  # that nothing filled
         self.lost_bytes = 0  # bytes in which no message was found, or of streams given up
 
-    def add(self, buffer: memoryview, packets: memoryview, i: int) -> None:
-        """Take packet i, one of words `packets`: a segment with data, or a SYN."""
+    def add(self, buffer: memoryview, packets: memoryview, i: int, now: int) -> None:
+        """Take packet i, one of words `packets`: a segment with data, or a SYN. `now`: nanoseconds of the believed clock."""
         row = packets[i * _WIDTH : (i + 1) * _WIDTH]
-        sequence, ts = row[layout.PACKET_SEQUENCE], row[layout.PACKET_TS]
+        sequence = row[layout.PACKET_SEQUENCE]
         key = (row[layout.PACKET_SRC_HI : layout.PACKET_DPORT + 1].tobytes(), row[layout.PACKET_TUNNEL])
         self.count = 0
         if row[layout.PACKET_TCP_FLAGS] & _SYN:
             sequence = (sequence + 1) & layout.LOW_HALF
-            self._begin(key, DnsStream(sequence, in_step=True), ts)
+            self._begin(key, DnsStream(sequence, in_step=True), now)
         piece = bytes(buffer[row[layout.PACKET_PAYLOAD] : row[layout.PACKET_PAYLOAD_END]])
         if piece:
-            self._segment(key, sequence, piece, row)
+            self._segment(key, sequence, piece, row, now)
 
-    def _begin(self, key: Key, stream: DnsStream, ts: int) -> DnsStream:
+    def _begin(self, key: Key, stream: DnsStream, now: int) -> DnsStream:
         """A new stream in place of an old one of that key."""
         if key in self.streams:
             self._forget(key)
-        stream.ts = ts
+        stream.seen = now
         return self.adopt(key, stream)
 
     def adopt(self, key: Key, stream: DnsStream) -> DnsStream:
@@ -96,17 +97,17 @@ class DnsStreams:
     def _forget(self, key: Key) -> None:
         stream = self.streams.pop(key)
         self._bytes -= stream.size
-        lost = len(stream.data) + sum(len(piece) for _, piece in stream.held)
+        lost = stream.octets
         self.lost_bytes += lost
         self.evicted += lost > 0
 
-    def _segment(self, key: Key, sequence: int, piece: bytes, row: memoryview) -> None:
-        stream, ts = self.streams.get(key), row[layout.PACKET_TS]
-        if stream is None or abs(ts - stream.ts) > self._idle_ns or abs(stream.offset(sequence) - stream.behind) > _WINDOW:
-            stream = self._begin(key, DnsStream(sequence, in_step=False), ts)
+    def _segment(self, key: Key, sequence: int, piece: bytes, row: memoryview, now: int) -> None:
+        stream = self.streams.get(key)
+        if stream is None or now - stream.seen > self._idle_ns or abs(stream.offset(sequence) - stream.behind) > _WINDOW:
+            stream = self._begin(key, DnsStream(sequence, in_step=False), now)
         elif len(self.streams) > 1:
             self.streams.move_to_end(key)
-        stream.ts = ts
+        stream.seen = now
         if not stream.at_message or (sequence - stream.base - stream.start) & layout.LOW_HALF:
             self._assemble(stream, stream.offset(sequence), piece, row)
             return
@@ -122,14 +123,11 @@ class DnsStreams:
         """What does not just go on where the last message ended."""
         before, held = stream.size, bool(stream.held)
         if stream.in_step:
-            stream.add(offset, piece)
+            stream.add(offset, piece, row)
         elif offset >= stream.behind:
             self._enter(stream, offset, piece)
-        if stream.held:
-            stream.hole_ts = stream.hole_ts if held else row[layout.PACKET_TS]
-            stream.rows[offset] = memoryview(row.tobytes()).cast("Q")
-        else:
-            stream.rows.clear()
+        if stream.held and not held:
+            stream.hole_seen = stream.seen
         self._read(stream, row)
         if stream.held and (not stream.in_step or self._is_hopeless(stream)):
             self._skip_hole(stream, row)
@@ -138,25 +136,29 @@ class DnsStreams:
             self._forget(next(iter(self.streams)))
 
     def _is_hopeless(self, stream: DnsStream) -> bool:
-        waited = abs(stream.ts - stream.hole_ts) > HOLE_NS
-        return waited or len(stream.held) > MAX_HELD or sum(len(piece) for _, piece in stream.held) > MAX_AHEAD
+        waited = stream.seen - stream.hole_seen > HOLE_NS
+        return waited or len(stream.held) > MAX_HELD or stream.octets - len(stream.data) > MAX_AHEAD
 
     def _skip_hole(self, stream: DnsStream, row: memoryview) -> None:
         """Give up what is before the hole, and read on behind it: what is whole there came with its own packets."""
-        pieces, rows = stream.held, stream.rows
         self.holes += 1
         self.lost_bytes += len(stream.data)
-        stream.held, stream.rows, stream.in_step = [], {}, False
+        stream.in_step = False
         stream.data.clear()
-        for offset, piece in pieces:
-            own = rows.get(offset, row)
+        for offset, piece, origin in stream.take_held():
             if stream.in_step:
-                stream.add(offset, piece)
+                stream.add(offset, piece, origin)
             else:
                 self._enter(stream, offset, piece)
-            if stream.held:
-                stream.rows[offset] = own
-            self._read(stream, own)
+            self._read(stream, memoryview(origin).cast("Q") if origin else row)
+        self._sort()
+
+    def _sort(self) -> None:
+        """The messages of a frame stand together, however those of others lie between them: records are numbered by frame."""
+        words, places = self._words, range(0, self.count * _WIDTH, _WIDTH)
+        rows = sorted((words[at : at + _WIDTH].tolist() for at in places), key=itemgetter(layout.PACKET_FRAME))
+        for at, row in zip(places, rows, strict=True):
+            words[at : at + _WIDTH] = memoryview(array("Q", row))
 
     def _enter(self, stream: DnsStream, offset: int, piece: bytes) -> None:
         """Begin to read with this piece, if it begins as a message does."""
@@ -219,7 +221,7 @@ class DnsStreams:
         for stream in self.streams.values():
             while stream.held:
                 self.count = 0
-                self._skip_hole(stream, next(iter(stream.rows.values()), self._words[:_WIDTH]))
+                self._skip_hole(stream, self._words[:_WIDTH])
                 if self.count:
                     yield
 

@@ -466,7 +466,7 @@ class EvidenceKernel:
                 and self.slots[k, layout.SLOT_DST_HI] == self.packets[i + layout.PACKET_DST_HI]
                 and self.slots[k, layout.SLOT_TUNNEL] == self.packets[i + layout.PACKET_TUNNEL]
             ):
-                if not self._silent(k, self.packets[i + layout.PACKET_TS]):
+                if not self._silent(k):
                     return k
                 self._drop(k)
                 return -1
@@ -475,10 +475,59 @@ class EvidenceKernel:
     @cython.cfunc
     @cython.inline
     @cython.nogil
-    def _silent(self, slot: cython.Py_ssize_t, ts: cython.ulonglong) -> cython.bint:
-        """Whether a slot's last packet is further away in time than a flow may be silent."""
-        last: cython.ulonglong = self.slots[slot, layout.SLOT_TS]
-        return (ts - last if ts > last else last - ts) > self.idle
+    def _silent(self, slot: cython.Py_ssize_t) -> cython.bint:
+        """Whether a slot's last packet came longer ago than a flow may be silent."""
+        return self.words[layout.SAID_CLOCK] - self.slots[slot, layout.SLOT_SEEN] > self.idle
+
+    @cython.cfunc
+    @cython.inline
+    @cython.nogil
+    def _advance(self, by: cython.ulonglong) -> cython.int:
+        """Let the clock go on; at the end of its range it stands, so that nothing was seen behind it."""
+        clock: cython.ulonglong = self.words[layout.SAID_CLOCK]
+        room: cython.ulonglong = layout.WORD - clock
+        self.words[layout.SAID_CLOCK] = clock + (by if by < room else room)
+        return 0
+
+    @cython.cfunc
+    @cython.nogil
+    def _jump(self, ts: cython.ulonglong, reference: cython.ulonglong) -> cython.int:
+        """A packet's time is not of the hour behind the clock's: follow it if the packet before was off to the same side."""
+        pending: cython.ulonglong = self.words[layout.SAID_PENDING]
+        self.words[layout.SAID_PENDING] = 0
+        if reference == 0:
+            self.words[layout.SAID_REFERENCE] = ts
+            return 0
+        if ts < reference and reference - ts <= layout.JUMP_NS:
+            return 0
+        if pending == 0 or (pending > reference) != (ts > reference):
+            self.words[layout.SAID_PENDING] = ts
+            return 0
+        if ts > reference:
+            pending = min(ts, pending)
+            self._advance(pending - reference)
+        else:
+            pending = max(ts, pending)
+        self.words[layout.SAID_REFERENCE] = pending
+        if (ts - pending if ts > pending else pending - ts) > layout.JUMP_NS:
+            self.words[layout.SAID_PENDING] = ts
+        elif ts > pending:
+            self._advance(ts - pending)
+            self.words[layout.SAID_REFERENCE] = ts
+        return 0
+
+    @cython.cfunc
+    @cython.inline
+    @cython.nogil
+    def _tick(self, ts: cython.ulonglong) -> cython.int:
+        """Move the clock to a packet's time, unless that jumped and nobody confirms it: as the flow table does."""
+        reference: cython.ulonglong = self.words[layout.SAID_REFERENCE]
+        if reference == 0 or ts < reference or ts - reference > layout.JUMP_NS:
+            return self._jump(ts, reference)
+        self._advance(ts - reference)
+        self.words[layout.SAID_REFERENCE] = ts
+        self.words[layout.SAID_PENDING] = 0
+        return 0
 
     @cython.cfunc
     @cython.inline
@@ -511,7 +560,7 @@ class EvidenceKernel:
             if self.slots[k, layout.SLOT_SERIAL] < self.slots[slot, layout.SLOT_SERIAL]:
                 slot = k
         if self.tags[slot]:
-            self.words[layout.SAID_EVICTED] += not self._silent(slot, self.packets[i + layout.PACKET_TS])
+            self.words[layout.SAID_EVICTED] += not self._silent(slot)
             self._drop(slot)
         self.tags[slot] = (value >> 32) | 1
         self.filled[slot // layout.SLOT_WAYS] += 1
@@ -525,7 +574,7 @@ class EvidenceKernel:
             | self.packets[i + layout.PACKET_DPORT]
         )
         self.slots[slot, layout.SLOT_TUNNEL] = self.packets[i + layout.PACKET_TUNNEL]
-        self.slots[slot, layout.SLOT_TS] = self.packets[i + layout.PACKET_TS]
+        self.slots[slot, layout.SLOT_SEEN] = self.words[layout.SAID_CLOCK]
         self.words[layout.SAID_SERIAL] += 1
         self.slots[slot, layout.SLOT_SERIAL] = self.words[layout.SAID_SERIAL] << 1
         return slot
@@ -550,7 +599,7 @@ class EvidenceKernel:
             if at >= end:
                 return 0
         if slot >= 0:
-            self.slots[slot, layout.SLOT_TS] = self.packets[i + layout.PACKET_TS]
+            self.slots[slot, layout.SLOT_SEEN] = self.words[layout.SAID_CLOCK]
             ahead = (sequence - (self.slots[slot, layout.SLOT_PORTS] >> 32)) & layout.LOW_HALF
             if self.slots[slot, layout.SLOT_SERIAL] & layout.SLOT_OPEN or ahead > 0:
                 if ahead > layout.MAX_HELLO and ahead < layout.HALF32:
@@ -599,10 +648,14 @@ class EvidenceKernel:
         at: cython.Py_ssize_t
         end: cython.Py_ssize_t
         why: cython.ulonglong = 0
+        again: cython.bint = self.words[layout.SAID_STOP] == layout.STOP_ROOM  # its time was heard: none confirms itself
         self.buf, self.packets = buf, packets
         self.words[layout.SAID_DROPPED] = 0
         with cython.nogil:
             while i < last:
+                if not again:
+                    self._tick(self.packets[i + layout.PACKET_TS])
+                again = False
                 at = self.packets[i + layout.PACKET_PAYLOAD]
                 if (
                     at == 0

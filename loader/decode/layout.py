@@ -62,8 +62,11 @@ SAID_SCRATCH = 4 * MAX_SAID_TEXT + 8  # bytes behind the last text, where the ne
     SAID_HELLOS_ECH,  # with Encrypted ClientHello (RFC 9849): their name may be that of the provider
     SAID_HEADS,  # HTTP/1 request heads
     SAID_HEADS_UNNAMED,
-) = range(14)
-SAID_WIDTH = 14
+    SAID_CLOCK,  # nanoseconds of packet time since the first packet that this state knows; never goes back
+    SAID_REFERENCE,  # packet time that the clock stands for
+    SAID_PENDING,  # time of the last packet if it jumped and nobody has confirmed it; 0: it did not
+) = range(17)
+SAID_WIDTH = 17
 
 STOP_ROOM = 1  # the book needs more room: call again with the same packet
 STOP_DNS = 2  # the packet is of DNS over TCP
@@ -79,7 +82,7 @@ STOP_DROPPED = 5  # nothing about this packet, but a stream was given up
     SLOT_DST_LO,
     SLOT_PORTS,  # source port, destination port; from bit 32: sequence number of the first byte
     SLOT_TUNNEL,
-    SLOT_TS,  # of its last packet
+    SLOT_SEEN,  # what the clock said at its last packet
     SLOT_SERIAL,  # grows from slot to slot; bit 0: a part came
 ) = range(8)
 SLOT_WIDTH = 8

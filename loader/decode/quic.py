@@ -15,6 +15,7 @@ from loader.decode.assembly import Assembly
 MAX_FLOWS = 16_384  # flows remembered, read or not
 MAX_BYTES = 8 * 1024 * 1024  # of ClientHellos that are not whole
 MAX_DECRYPTIONS = 262_144  # of one capture
+MAX_HELD = 64  # CRYPTO frames of one flow that wait for those before them
 _TRIES = 8  # packets of one flow
 _WIDTH = layout.PACKET_WIDTH
 _FRAME_PADDING, _FRAME_PING, _FRAME_ACK, _FRAME_ACK_ECN, _FRAME_CRYPTO = 0, 1, 2, 3, 6
@@ -56,10 +57,10 @@ class Initial(NamedTuple):
 class QuicFlow:
     """A direction of a UDP flow that sent an Initial."""
 
-    __slots__ = ("crypto", "done", "origin", "tries", "ts")
+    __slots__ = ("crypto", "done", "origin", "seen", "tries")
 
-    def __init__(self, ts: int) -> None:
-        self.ts = ts
+    def __init__(self, now: int) -> None:
+        self.seen = now  # what the clock said at its last packet
         self.origin: tuple[int, bytes] | None = None  # version and connection id that its keys come from, once they fitted
         self.crypto = Assembly()
         self.tries = 0
@@ -81,14 +82,15 @@ class QuicInitials:
         self.not_read = 0  # Initials that were not looked into: cut, no library, or beyond a bound
         self.undecryptable = 0  # those that the keys did not fit: a server's, or no QUIC at all
 
-    def hello(self, buffer: memoryview, packets: memoryview, i: int) -> bytes | None:
-        """The ClientHello that packet i, one of words `packets`, completes; None: it completes none."""
+    def hello(self, buffer: memoryview, packets: memoryview, i: int, now: int) -> bytes | None:
+        """The ClientHello that packet i, one of words `packets`, completes; None: it completes none. `now`: nanoseconds of the
+        believed clock."""
         row = packets[i * _WIDTH : (i + 1) * _WIDTH]
         addresses = row[layout.PACKET_SRC_HI : layout.PACKET_DPORT + 1]
-        tunnel, ts = row[layout.PACKET_TUNNEL], row[layout.PACKET_TS]
-        if _known(self.flows, (_reversed(addresses), tunnel), ts, self._idle_ns):
+        tunnel = row[layout.PACKET_TUNNEL]
+        if _known(self.flows, (_reversed(addresses), tunnel), now, self._idle_ns):
             return None  # of the server: it answers
-        flow = self._flow((addresses.tobytes(), tunnel), ts)
+        flow = self._flow((addresses.tobytes(), tunnel), now)
         if flow.done:
             return None
         if row[layout.PACKET_KIND] & layout.KIND_CUT or _cipher() is None or self._decryptions >= MAX_DECRYPTIONS:
@@ -97,22 +99,24 @@ class QuicInitials:
         before = flow.crypto.size
         self._read(flow, bytes(buffer[row[layout.PACKET_PAYLOAD] : row[layout.PACKET_PAYLOAD_END]]))
         hello = _whole(flow.crypto)
-        if hello is not None or flow.tries >= _TRIES or flow.crypto.size > 2 * layout.MAX_HELLO:
+        too_much = len(flow.crypto.held) > MAX_HELD or flow.crypto.size > 2 * layout.MAX_HELLO
+        self.not_read += hello is None and too_much
+        if hello is not None or too_much or flow.tries >= _TRIES:
             flow.done, flow.crypto = True, Assembly()
         self._bytes += flow.crypto.size - before
         while self._bytes > MAX_BYTES:
             self._forget()
         return hello
 
-    def _flow(self, key: Key, ts: int) -> QuicFlow:
+    def _flow(self, key: Key, now: int) -> QuicFlow:
         flow = self.flows.get(key)
-        if flow is not None and abs(ts - flow.ts) <= self._idle_ns:
+        if flow is not None and now - flow.seen <= self._idle_ns:
             self.flows.move_to_end(key)
-            flow.ts = ts
+            flow.seen = now
             return flow
         if flow is not None:
             self._bytes -= self.flows.pop(key).crypto.size
-        return self.adopt(key, QuicFlow(ts))
+        return self.adopt(key, QuicFlow(now))
 
     def adopt(self, key: Key, flow: QuicFlow) -> QuicFlow:
         """Remember a flow from now on."""
@@ -158,10 +162,10 @@ def _reversed(addresses: memoryview) -> bytes:
     return octets[16:32] + octets[:16] + octets[40:48] + octets[32:40]
 
 
-def _known(flows: OrderedDict[Key, QuicFlow], key: Key, ts: int, idle_ns: int) -> bool:
+def _known(flows: OrderedDict[Key, QuicFlow], key: Key, now: int, idle_ns: int) -> bool:
     """Whether this flow's Initials were read."""
     flow = flows.get(key)
-    return flow is not None and flow.origin is not None and abs(ts - flow.ts) <= idle_ns
+    return flow is not None and flow.origin is not None and now - flow.seen <= idle_ns
 
 
 def _whole(crypto: Assembly) -> bytes | None:
@@ -262,9 +266,9 @@ def decrypt(keys: Keys, datagram: bytes, initial: Initial) -> bytes | None:
 
 
 def _add_crypto(crypto: Assembly, plain: bytes) -> None:
-    """Take the CRYPTO frames among an Initial's frames (RFC 9000 12.4, 19)."""
+    """Take the CRYPTO frames among an Initial's frames (RFC 9000 12.4, 19), until more of them wait than the bound allows."""
     at = 0
-    while at < len(plain):
+    while at < len(plain) and len(crypto.held) <= MAX_HELD:
         kind = plain[at]
         at += 1
         if kind == _FRAME_CRYPTO:

@@ -64,7 +64,7 @@ class SaidNames:
         if dropped:
             self.halves.drop(dropped - 1)
         if stop == layout.STOP_DNS:
-            self.dns.add(buffer, words, i)
+            self.dns.add(buffer, words, i, self.words[layout.SAID_CLOCK])
         elif stop == layout.STOP_STREAM:
             words[i * _WIDTH + layout.PACKET_NAME] = self._segment(buffer, words, i)
         elif stop == layout.STOP_QUIC:
@@ -79,7 +79,7 @@ class SaidNames:
         return self.halves.add(self.words[layout.SAID_SLOT], sequence & layout.LOW_HALF, bytes(payload))
 
     def _initial(self, buffer: memoryview, words: memoryview, i: int) -> int:
-        hello = self.quic.hello(buffer, words, i)
+        hello = self.quic.hello(buffer, words, i, self.words[layout.SAID_CLOCK])
         if hello is None:
             return 0
         self.book.make_room(self.kernel)

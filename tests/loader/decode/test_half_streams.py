@@ -1,5 +1,7 @@
 """Streams put together out of segments: a name is the same however they are cut, ordered, repeated, spread over captures."""
 
+import tracemalloc
+from array import array
 from collections.abc import Iterator
 from itertools import pairwise
 from random import Random
@@ -14,10 +16,11 @@ from loader.decode.said import SaidNames
 from loader.decode.tables import table_of
 
 from . import dns_wire as dns
-from .captures import assert_balanced, decode, dns_rows, flow_rows
+from .captures import assert_balanced, decode, dns_rows, flow_rows, pcap_header, record
 from .said_wire import (
     ACK,
     FIN,
+    START_US,
     SYN,
     alpn,
     capture_of,
@@ -253,6 +256,92 @@ def test_a_hole_is_waited_for_no_longer_than_a_retransmission_takes() -> None:
     batches, report, _ = decode(capture, DecodeOptions(carries=True))
     assert dns_names(batches) == [NAMES[0], *NAMES[2:]]
     assert report.counters["dns_stream_holes"] == 1
+
+
+def edges_of(stream: list[bytes]) -> list[int]:
+    edges = [0]
+    for message in stream:
+        edges.append(edges[-1] + 2 + len(message))
+    return edges
+
+
+def test_a_segment_around_a_held_one_keeps_its_own_frame_on_both_sides() -> None:
+    """Its messages, and those between them, are told of their own frames; no two rows have one frame and one number."""
+    ahead = edges_of(MESSAGES)
+    parts = [(ahead[1], ahead[2]), (ahead[0], ahead[3]), (ahead[3], ahead[4]), (ahead[4], ahead[5])]
+    frames = [segment(DNS_STREAM[a:b], START + 500 + a, **TO_53) for a, b in parts]  # type: ignore[arg-type]
+    batches, report = one(opened(frames, **TO_53))
+    rows = [(row["frame"], row["rr_index"], row["qname"]) for row in dns_rows(batches)]
+    assert rows == [
+        (2, 0, NAMES[1]),
+        (3, 0, NAMES[0]),
+        (3, 1, NAMES[2]),
+        (4, 0, NAMES[3]),
+        (5, 0, NAMES[4]),
+    ]
+    assert report.counters["dns_stream_holes"] == 1
+
+
+def test_what_repeats_behind_a_hole_is_not_held() -> None:
+    """Each with another number, behind the stream's beginning."""
+    names = SaidNames(60)
+    packets = table_of(1, layout.PACKET_WIDTH)
+    buffer = memoryview(b"\0y")
+    packets[0, layout.PACKET_SPORT], packets[0, layout.PACKET_DPORT] = 40_000, 53
+    packets[0, layout.PACKET_PROTOCOL], packets[0, layout.PACKET_TS] = 6, 1
+    packets[0, layout.PACKET_PAYLOAD] = 1
+    memory = array("Q")
+    tracemalloc.start()
+    for sequence, flags, end in [(20_000, SYN, 1), (20_100, ACK, 2), *((19_000 - n, ACK, 2) for n in range(2_000))]:
+        packets[0, layout.PACKET_SEQUENCE], packets[0, layout.PACKET_TCP_FLAGS] = sequence, flags
+        packets[0, layout.PACKET_PAYLOAD_END] = end
+        names.read(buffer, packets, (0, 1))
+        memory.append(tracemalloc.get_traced_memory()[0])
+    tracemalloc.stop()
+    assert memory[-1] - memory[1_000] < 50_000
+
+
+LATER_US = 2_400_000_000_000_000  # in 2099
+
+
+def dated(frames: list[bytes], odd: int | None) -> bytes:
+    """A capture in which one packet is dated wrongly."""
+    times = [START_US + n * 1_000 + (LATER_US if n == odd else 0) for n in range(len(frames))]
+    return pcap_header() + b"".join(record(ts, frame) for ts, frame in zip(times, frames, strict=True))
+
+
+ELSEWHERE = [segment(b"", 5, SYN, sport=50_000 + n) for n in range(3)]
+
+
+@pytest.mark.parametrize("odd", range(1, 7))
+def test_a_packet_dated_wrongly_ends_no_stream(odd: int) -> None:
+    """Whether it is of the stream or of another one."""
+    stream, expected = OPENINGS["hello"]
+    parts, others = segments(stream, [50, 100]), ELSEWHERE
+    frames = [segment(b"", START, SYN), others[0], parts[0], others[1], parts[1], others[2], parts[2]]
+    batches, report, _ = decode(dated(frames, odd))
+    assert expected in said(batches)
+    assert "half_streams_given_up" not in report.counters
+    messages = opened(segments(DNS_STREAM, [20, 70, 90, 120, 150], **TO_53), **TO_53)
+    assert dns_names(decode(dated(messages, odd))[0]) == NAMES
+    message = hello(server_name(b"www.example"), padding(1_500), alpn(b"h3"))
+    initials = [datagram(initial(crypto_frame(at, message[at : at + 300]))) for at in range(0, len(message), 300)]
+    assert ("www.example", "quic", "h3") in said(decode(dated(initials, odd))[0])
+
+
+def test_a_capture_that_ends_with_a_packet_dated_wrongly_carries_its_streams() -> None:
+    stream, expected = OPENINGS["hello"]
+    first, last = segments(stream, [100])
+    carried = decode(dated([segment(b"", START, SYN), first, ELSEWHERE[0]], 2), DecodeOptions(carries=True))[2]
+    assert expected in said(decode(dated([last], None), None, carried)[0])
+
+
+def test_a_stream_silent_for_too_long_is_over() -> None:
+    stream, _ = OPENINGS["hello"]
+    frames = opened(segments(stream, [100]))
+    batches, report, _ = decode(capture_of(frames, step_us=1_000_000_000))
+    assert {name for name, _, _ in said(batches)} == {None}
+    assert report.counters["half_streams_given_up"] == 1
 
 
 def test_dns_in_both_directions_and_frames_of_udp_stay_in_their_order() -> None:

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loader.decode import quic
+from loader.decode.assembly import Assembly
 from loader.decode.quic import decrypt, initial_at, keys_of
 
 from .captures import decode, flow_rows
@@ -115,6 +116,30 @@ def test_without_the_library_initials_are_counted(monkeypatch: pytest.MonkeyPatc
         quic._cipher.cache_clear()
     assert report.counters["quic_not_read"] == 1
     assert [row["said_name"] for row in flow_rows(batches)] == [None]
+
+
+def test_frames_that_wait_without_end_are_given_up() -> None:
+    """Every second octet of a hello, which never comes whole."""
+    packet = datagram(initial(b"".join(crypto_frame(1 + 2 * n, b"x") for n in range(110))))
+    batches, report, _ = decode(capture_of([packet] * 4))
+    assert report.counters == {"quic_not_read": 1}
+    assert [row["said_name"] for row in flow_rows(batches)] == [None]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 30), st.binary(min_size=1, max_size=1)), max_size=40))
+def test_the_first_copy_of_each_octet_stands_in_any_order(parts: list[tuple[int, int, bytes]]) -> None:
+    assembly, octets = Assembly(), dict[int, bytes]()
+    for at, length, fill in parts:
+        assembly.add(at, fill * length, fill)
+        for n in range(at, at + length):
+            octets.setdefault(n, fill)
+    behind = next(n for n in range(100) if n not in octets)
+    assert assembly.data == b"".join(octets[n] for n in range(behind))
+    held = [(piece.offset + n, piece.octets[n : n + 1]) for piece in assembly.held for n in range(len(piece.octets))]
+    assert held == sorted((n, octet) for n, octet in octets.items() if n >= behind)
+    assert all(set(piece.octets) == set(piece.origin) for piece in assembly.held), "each part has its own packet's words"
+    assert assembly.size - Assembly().size == len(assembly.data) + sum(piece.size for piece in assembly.held)
 
 
 @settings(max_examples=60, deadline=None)
