@@ -1,4 +1,4 @@
-"""What one capture hands to the next of its sensor: where the sensor stands in time and order, and its open flows."""
+"""What one capture hands to the next of its sensor: where the sensor stands in time and order, and the decoder's state."""
 
 from dataclasses import dataclass
 from struct import Struct, error

@@ -32,8 +32,8 @@ _COMMAND = ("tshark", "-n", "-Q", "-r", "-", "-T", "pdml", "-j", _SHOWN, *_QUIET
 # The time it may take: it starts in a quarter of a second and then looks at some thousand frames a second.
 _START_S, _FRAMES_A_SECOND = 30.0, 500
 _MEMORY_BYTES = 2 << 30
-# Of output; a frame makes some two thousand bytes, and its payload in hexadecimal.
-_FIRST_OUTPUT_BYTES, _OUTPUT_BYTES_A_FRAME = 1 << 22, 1 << 15
+# Of output; a frame makes some two thousand bytes, and what is in it may be printed in hexadecimal.
+_FIRST_OUTPUT_BYTES, _OUTPUT_BYTES_A_FRAME, _OUTPUT_BYTES_A_BYTE = 1 << 22, 1 << 15, 3
 _READ = 1 << 16
 _WAIT_MS = 1_000
 _MESSAGE_BYTES = 300
@@ -87,7 +87,7 @@ class TsharkBatch:
     def _parse(self, process: "subprocess.Popen[bytes]", found: IpOffsets) -> Iterator[None]:
         """tshark's output as it comes; ends when tshark has ended."""
         assert process.stdout is not None
-        output, room = process.stdout.fileno(), _FIRST_OUTPUT_BYTES + _OUTPUT_BYTES_A_FRAME * len(self._frames)
+        output, room = process.stdout.fileno(), _output_room(self._frames)
         deadline = time.monotonic() + _START_S + len(self._frames) / _FRAMES_A_SECOND
         poll = select.poll()
         poll.register(output, select.POLLIN)
@@ -101,6 +101,10 @@ class TsharkBatch:
                 room -= len(piece)
             yield
         raise GarbledOutput("tshark took too long" if room > 0 else "tshark said too much")
+
+
+def _output_room(frames: Sequence[HeldFrame]) -> int:
+    return _FIRST_OUTPUT_BYTES + sum(_OUTPUT_BYTES_A_FRAME + _OUTPUT_BYTES_A_BYTE * len(frame.data) for frame in frames)
 
 
 def _environment(home: str) -> dict[str, str]:

@@ -82,13 +82,13 @@ class CaptureReading:
         identify: bool = True,
         after: LoadedPart | None = None,
     ) -> None:
-        """`carried`: open flows of the capture before; `identify`: hash the content; `after`: decode what follows it."""
+        """`carried`: state of the capture before; `identify`: hash the content; `after`: decode what follows it."""
         self._path, self._options, self._carried_before = path, options, carried
         self._identify, self._after = identify, after
         self.content_bytes = 0  # decompressed
         self.capture_id = b""  # 16 bytes, after the last batch
         self.prefix_id = b""  # hash of the whole content so far: the capture's id unless it is a tail
-        self.carried = b""  # open flows for the sensor's next capture
+        self.carried = b""  # state for the sensor's next capture
         self.deep_outcome = "off"  # what the rows of frames that only a deep decoder understands depend on
         self.watched: HeldFrame | None = None  # the frame asked for
         self.watched_ip: int | None = None  # where its IP header begins, if only the deep decoder knows

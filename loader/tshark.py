@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from tempfile import NamedTemporaryFile
 from typing import Any
 
+from loader.decode import layout
 from loader.decode.held import HeldFrame
 from loader.deep import INSTALL
 from loader.framefile import write_frames
@@ -30,7 +31,8 @@ class Layer:
 def layers_of(frame: HeldFrame) -> list[Layer]:
     """Everything tshark says of a packet.
 
-    Raises `SettingsError` where tshark or pyshark is missing, `CaptureError` where tshark fails.
+    Raises `SettingsError` where tshark or pyshark is missing, `CaptureError` where tshark fails, or the packet is
+    one of an unknown interface.
     """
     return [Layer(layer.layer_name, list(_texts(layer))) for layer in _packet(frame).layers]
 
@@ -52,6 +54,8 @@ def _packet(frame: HeldFrame) -> Any:
         from pyshark.capture.capture import TSharkCrashException
     except ImportError as error:
         raise SettingsError(f"tshark is asked through pyshark ({error}): pip install 'pcapline[deep]'") from error
+    if frame.link_type == layout.LINK_UNKNOWN:
+        raise CaptureError("unexplained", f"packet {frame.frame} has no link type: its interface is not described")
     with NamedTemporaryFile(prefix="pcapline-", suffix=".pcapng") as file:
         write_frames(file, [frame])
         file.flush()

@@ -46,6 +46,7 @@ def encode_flows(table: FlowTable, limit: int, renumber: Callable[[int], int]) -
         values += aside[row, layout.ASIDE_CHAIN], rows[row, layout.FLOW_TUNNEL], aside[row, layout.ASIDE_NAME]
         flows.append(values)
     flows.sort(key=lambda values: (-values[6], values))
+    words[layout.TABLE_NOT_CARRIED] = max(len(flows) - limit, 0)
     del flows[limit:]
     for values in flows:
         values[-1] = renumber(values[-1])

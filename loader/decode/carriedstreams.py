@@ -41,6 +41,7 @@ class CarriedTexts:
         self._numbers: dict[int, int] = {}
         self._texts: list[bytes] = []
         self._bytes = 0
+        self.refused = 0  # texts for which there was no room
 
     def word(self, word: int) -> int:
         """What a flow said, with the numbers that its texts have in the next capture; 0 where there is no room for them."""
@@ -54,6 +55,8 @@ class CarriedTexts:
             return self._numbers.get(number, 0)
         text = self._book.octets(number - 1)
         if self._bytes + len(text) > MAX_TEXT_BYTES:
+            self._numbers[number] = 0
+            self.refused += 1
             return 0
         self._bytes += len(text)
         self._texts.append(text)
@@ -106,8 +109,8 @@ def _assembled(stream: Assembly) -> bytes:
     )
 
 
-def _newest(entries: list[bytes]) -> bytes:
-    """The last ones that the bounds have room for, in order."""
+def _newest(entries: list[bytes]) -> tuple[bytes, int]:
+    """The last ones that the bounds have room for, in order; how many there is no room for."""
     kept: list[bytes] = []
     room = MAX_STREAM_BYTES
     for entry in reversed(entries[-MAX_STREAMS:]):
@@ -115,17 +118,18 @@ def _newest(entries: list[bytes]) -> bytes:
         if room < 0:
             break
         kept.append(entry)
-    return b"".join(reversed(kept))
+    return b"".join(reversed(kept)), len(entries) - len(kept)
 
 
-def encode_streams(said: SaidNames) -> dict[bytes, bytes]:
-    """The sections of what is not whole."""
-    return {
-        carried.SAID_CLOCK: _clock(said),
+def encode_streams(said: SaidNames) -> tuple[dict[bytes, bytes], int]:
+    """The sections of what is not whole, and how many streams they have no room for."""
+    made = {
         carried.STARTS: _newest(_starts(said)),
         carried.DNS_STREAMS: _newest(_dns(said)),
         carried.QUIC: _newest(_quic(said)),
     }
+    sections = {carried.SAID_CLOCK: _clock(said), **{tag: content for tag, (content, _) in made.items()}}
+    return sections, sum(dropped for _, dropped in made.values())
 
 
 def restore_said(said: SaidNames, sections: dict[bytes, bytes]) -> None:

@@ -50,7 +50,8 @@ class CaptureDecoder:
         self._words = self._packets.cast("B").cast("Q")  # the same, in one row
         self._walker = Walker(container, self._packets)
         outer = table_of(CHUNK_PACKETS * layout.MAX_OUTER, layout.OUTER_WIDTH)
-        self._headers = HeaderKernel(outer)
+        self._header_counts = array("Q", bytes(8 * layout.HEADERS_WIDTH))
+        self._headers = HeaderKernel(outer, self._header_counts)
         self._datagrams = Datagrams()
         self._book = AddressBook()
         self._flows = FlowTable(options)
@@ -66,6 +67,7 @@ class CaptureDecoder:
         self._opening: list[int] = []  # times of the first packets
         self._last_ts_ns = 0
         self._carried = b""
+        self._texts_not_carried = self._streams_not_carried = 0
 
     def _restore(self, sections: dict[bytes, bytes]) -> None:
         restore_said(self._said, sections)
@@ -78,13 +80,16 @@ class CaptureDecoder:
 
     def _sections(self) -> dict[bytes, bytes]:
         texts = CarriedTexts(self._said)
-        return {
+        streams, self._streams_not_carried = encode_streams(self._said)
+        sections = {
             carried_state.FLOWS: encode_flows(self._flows, self._options.max_carried_flows, texts.word),
             carried_state.TEXTS: texts.encode(),
             carried_state.QUERIES: self._dns.queries.encode(),
             carried_state.FRAGMENTS: self._datagrams.encode(),
-            **encode_streams(self._said),
+            **streams,
         }
+        self._texts_not_carried = texts.refused
+        return sections
 
     def feed(self, buffer: memoryview, span: tuple[int, int], *, final: bool = False) -> int:
         """Decode the records in buffer[span]; returns the offset from which on the bytes are needed again, before new ones.
@@ -112,7 +117,7 @@ class CaptureDecoder:
         whole: list[Whole] = []
         if self._headers.read(buffer, self._words, count, self._by_reason):
             whole = self._datagrams.read(buffer, self._words, count, self._by_reason)
-        self.held.hold(buffer, packets, count, self._by_reason)
+        self.held.hold(buffer, packets, (count, self._header_counts[layout.HEADERS_UNREAD]), self._by_reason)
         missing = min(OPENING_PACKETS - len(self._opening), count)
         self._opening += [packets[n, layout.PACKET_TS] for n in range(missing)]
         self._last_ts_ns = packets[count - 1, layout.PACKET_TS]
@@ -179,6 +184,10 @@ class CaptureDecoder:
             "time_jumps": flow[layout.TABLE_JUMPS],
             "evicted_flows": flow[layout.TABLE_EVICTED],
             "deep_not_asked": self.held.passed_by,
+            "clamped_wire_lengths": self._header_counts[layout.HEADERS_CLAMPED],
+            "flows_not_carried": flow[layout.TABLE_NOT_CARRIED],
+            "texts_not_carried": self._texts_not_carried,
+            "streams_not_carried": self._streams_not_carried,
             **self._datagrams.counters(),
             **self._dns.counters(),
             **self._walker.counters(),

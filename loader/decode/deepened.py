@@ -98,7 +98,7 @@ def payload_of(frame: HeldFrame, offset: int | None) -> bytes:
     packets = table_of(1, layout.PACKET_WIDTH)
     HeldContainer([frame], [offset]).walk(memoryview(b""), (0, 0), packets, 1)
     words = packets.cast("B").cast("Q")
-    headers = HeaderKernel(table_of(layout.MAX_OUTER, layout.OUTER_WIDTH))
+    headers = HeaderKernel(table_of(layout.MAX_OUTER, layout.OUTER_WIDTH), array("Q", bytes(8 * layout.HEADERS_WIDTH)))
     headers.read(memoryview(frame.data), words, 1, array("Q", bytes(8 * REASON_COUNT)))
     if not words[layout.PACKET_KIND] & layout.KIND_TRANSPORT or not words[layout.PACKET_PAYLOAD]:
         return b""

@@ -4,7 +4,8 @@
 
 State runs on the *table clock*: nanoseconds of packet time since the first packet, which only goes forward. A packet whose time
 is more than an hour off the packet before is a jump: it is counted, and the clock follows only when the next packet is off to
-the same side. So one packet dated 2100 expires nothing, and sweeping early or late changes no row.
+the same side. So one packet dated 2100 expires nothing, and sweeping early or late changes no row: whether too many flows are
+open is asked once in so many packets of flows, and a flow that is idle by then is none of them, swept or not.
 
 A flow is found by its key, and a busy link has more flows than the processor's cache has room for. So packets are taken some
 tens at a time: first their keys are made and the places where their flows must be are read, so that memory fetches them all at
@@ -347,7 +348,7 @@ class FlowKernel:
     @cython.cfunc
     @cython.nogil
     def _direction(self, packet: cython.Py_ssize_t) -> cython.int:
-        """Who began a flow, by its first packet: initiator (schema.records) shifted left, plus 1 if not the sender.
+        """Who began a flow, by its first packet: initiator (schema.enums) shifted left, plus 1 if not the sender.
 
         A SYN's sender, a SYN+ACK's receiver; else the side whose port is not well-known (below 1024) if the other's is;
         else, for an ICMP answer, its receiver; else the sender.
@@ -689,10 +690,24 @@ class FlowKernel:
         """What the next packet may need that is not there."""
         if self.table[layout.TABLE_USED] + 2 > room:
             return layout.WANT_ROWS
-        if self.table[layout.TABLE_USED] - self.table[layout.TABLE_ENDED_COUNT] >= layout.MAX_OPEN_FLOWS:
+        if self._is_crowded():
             return layout.WANT_EVICTION
         if (self.table[layout.TABLE_MINUTES_HIGH] + 2) * layout.MINUTE_WIDTH > cython.cast(
             cython.ulonglong, self.minutes.shape[0]
         ):
             return layout.WANT_MINUTES
         return layout.WANT_NOTHING
+
+    @cython.cfunc
+    @cython.inline
+    @cython.nogil
+    def _is_crowded(self) -> cython.bint:
+        """It is time to ask, and before it is again more flows may be open than are allowed. A sweep looks at the whole table,
+        which is why not every packet asks."""
+        step: cython.ulonglong = max(layout.MAX_OPEN_FLOWS // 16, 1)
+        count: cython.ulonglong = self.table[layout.TABLE_USED] - self.table[layout.TABLE_ENDED_COUNT]
+        return count + step > layout.MAX_OPEN_FLOWS and self.table[layout.TABLE_FLOW_PACKETS] % step == 0
+
+    def is_crowded(self) -> bool:
+        """Whether flows must be evicted before the next packet, if what is idle has been swept."""
+        return self._is_crowded()

@@ -73,8 +73,10 @@ class FlowTable:
         return [row for row in range(high) if rows[row, layout.FLOW_STATE] & layout.STATE_OPEN]
 
     def _evict(self) -> None:
-        """End the longest silent flows until an eighth of the table is free."""
+        """If what is idle is not enough, end the longest silent flows until an eighth of the table is free."""
         self.kernel.sweep()
+        if not self.kernel.is_crowded():
+            return
         rows = self.rows
         oldest = sorted(self.open_rows(), key=lambda row: (rows[row, layout.FLOW_SEEN], rows[row, layout.FLOW_FRAME]))
         surplus = len(oldest) - layout.MAX_OPEN_FLOWS * 7 // 8

@@ -42,6 +42,7 @@ class HeaderKernel:
     words: cython.ulonglong[::1]  # of all packets, in one row
     buf: cython.const[cython.uchar][::1]
     outer: cython.ulonglong[:, ::1]
+    counts: cython.ulonglong[::1]
     answers: cython.const[cython.uchar][::1]
     no_ip: cython.const[cython.uchar][::1]
     known_lsap: cython.const[cython.uchar][::1]
@@ -55,12 +56,13 @@ class HeaderKernel:
     tunnel: cython.ulonglong  # what carries the next IP header: `_T_*`
     network: cython.ulonglong  # VXLAN or Geneve network, GRE key
     guessed: cython.bint  # a tunnel known by its port alone has been entered, and no IP header seen in it yet
+    tags: cython.ulonglong  # VLAN tags in front of it
     outer_used: cython.Py_ssize_t
     fragments: cython.Py_ssize_t
 
-    def __init__(self, outer: cython.ulonglong[:, ::1]) -> None:
-        """`outer` has `layout.MAX_OUTER` rows for each packet of a chunk."""
-        self.outer = outer
+    def __init__(self, outer: cython.ulonglong[:, ::1], counts: cython.ulonglong[::1]) -> None:
+        """`outer` has `layout.MAX_OUTER` rows for each packet of a chunk; `counts`: see `layout.HEADERS_WIDTH`."""
+        self.outer, self.counts = outer, counts
         self.answers, self.no_ip, self.known_lsap = assigned.COUNTERPARTS, assigned.NO_IP, assigned.KNOWN_LSAP
 
     @cython.cfunc
@@ -160,7 +162,10 @@ class HeaderKernel:
                 step = self._l2tp()
             else:
                 step = self._teredo()
-        return 0 if self.guessed and step != reasons.TOO_MANY_LAYERS else step
+        if self.guessed:
+            self.words[self.row + layout.PACKET_VLAN] = self.tags
+            return 0
+        return step
 
     # Links (tcpdump.org/linktypes).
 
@@ -593,10 +598,11 @@ class HeaderKernel:
         value: cython.ulonglong
         first: cython.int = 0
         k: cython.int
-        if pairs == layout.MAX_OUTER:
-            return reasons.TOO_MANY_LAYERS
         if self.guessed and end > self.wire:
             return reasons.MALFORMED_IP
+        self.guessed = False
+        if pairs == layout.MAX_OUTER:
+            return reasons.TOO_MANY_LAYERS
         if pairs == 0:
             self.words[row + layout.PACKET_OUTER] = cython.cast(cython.ulonglong, self.outer_used)
         self.words[row + layout.PACKET_OUTER] += cython.cast(cython.ulonglong, 1) << layout.OUTER_COUNT_SHIFT
@@ -620,7 +626,6 @@ class HeaderKernel:
             row + layout.PACKET_PAYLOAD_END
         ] = 0
         self.tunnel = self.network = 0
-        self.guessed = False
         return 0
 
     @cython.cfunc
@@ -804,7 +809,7 @@ class HeaderKernel:
     def _enter(self, tunnel: cython.ulonglong, network: cython.ulonglong, header: cython.Py_ssize_t) -> cython.int:
         """Go behind the header of a tunnel that its UDP port alone told of."""
         self.tunnel, self.network = tunnel, network
-        self.guessed = True
+        self.guessed, self.tags = True, self.words[self.row + layout.PACKET_VLAN]
         self.at += header
         return 0
 
@@ -1037,6 +1042,7 @@ class HeaderKernel:
         at: cython.Py_ssize_t
         self.buf, self.words = buf, words
         self.outer_used = self.fragments = 0
+        self.counts[layout.HEADERS_UNREAD] = 0
         with cython.nogil:
             row = 0
             while row < count * layout.PACKET_WIDTH:
@@ -1045,6 +1051,9 @@ class HeaderKernel:
                 at = words[row + layout.PACKET_AT]
                 self.row, self.at = row, at
                 self.end = self.wire = at + cython.cast(cython.Py_ssize_t, words[row + layout.PACKET_CAPTURED])
+                if words[row + layout.PACKET_WIRE] > layout.MAX_WIRE_BYTES:
+                    words[row + layout.PACKET_WIRE] = layout.MAX_WIRE_BYTES
+                    self.counts[layout.HEADERS_CLAMPED] += 1
                 if words[row + layout.PACKET_WIRE] > words[row + layout.PACKET_CAPTURED]:
                     self.wire = at + cython.cast(cython.Py_ssize_t, words[row + layout.PACKET_WIRE])
                 self.tunnel = self.network = 0
@@ -1052,5 +1061,7 @@ class HeaderKernel:
                 reason = self._frame()
                 words[row + layout.PACKET_REASON] = reason
                 by_reason[reason] += 1
+                if reason == reasons.LINK_TYPE or reason == reasons.UNKNOWN_ETHERTYPE or reason == reasons.UNKNOWN_LLC:
+                    self.counts[layout.HEADERS_UNREAD] += words[row + layout.PACKET_KIND] == 0
                 row += layout.PACKET_WIDTH
         return self.fragments

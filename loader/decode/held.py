@@ -36,24 +36,33 @@ class HeldFrames:
         self.numbers: set[int] = set()  # their frame numbers
         self.passed_by = 0  # frames for which there was no room
         self._bytes = 0
+        self._full = False  # a frame found no room
 
-    def hold(self, buffer: memoryview, packets: memoryview, count: int, by_reason: "array[int]") -> None:
-        """Hold what of the first `count` packets is of use to a second pass, and take it out of the counts of `by_reason`."""
+    def hold(self, buffer: memoryview, packets: memoryview, counts: tuple[int, int], by_reason: "array[int]") -> None:
+        """Hold what is of use to a second pass, and take it out of the counts of `by_reason`.
+
+        `counts`: the packets of the chunk, and those of them that are of use (`layout.HEADERS_UNREAD`).
+        """
+        count, unread = counts
         watched = self._watch - packets[0, layout.PACKET_FRAME]
         if 0 <= watched < count:
             self.watched = _copied(buffer, packets, watched)
-        if not self._wanted or not any(by_reason[reason] for reason in DEEP_REASONS):
+        if not self._wanted:
             return
-        for i in range(count):
+        i = 0
+        while unread:
             if _is_flagged(packets, i):
                 size = packets[i, layout.PACKET_CAPTURED]
-                if len(self.frames) == MAX_HELD_FRAMES or self._bytes + size > MAX_HELD_BYTES:
-                    self.passed_by += 1
-                else:
-                    by_reason[packets[i, layout.PACKET_REASON]] -= 1
-                    self._bytes += size
-                    self.numbers.add(packets[i, layout.PACKET_FRAME])
-                    self.frames.append(_copied(buffer, packets, i))
+                self._full = self._full or len(self.frames) == MAX_HELD_FRAMES or self._bytes + size > MAX_HELD_BYTES
+                if self._full:
+                    break
+                by_reason[packets[i, layout.PACKET_REASON]] -= 1
+                self._bytes += size
+                self.numbers.add(packets[i, layout.PACKET_FRAME])
+                self.frames.append(_copied(buffer, packets, i))
+                unread -= 1
+            i += 1
+        self.passed_by += unread
 
 
 def _copied(buffer: memoryview, packets: memoryview, i: int) -> HeldFrame:

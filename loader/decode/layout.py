@@ -250,6 +250,14 @@ MAX_MINUTES = 256  # distinct minutes of one row; a row that has more is cut
 ) = range(6)
 MINUTE_WIDTH = 6
 
+# What the header kernel counts.
+HEADERS_UNREAD = 0  # frames of the chunk in which it found no IP header for one of `reasons.DEEP_REASONS`
+HEADERS_CLAMPED = 1  # frames of the capture that said they were longer on the wire than `MAX_WIRE_BYTES`
+HEADERS_WIDTH = 2
+# What a frame can have had on the wire: beyond it is a container's lie, which would count as traffic where an IP header leaves
+# its length to the frame. Segments that a network card makes or puts together are of some hundred KiB at most.
+MAX_WIRE_BYTES = 16 * 1024 * 1024
+
 # The flow table's own words.
 (
     TABLE_CLOCK,  # nanoseconds of packet time since the first packet that this state knows; never goes back
@@ -271,8 +279,9 @@ MINUTE_WIDTH = 6
     TABLE_FLOW_PACKETS,
     TABLE_EVICTED,
     TABLE_WANT,  # why the kernel stopped early: 0, or one of the WANT_ words
-) = range(19)
-TABLE_WIDTH = 19
+    TABLE_NOT_CARRIED,  # open flows for which what is carried had no room
+) = range(20)
+TABLE_WIDTH = 20
 
 WANT_NOTHING = 0
 WANT_ROWS = 1

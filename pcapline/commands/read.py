@@ -84,7 +84,7 @@ def _rows(file: str, view: str, deep: "DeepDecoder | None") -> "Items":
     reading = _open(file, packets=view == "packets")
     yield from objects(reading.batches(deep))
     if reading.report.damage:
-        _say(file, f"{counts_text(reading.report.damage)}; all packets before it are shown")
+        _say(file, f"{counts_text(reading.report.damage)}; all other packets are shown")
     elif not reading.report.frames:
         _say(file, "no packets")
     return 0

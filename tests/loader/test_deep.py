@@ -208,3 +208,9 @@ def test_who_stops_waiting_leaves_no_process_behind(stand_in: Stand, tmp_path: P
     waiting.close()
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+def test_room_for_the_output_grows_with_the_frames() -> None:
+    """Each may be printed whole, in hexadecimal."""
+    large = _frames(*[(127, bytes(262_144))] * 64)
+    assert deep._output_room(large) > 2 * sum(len(frame.data) for frame in large)

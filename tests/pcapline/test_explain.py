@@ -8,6 +8,7 @@ import pytest
 
 from tests.golden.make import CAPTURES
 from tests.loader.decode.captures import ipv4, pcap_header, record, udp
+from tests.loader.decode.containers import Packet, enhanced, interface, section
 from tests.pcapline.captures import capture, conversation
 from tests.pcapline.command import objects, pcapline
 from tests.servers import require
@@ -109,3 +110,12 @@ def test_text_from_the_wire_cannot_steer_a_terminal(tshark: None, tmp_path: Path
     file.write_bytes(capture(conversation("\x1b[31m.example.com")))
     for form in ((), ("--json",)):
         assert "\x1b" not in pcapline("explain", file, "2", *form, cwd=tmp_path).stdout
+
+
+def test_a_packet_of_an_unknown_interface_has_no_layers(tshark: None, tmp_path: Path) -> None:
+    file = tmp_path / "unknown.pcapng"
+    file.write_bytes(section() + interface() + enhanced(Packet(START_US * 1_000, bytes(60)), number=5))
+    done = pcapline("explain", file, "1", cwd=tmp_path)
+    assert "in no flow: unknown_interface" in done.stdout
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "its interface is not described" in done.stderr

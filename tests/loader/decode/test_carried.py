@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loader.decode import carriedstreams
 from loader.decode.carried import UnreadableState
 from loader.decode.columns import DecodeOptions
+from loader.decode.said import SaidNames
 from loader.reading import CaptureReading
 from schema.errors import StoreError
 
@@ -28,3 +30,20 @@ def test_an_unreadable_state_is_the_stores_error(tmp_path: Path) -> None:
     path.write_bytes(CAPTURE)
     with pytest.raises(StoreError, match="the carried state cannot be read: the carried state is cut"):
         list(CaptureReading(path, DecodeOptions(), CARRIED[:-1]).batches())
+
+
+def test_what_is_not_carried_is_counted() -> None:
+    frames = [ethernet(ipv4("10.0.0.1", "10.0.0.2", 17, udp(40_000 + n, 443))) for n in range(10)]
+    capture = pcap_header() + b"".join(record(1_700_000_000_000_000 + n, frame) for n, frame in enumerate(frames))
+    _, report, _ = decode(capture, DecodeOptions(carries=True, max_carried_flows=3))
+    assert report.counters == {"flows_not_carried": 7}
+
+
+def test_texts_that_find_no_room_are_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = SaidNames(120)
+    for text in (b"www.example.com", b"a"):
+        said.kernel.put(memoryview(text))
+    monkeypatch.setattr(carriedstreams, "MAX_TEXT_BYTES", 10)
+    texts = carriedstreams.CarriedTexts(said)
+    assert [texts.word(word) for word in (1, 2, 1)] == [0, 1, 0]
+    assert (texts.refused, texts.encode()) == (1, b"\x01\x00a")

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from loader.decode import layout
 from loader.decode.columns import DecodeOptions
 from loader.reading import CaptureReading, first_packet_time
 from tests.servers import require
 
-from .captures import assert_balanced, decode, ethernet, ipv4, tcp, udp
-from .containers import Packet, every_container, pcap
+from .captures import assert_balanced, decode, ethernet, flow_rows, ipv4, tcp, udp
+from .containers import Packet, enhanced, every_container, interface, pcap, section
 
 START_NS = 1_700_000_000_999_998_000
 _FRAMES = [
@@ -76,3 +77,17 @@ def test_what_mergecap_puts_together_gives_the_rows_of_one(tmp_path: Path) -> No
     assert reading.report.link_types == (1, 101)
     assert [ts for columns in rows for ts in columns.ts_ns] == sorted(packet.ts_ns for packet in cut + raw)
     assert reading.report.flow_packets == len(cut + raw)
+
+
+def test_a_length_on_the_wire_that_cannot_be_is_clamped_and_counted() -> None:
+    """An IPv4 header whose total length is 0 would make it traffic."""
+    packet = bytearray(ipv4("10.0.0.1", "10.0.0.2", 17, udp(40_000, 443)))
+    packet[2:4] = bytes(2)
+    frame = ethernet(bytes(packet))
+    packets = [Packet(START_NS, frame, wire=0xFFFF_FFFF)]
+    for capture in (pcap(packets), section() + interface() + enhanced(packets[0])):
+        batches, report, _ = decode(capture)
+        assert_balanced(batches, report)
+        assert [list(batch.packets.length) for batch in batches if len(batch.packets)] == [[layout.MAX_WIRE_BYTES]]
+        assert [row["bytes"] for row in flow_rows(batches)] == [layout.MAX_WIRE_BYTES - 14]
+        assert report.counters["clamped_wire_lengths"] == 1

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loader.decode import dnsstreams, halfstreams, layout
+from loader.decode import carriedstreams, dnsstreams, halfstreams, layout
 from loader.decode.columns import DecodedBatch, DecodeOptions, DecodeReport
 from loader.decode.said import SaidNames
 from loader.decode.tables import table_of
@@ -400,3 +400,10 @@ def test_a_dns_stream_of_claims_is_bounded(size: int) -> None:
     assert sum(stream.size for stream in names.dns.streams.values()) <= dnsstreams.MAX_BYTES
     assert (names.counters()["dns_streams_evicted"] > 0) == (size == 65_535)
     assert (names.counters()["dns_stream_bytes_lost"] > 0) == (size < 65_535 or names.dns.evicted > 0)
+
+
+def test_streams_that_find_no_room_in_what_is_carried_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(carriedstreams, "MAX_STREAM_BYTES", 1)
+    frames = opened(segments(DNS_STREAM, [0, 20], **TO_53), **TO_53)[:2]
+    _, report, _ = decode(capture_of(frames), DecodeOptions(carries=True))
+    assert report.counters["streams_not_carried"] == 1

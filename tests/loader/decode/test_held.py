@@ -1,16 +1,19 @@
 """Frames held for a second pass: once in every count, bounded, with their own numbers and lengths."""
 
 import struct
+from array import array
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loader.decode import held
+from loader.decode import held, layout
 from loader.decode.columns import DecodedBatch, DecodeOptions, DecodeReport
 from loader.decode.decoder import CHUNK_PACKETS, CaptureDecoder
 from loader.decode.deepened import both_passes, decode_held
 from loader.decode.formats import container_of
 from loader.decode.held import HeldFrames
+from loader.decode.reasons import REASON_COUNT
+from loader.decode.tables import table_of
 from loader.decode.walking import Unreadable
 from tests.loader.decode.captures import assert_balanced, decode, ethernet, flow_rows, ipv4, pcap_header, record, udp
 
@@ -101,3 +104,21 @@ def test_a_frame_that_is_watched_is_copied_whether_or_not_it_is_held() -> None:
     _, _, kept = _once(capture, HeldFrames(wanted=True, watch=2_500))
     assert kept.watched == (2_500, (START_US + 2_499) * 1_000, 1, 99, frames[2_499])
     assert kept.frames == []
+
+
+def test_a_full_hold_stays_full() -> None:
+    """What it was too small for is not made up for by smaller frames, so that nobody need look for them."""
+    sizes = [262_144] * 63 + [262_000] + [262_144] + [4] * 3_000
+    capture = pcap_header(RADIO) + b"".join(record(START_US + n, bytes(size)) for n, size in enumerate(sizes))
+    _, _, report, kept = _twice(capture, [None] * len(sizes))
+    assert (len(kept.frames), report.counters) == (64, {"deep_not_asked": 3_001})
+
+
+def test_a_chunk_without_unread_frames_is_not_looked_through() -> None:
+    """Whatever the chunks before it had: here the table ends behind its first packet."""
+    kept = HeldFrames(wanted=True)
+    _once(pcap_header(RADIO) + record(START_US, bytes(4)), kept)
+    packets = table_of(1, layout.PACKET_WIDTH)
+    packets[0, layout.PACKET_FRAME] = 2
+    kept.hold(memoryview(b""), packets, (CHUNK_PACKETS, 0), array("Q", [1] * REASON_COUNT))
+    assert (len(kept.frames), kept.passed_by) == (1, 0)

@@ -165,3 +165,13 @@ def test_a_tunnels_hash_is_the_same_for_ever() -> None:
     """Flow ids are made of it."""
     batches, _, _ = decode(CAPTURES["tunnel-vxlan"])
     assert {flow["tunnel"] for flow in flow_rows(batches)} == {13_185_621_570_656_411_272}
+
+
+@pytest.mark.parametrize("tags", [1, 3, 9])
+def test_a_failed_guess_leaves_no_tags_and_no_reason(tags: int) -> None:
+    """A datagram to the port of VXLAN, whose payload only begins like a tagged frame."""
+    payload = bytes([8]) + bytes(7) + ethernet(b"none", 0x0806, tuple(range(100, 100 + tags)))
+    packet = ipv4("10.0.0.1", "10.0.0.2", 17, udp(40_000, 4789, payload))
+    batches, report, _ = decode(pcap_header() + record(START_US, ethernet(packet, tags=(7,))))
+    (row,) = packet_objects(batches[0].packets)
+    assert (report.non_flow, list(row["vlan"]), row["destination_port"]) == ({}, [7], 4789)
