@@ -1061,7 +1061,7 @@ class HeaderKernel:
                 reason = self._frame()
                 words[row + layout.PACKET_REASON] = reason
                 by_reason[reason] += 1
-                if reason == reasons.LINK_TYPE or reason == reasons.UNKNOWN_ETHERTYPE or reason == reasons.UNKNOWN_LLC:
+                if reason == reasons.LINK_TYPE:
                     self.counts[layout.HEADERS_UNREAD] += words[row + layout.PACKET_KIND] == 0
                 row += layout.PACKET_WIDTH
         return self.fragments

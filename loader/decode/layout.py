@@ -251,7 +251,7 @@ MAX_MINUTES = 256  # distinct minutes of one row; a row that has more is cut
 MINUTE_WIDTH = 6
 
 # What the header kernel counts.
-HEADERS_UNREAD = 0  # frames of the chunk in which it found no IP header for one of `reasons.DEEP_REASONS`
+HEADERS_UNREAD = 0  # frames of the chunk in which it found no IP header for the one of `reasons.DEEP_REASONS`
 HEADERS_CLAMPED = 1  # frames of the capture that said they were longer on the wire than `MAX_WIRE_BYTES`
 HEADERS_WIDTH = 2
 # What a frame can have had on the wire: beyond it is a container's lie, which would count as traffic where an IP header leaves
