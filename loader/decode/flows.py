@@ -193,6 +193,15 @@ class FlowKernel:
     @cython.cfunc
     @cython.inline
     @cython.nogil
+    def _advance(self, by: cython.ulonglong) -> cython.int:
+        """The clock stops at the end of its word: times that jump to and fro for centuries move it that far."""
+        room: cython.ulonglong = layout.WORD - self.table[layout.TABLE_CLOCK]
+        self.table[layout.TABLE_CLOCK] += by if by < room else room
+        return 0
+
+    @cython.cfunc
+    @cython.inline
+    @cython.nogil
     def _tick(self, ts: cython.ulonglong) -> cython.int:
         """Move the clock to a packet's time, unless that jumped and nobody confirms it; returns 1 while it is in doubt."""
         reference: cython.ulonglong = self.table[layout.TABLE_REFERENCE]
@@ -200,7 +209,7 @@ class FlowKernel:
             self.table[layout.TABLE_REFERENCE] = ts
             return 0
         if ts >= reference and ts - reference <= layout.JUMP_NS:
-            self.table[layout.TABLE_CLOCK] += ts - reference
+            self._advance(ts - reference)
             self.table[layout.TABLE_REFERENCE] = ts
             self.table[layout.TABLE_PENDING] = 0
             return 0
@@ -220,7 +229,7 @@ class FlowKernel:
             return 1
         if ts > reference:
             self.table[layout.TABLE_REFERENCE] = min(ts, pending)
-            self.table[layout.TABLE_CLOCK] += self.table[layout.TABLE_REFERENCE] - reference
+            self._advance(self.table[layout.TABLE_REFERENCE] - reference)
             if self.table[layout.TABLE_PENDING_ROW]:
                 self.rows[(self.table[layout.TABLE_PENDING_ROW] - 1) * layout.FLOW_WIDTH + layout.FLOW_SEEN] = self.table[
                     layout.TABLE_CLOCK
@@ -231,7 +240,7 @@ class FlowKernel:
         if ts > reference + layout.JUMP_NS or ts + layout.JUMP_NS < reference:
             return 1
         if ts > reference:
-            self.table[layout.TABLE_CLOCK] += ts - reference
+            self._advance(ts - reference)
             self.table[layout.TABLE_REFERENCE] = ts
         self.table[layout.TABLE_PENDING] = 0
         return 0

@@ -88,3 +88,13 @@ def test_damaged_captures_balance_too(packets: list[tuple[int, bytes]], damage: 
     batches, report, _ = decode(bytes(capture), OPTIONS)
     assert_balanced(batches, report)
     assert report.consumed_bytes <= len(capture)
+
+
+def test_times_that_jump_to_and_fro_for_centuries_stay_within_the_clock() -> None:
+    """Each two packets confirm a jump of 136 years: five of them onwards are more than a 64-bit clock of nanoseconds holds."""
+    frame = ethernet(ipv4(HOSTS[0], HOSTS[1], 17, udp(40_000, 443, b"x")))
+    latest = 4_294_967_295_000_000
+    times = [ts for _ in range(12) for ts in (1_000_000, 1_000_000, latest, latest)]
+    batches, report, *_ = decode(pcap_header() + b"".join(record(ts, frame) for ts in times), OPTIONS)
+    assert_balanced(batches, report)
+    assert report.counters["time_jumps"] > 10
