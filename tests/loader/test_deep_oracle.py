@@ -54,7 +54,7 @@ def test_rows_are_those_that_tshark_sees(flagged: list[Path]) -> None:
     comparison = compare(captures, TsharkBatch)
     left = comparison.differences.get(UNEXPLAINED, [])
     assert {(each.capture.name, each.frame): set(each.fields) for each in left} == _KNOWN
-    assert comparison.captures["compared"] > 25
+    assert comparison.captures["compared"] >= 18
 
 
 @needs_shared
