@@ -12,7 +12,8 @@ from tests.e2e.loading import Contents, assert_balance, contents, load_all, stat
 from tests.servers.cassandra.keyspace import CassandraFactory
 from tests.shared_captures import needs_shared, shared_captures
 
-pytestmark = [needs_shared, pytest.mark.xdist_group("corpus")]
+# A thousand captures, tshark asked about some two hundred of them, into two stores: minutes on a small machine.
+pytestmark = [needs_shared, pytest.mark.xdist_group("corpus"), pytest.mark.timeout(1_200)]
 
 
 @pytest.fixture(scope="module")

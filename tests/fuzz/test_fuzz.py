@@ -8,6 +8,7 @@ from tests.fuzz.__main__ import fuzz
 _FIRST = 1_000_000  # the long run's numbers are others
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize(("build", "inputs"), [("checked", 3_000), ("plain", 500)])
 def test_any_input_gives_the_same_rows_in_every_build(build: Build, inputs: int) -> None:
     otherwise, release = (fuzz(each, _FIRST, inputs, bounds="real") for each in (build, "release"))
