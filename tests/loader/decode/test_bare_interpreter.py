@@ -99,7 +99,7 @@ def test_eviction_does_not_depend_on_the_process(bare: Path) -> None:
 
 def test_an_idle_flow_that_is_not_swept_yet_evicts_nobody(bare: Path) -> None:
     """The first flow is idle by the time the bound is reached: with it gone there is room for the others."""
-    times = [(0, 0), *((n, 100) for n in range(1, 14)), (14, 110), (1, 121), (15, 122), (16, 122)]
+    times = [(0, 0), *((n, 35) for n in range(1, 14)), (14, 50), (1, 61), (15, 62), (16, 62)]  # swept at 35 and 50
     frames = (record(1_700_000_000_000_000 + second * 1_000_000, _datagram(1_000 + n)) for n, second in times)
     decoded = _decode(bare, pcap_header() + b"".join(frames), 16)
     assert "evicted_flows" not in decoded["counters"]
