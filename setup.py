@@ -9,7 +9,7 @@ from pathlib import Path
 
 from setuptools import Extension, setup  # type: ignore[import-untyped]
 
-KERNELS = ("pcap", "pcapng", "headers", "fragments", "evidence", "flows", "dns", "queries")
+KERNELS = ("pcap", "pcapng", "headers", "fragments", "evidence", "flows", "dns", "dnssegments", "queries")
 MODE = os.environ.get("PCAPLINE_KERNELS", "release")
 OPTIMISE = "-O1" if MODE == "checked" else "-O3"  # checked kernels are for tests, which wait for the compiler
 

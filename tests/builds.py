@@ -21,7 +21,7 @@ Bounds = Literal["real", "small"]
 # Bounds that small captures reach; most are compiled into the kernels, so they are a tree of their own.
 _SMALL = {
     "decoder": {"CHUNK_PACKETS": 5, "BATCH_PACKETS": 16},
-    "dnsstreams": {"MAX_STREAMS": 3, "MAX_BYTES": 3_000, "MAX_AHEAD": 400, "MAX_HELD": 3},
+    "dnsstreams": {"MAX_AHEAD": 400, "MAX_HELD": 3},
     "flowtable": {"_FIRST_ROWS": 8},
     "halfstreams": {"MAX_STREAMS": 3, "MAX_BYTES": 3_000, "MAX_PIECES": 6},
     "held": {"MAX_HELD_FRAMES": 4, "MAX_HELD_BYTES": 500},
@@ -31,6 +31,8 @@ _SMALL = {
         "MAX_SAID_TEXTS": 8,
         "MAX_SAID_BYTES": 4_096,
         "SLOTS": 16,
+        "MAX_DNS_STREAMS": 3,
+        "MAX_DNS_STREAM_BYTES": 3_000,
         "MAX_QUERIES": 8,
         "MAX_ALIKE_QUERIES": 2,
         "MAX_QUERY_TEXT": 2_048,

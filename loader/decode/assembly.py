@@ -4,7 +4,7 @@ from bisect import bisect_right
 from operator import attrgetter
 from typing import NamedTuple
 
-_PIECE_COST = 256  # bytes that holding a piece costs besides its own, about
+from loader.decode import layout
 
 
 class Piece(NamedTuple):
@@ -22,7 +22,7 @@ class Piece(NamedTuple):
     @property
     def size(self) -> int:
         """Bytes of memory, about."""
-        return len(self.octets) + len(self.origin) + _PIECE_COST
+        return len(self.octets) + len(self.origin) + layout.PIECE_COST
 
 
 class Assembly:
@@ -48,7 +48,7 @@ class Assembly:
     @property
     def size(self) -> int:
         """Bytes of memory, about."""
-        return len(self.data) + self._ahead + _PIECE_COST
+        return len(self.data) + self._ahead + layout.PIECE_COST
 
     @property
     def octets(self) -> int:

@@ -2,9 +2,9 @@
 
 from types import ModuleType
 
-from loader.decode import dns, evidence, flows, fragments, headers, pcap, pcapng, queries
+from loader.decode import dns, dnssegments, evidence, flows, fragments, headers, pcap, pcapng, queries
 
-_KERNELS: tuple[ModuleType, ...] = (dns, evidence, flows, fragments, headers, pcap, pcapng, queries)
+_KERNELS: tuple[ModuleType, ...] = (dns, dnssegments, evidence, flows, fragments, headers, pcap, pcapng, queries)
 
 
 def kernels_compiled() -> bool:

@@ -4,6 +4,7 @@ Each is a list of entries in the order in which they are put back. Of what is wa
 """
 
 import struct
+from array import array
 from collections.abc import Callable, Iterator
 
 from loader.decode import carried, layout
@@ -20,7 +21,7 @@ MAX_STREAM_BYTES = 1024 * 1024  # of each kind
 _TEXT_BITS = layout.NAME_TEXT_BITS
 _TEXT_MASK = (1 << _TEXT_BITS) - 1
 _LOOKED_AT = 256  # slots at once
-_KEY_BYTES = 48  # addresses and ports, as words of a packet
+_KEY_BYTES = 48  # of a QUIC flow: addresses and ports, as words of a packet
 
 _COUNT = struct.Struct("<I")
 _TEXT = struct.Struct("<H")
@@ -29,7 +30,7 @@ _CLOCK_WORDS = (layout.SAID_CLOCK, layout.SAID_REFERENCE, layout.SAID_PENDING)
 _ASSEMBLY = struct.Struct("<QIII")  # start, bytes in order, pieces held, pieces added
 _PIECE = struct.Struct("<QI")  # offset, length
 _SLOT = struct.Struct("<7Q?")  # words of the slot up to its clock; whether a part came
-_DNS = struct.Struct(f"<{_KEY_BYTES}sQI?QQ")  # key, base, in step, clock, clock at the hole
+_DNS = struct.Struct("<6QI?QQ")  # words of the key, base, in step, clock, clock at the hole
 _QUIC = struct.Struct(f"<{_KEY_BYTES}sQQIIB")  # key, clock, tries, version, length of the connection id
 
 
@@ -195,13 +196,7 @@ def _used(tags: memoryview) -> Iterator[int]:
 
 def _restore_start(said: SaidNames, reader: _Reader) -> None:
     *words, is_open = reader.fields(_SLOT)
-    packet = zeroed(8 * layout.PACKET_WIDTH).cast("Q")
-    for word, value in zip(range(layout.PACKET_SRC_HI, layout.PACKET_DST_LO + 1), words, strict=False):
-        packet[word] = value
-    ports = words[layout.SLOT_PORTS]
-    packet[layout.PACKET_SPORT], packet[layout.PACKET_DPORT] = ports >> 16 & 0xFFFF, ports & 0xFFFF
-    packet[layout.PACKET_TUNNEL] = words[layout.SLOT_TUNNEL]
-    slot = said.kernel.fill(packet, ports >> 32, bool(is_open))
+    slot = said.kernel.fill(_packet(words), words[layout.SLOT_PORTS] >> 32, bool(is_open))
     said.slots[slot, layout.SLOT_SEEN] = _believed(said, words[layout.SLOT_SEEN])
     if is_open:
         stream = Assembly()
@@ -209,19 +204,28 @@ def _restore_start(said: SaidNames, reader: _Reader) -> None:
         said.halves.adopt(slot, stream)
 
 
+def _packet(key: list[int]) -> memoryview:
+    """Words of a packet with this key of a stream: two addresses, ports, tunnel."""
+    packet = zeroed(8 * layout.PACKET_WIDTH).cast("Q")
+    *addresses, ports, packet[layout.PACKET_TUNNEL] = key[: layout.SLOT_TUNNEL + 1]
+    packet[layout.PACKET_SRC_HI : layout.PACKET_DST_LO + 1] = memoryview(array("Q", addresses))
+    packet[layout.PACKET_SPORT], packet[layout.PACKET_DPORT] = ports >> 16 & 0xFFFF, ports & 0xFFFF
+    return packet
+
+
 def _dns(said: SaidNames) -> list[bytes]:
     return [
-        _DNS.pack(addresses, tunnel, stream.base, stream.in_step, stream.seen, stream.hole_seen) + _assembled(stream)
-        for (addresses, tunnel), stream in said.dns.streams.items()
+        _DNS.pack(*key, stream.base, stream.in_step, seen, stream.hole_seen) + _assembled(stream)
+        for key, stream, seen in said.dns.entries()
     ]
 
 
 def _restore_dns(said: SaidNames, reader: _Reader) -> None:
-    addresses, tunnel, base, in_step, seen, hole_seen = _DNS.unpack(reader.octets(_DNS.size))
+    *key, base, in_step, seen, hole_seen = _DNS.unpack(reader.octets(_DNS.size))
     stream = DnsStream(base, in_step=in_step)
-    stream.seen, stream.hole_seen = _believed(said, seen), _believed(said, hole_seen)
+    stream.hole_seen = _believed(said, hole_seen)
     reader.assembly(stream)
-    said.dns.adopt((addresses, tunnel), stream)
+    said.dns.adopt(_packet(key), stream, _believed(said, seen))
 
 
 def _quic(said: SaidNames) -> list[bytes]:

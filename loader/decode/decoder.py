@@ -137,8 +137,9 @@ class CaptureDecoder:
     def _read_payloads(self, buffer: memoryview, span: tuple[int, int]) -> None:
         """What the packets of a span say: names of their flows, and DNS."""
         at, last = span
+        self._said.read(buffer, self._packets, span)
         while at < last:
-            behind = self._said.read(buffer, self._packets, (at, last))
+            behind = self._said.next_messages(buffer, last)
             self._dns.read(buffer, self._packets, (at, behind), self._collect)
             at = behind
             self._read_messages(self._said.messages)

@@ -631,9 +631,11 @@ class DnsKernel:
             kind = 2
         if kind < 0 or packets[i, layout.PACKET_PAYLOAD] == 0 or packets[i, layout.PACKET_REASON]:
             return -1
-        return (
-            -1 if packets[i, layout.PACKET_PROTOCOL] == 6 and not packets[i, layout.PACKET_KIND] & layout.KIND_WHOLE else kind
-        )
+        if packets[i, layout.PACKET_PROTOCOL] == 6 and not packets[i, layout.PACKET_KIND] & (
+            layout.KIND_WHOLE | layout.KIND_MESSAGE
+        ):
+            return -1
+        return kind
 
     @cython.cfunc
     @cython.inline

@@ -5,39 +5,33 @@ nothing fills, reading goes on at the first segment that begins as a message doe
 """
 
 from array import array
-from collections import OrderedDict
 from collections.abc import Iterator
 from operator import itemgetter
 
 from loader.decode import layout
 from loader.decode.assembly import Assembly
-from loader.decode.tables import enlarged, table_of
+from loader.decode.dnssegments import SegmentKernel
+from loader.decode.tables import enlarged, table_of, zeroed
 
-MAX_STREAMS = 4_096
-MAX_BYTES = 8 * 1024 * 1024
 MAX_AHEAD = 65_536  # bytes, and segments, held behind a hole
 MAX_HELD = 64
 HOLE_NS = 3_000_000_000  # so long after it opened a hole is filled no more: a retransmission comes within a second or two
 _WINDOW = 1 << 20  # a segment further from where its stream stands is of another connection
 _WIDTH = layout.PACKET_WIDTH
 _SYN = 2
-_HEADER = 12  # octets of a message's header
 _MAX_OPCODE = 6
-
-Key = tuple[bytes, int]
 
 
 class DnsStream(Assembly):
     """One direction: `base` is the sequence number of offset 0."""
 
-    __slots__ = ("base", "hole_seen", "in_step", "seen")
+    __slots__ = ("base", "hole_seen", "in_step")
 
     def __init__(self, base: int, *, in_step: bool) -> None:
         super().__init__()
         self.base = base
         self.in_step = in_step  # whether offset `start` is where a message begins
-        self.seen = 0  # what the clock said at its last packet
-        self.hole_seen = 0  # and when the first piece behind a hole came
+        self.hole_seen = 0  # what the clock said when the first piece behind a hole came
 
     @property
     def at_message(self) -> bool:
@@ -52,14 +46,23 @@ class DnsStream(Assembly):
 
 
 class DnsStreams:
-    """Gives the messages of one packet at a time: `count` rows of `rows`, packets whose payload lies in `source`."""
+    """Gives the messages of one packet at a time: `count` rows of `rows`, packets whose payload lies in `source`.
+
+    A stream is a row of the kernel's table; where it holds octets it is also in `streams`, by the number of that row, and
+    says there where it stands.
+    """
 
     def __init__(self, idle_ns: int) -> None:
         self._idle_ns = idle_ns
-        self.streams: OrderedDict[Key, DnsStream] = OrderedDict()  # the longest silent first
-        self._bytes = 0
+        self._table = table_of(layout.MAX_DNS_STREAMS + 1, layout.STREAM_WIDTH)
+        self.words = memoryview(array("Q", bytes(8 * layout.STREAMS_WIDTH)))
+        # The seed differs from process to process, so that nobody can make streams that all collide.
+        seed = hash("dns streams") & layout.WORD
+        index = zeroed(4 * layout.DNS_STREAM_PLACES).cast("I")
+        self.kernel = SegmentKernel(self._table, index, self.words, seed, idle_ns)
+        self.streams: dict[int, DnsStream] = {}
         self.rows = table_of(64, _WIDTH)
-        self._words = self.rows.cast("B").cast("Q")
+        self._row_words = self.rows.cast("B").cast("Q")
         self.source: bytes = b""
         self.count = 0
         self.evicted = 0  # streams given up with something in them
@@ -70,74 +73,114 @@ class DnsStreams:
         """Take packet i, one of words `packets`: a segment with data, or a SYN. `now`: nanoseconds of the believed clock."""
         row = packets[i * _WIDTH : (i + 1) * _WIDTH]
         sequence = row[layout.PACKET_SEQUENCE]
-        key = (row[layout.PACKET_SRC_HI : layout.PACKET_DPORT + 1].tobytes(), row[layout.PACKET_TUNNEL])
+        place = self.kernel.find(row)
         self.count = 0
         if row[layout.PACKET_TCP_FLAGS] & _SYN:
             sequence = (sequence + 1) & layout.LOW_HALF
-            self._begin(key, DnsStream(sequence, in_step=True), now)
+            place = self._begin(place, row, DnsStream(sequence, in_step=True), now)
         piece = bytes(buffer[row[layout.PACKET_PAYLOAD] : row[layout.PACKET_PAYLOAD_END]])
         if piece:
-            self._segment(key, sequence, piece, row, now)
+            self._segment(place, sequence, piece, row, now)
 
-    def _begin(self, key: Key, stream: DnsStream, now: int) -> DnsStream:
-        """A new stream in place of an old one of that key."""
-        if key in self.streams:
-            self._forget(key)
-        stream.seen = now
-        return self.adopt(key, stream)
+    def _begin(self, place: int, row: memoryview, stream: DnsStream, now: int) -> int:
+        """A new stream of the packet's key in place of that in this row of the table (-1: there is none); its row."""
+        if place >= 0:
+            self._forget(place)
+        return self.adopt(row, stream, now)
 
-    def adopt(self, key: Key, stream: DnsStream) -> DnsStream:
-        """Hold a stream from now on."""
-        self.streams[key] = stream
-        self._bytes += stream.size
-        while len(self.streams) > MAX_STREAMS or self._bytes > MAX_BYTES:
-            self._forget(next(iter(self.streams)))
+    def adopt(self, row: memoryview, stream: DnsStream, seen: int) -> int:
+        """Hold a stream from now on, whose key is the packet's; its row of the table."""
+        place = self.kernel.fill(row, 0, seen)
+        self._settle(place, stream, layout.PIECE_COST)
+        return place
+
+    def entries(self) -> Iterator[tuple[list[int], DnsStream, int]]:
+        """All streams, the longest silent first: words of the key, the stream, what the clock said at its last packet."""
+        for place in self._places():
+            key = [self._table[place, word] for word in range(layout.STREAM_NEXT)]
+            yield key, self._stream(place), self._table[place, layout.STREAM_SEEN]
+
+    def _places(self) -> Iterator[int]:
+        """The rows of the table, the longest silent first."""
+        place = self.words[layout.STREAMS_OLDEST]
+        while place:
+            yield place - 1
+            place = self._table[place - 1, layout.STREAM_NEWER]
+
+    def _stream(self, place: int) -> DnsStream:
+        """The stream of a row."""
+        stream = self.streams.get(place)
+        if stream is None:
+            length, state = self._table[place, layout.STREAM_LENGTH], self._table[place, layout.STREAM_STATE]
+            came = length.to_bytes(2, "big") if length else b""
+            base = (self._table[place, layout.STREAM_NEXT] - len(came)) & layout.LOW_HALF
+            stream = DnsStream(base, in_step=bool(state & layout.STREAM_IN_STEP))
+            stream.data += came
         return stream
 
-    def _forget(self, key: Key) -> None:
-        stream = self.streams.pop(key)
-        self._bytes -= stream.size
+    def _settle(self, place: int, stream: DnsStream, before: int) -> None:
+        """Say in its row how a stream stands, whose size was `before`; then keep the bounds."""
+        holds = bool(stream.data or stream.held)
+        if holds:
+            self.streams[place] = stream
+        else:
+            self.streams.pop(place, None)
+            self._table[place, layout.STREAM_NEXT] = (stream.base + stream.start) & layout.LOW_HALF
+        self._table[place, layout.STREAM_LENGTH] = 0
+        self._table[place, layout.STREAM_STATE] = stream.in_step * layout.STREAM_IN_STEP | holds * layout.STREAM_HOLDS
+        self.words[layout.STREAMS_HELD] += stream.size - before
+        while self._is_too_much():
+            self._forget(self.words[layout.STREAMS_OLDEST] - 1)
+
+    def _is_too_much(self) -> bool:
+        streams = self.words[layout.STREAMS_USED]
+        held = self.words[layout.STREAMS_HELD] + streams * layout.PIECE_COST
+        return streams > layout.MAX_DNS_STREAMS or held > layout.MAX_DNS_STREAM_BYTES
+
+    def _forget(self, place: int) -> None:
+        stream = self._stream(place)
+        self.streams.pop(place, None)
+        self.kernel.drop(place)
+        self.words[layout.STREAMS_HELD] -= stream.size - layout.PIECE_COST
         lost = stream.octets
         self.lost_bytes += lost
         self.evicted += lost > 0
 
-    def _segment(self, key: Key, sequence: int, piece: bytes, row: memoryview, now: int) -> None:
-        stream = self.streams.get(key)
-        if stream is None or now - stream.seen > self._idle_ns or abs(stream.offset(sequence) - stream.behind) > _WINDOW:
-            stream = self._begin(key, DnsStream(sequence, in_step=False), now)
-        elif len(self.streams) > 1:
-            self.streams.move_to_end(key)
-        stream.seen = now
+    def _segment(self, place: int, sequence: int, piece: bytes, row: memoryview, now: int) -> None:
+        if place < 0 or self._is_another(place, sequence, now):
+            place = self._begin(place, row, DnsStream(sequence, in_step=False), now)
+        stream = self._stream(place)
+        before = stream.size
+        self.kernel.touch(place, now)
         if not stream.at_message or (sequence - stream.base - stream.start) & layout.LOW_HALF:
-            self._assemble(stream, stream.offset(sequence), piece, row)
-            return
-        used, sound = self._walk(piece, row)
-        stream.start += used
-        if not sound:
-            self._lose_step(stream, len(piece) - used)
-        elif used < len(piece):
-            stream.data += piece[used:]
-            self._bytes += len(piece) - used
+            self._assemble(stream, stream.offset(sequence), piece, row, now)
+        else:
+            used, sound = self._walk(piece, row)
+            stream.start += used
+            if not sound:
+                self._lose_step(stream, len(piece) - used)
+            elif used < len(piece):
+                stream.data += piece[used:]
+        self._settle(place, stream, before)
 
-    def _assemble(self, stream: DnsStream, offset: int, piece: bytes, row: memoryview) -> None:
+    def _is_another(self, place: int, sequence: int, now: int) -> bool:
+        """Whether a segment is not of the stream in this row: it comes too late for that, or too far from where it stands."""
+        stream = self._stream(place)
+        silent = now - self._table[place, layout.STREAM_SEEN] > self._idle_ns
+        return silent or abs(stream.offset(sequence) - stream.behind) > _WINDOW
+
+    def _assemble(self, stream: DnsStream, offset: int, piece: bytes, row: memoryview, now: int) -> None:
         """What does not just go on where the last message ended."""
-        before, held = stream.size, bool(stream.held)
+        held = bool(stream.held)
         if stream.in_step:
             stream.add(offset, piece, row)
         elif offset >= stream.behind:
             self._enter(stream, offset, piece)
         if stream.held and not held:
-            stream.hole_seen = stream.seen
+            stream.hole_seen = now
         self._read(stream, row)
-        if stream.held and (not stream.in_step or self._is_hopeless(stream)):
+        if stream.held and (not stream.in_step or _is_hopeless(stream, now)):
             self._skip_hole(stream, row)
-        self._bytes += stream.size - before
-        while self._bytes > MAX_BYTES:
-            self._forget(next(iter(self.streams)))
-
-    def _is_hopeless(self, stream: DnsStream) -> bool:
-        waited = stream.seen - stream.hole_seen > HOLE_NS
-        return waited or len(stream.held) > MAX_HELD or stream.octets - len(stream.data) > MAX_AHEAD
 
     def _skip_hole(self, stream: DnsStream, row: memoryview) -> None:
         """Give up what is before the hole, and read on behind it: what is whole there came with its own packets."""
@@ -155,7 +198,7 @@ class DnsStreams:
 
     def _sort(self) -> None:
         """The messages of a frame stand together, however those of others lie between them: records are numbered by frame."""
-        words, places = self._words, range(0, self.count * _WIDTH, _WIDTH)
+        words, places = self._row_words, range(0, self.count * _WIDTH, _WIDTH)
         rows = sorted((words[at : at + _WIDTH].tolist() for at in places), key=itemgetter(layout.PACKET_FRAME))
         for at, row in zip(places, rows, strict=True):
             words[at : at + _WIDTH] = memoryview(array("Q", row))
@@ -196,7 +239,7 @@ class DnsStreams:
         self.source = self.source + source if self.count else source
         while size - at >= 2:
             length = source[at] << 8 | source[at + 1]
-            if length < _HEADER:
+            if length < layout.DNS_HEADER:
                 return at, False
             end = at + 2 + length
             if end > size:
@@ -208,8 +251,8 @@ class DnsStreams:
     def _put(self, at: int, end: int, row: memoryview) -> None:
         if self.count == len(self.rows):
             self.rows = enlarged(self.rows, 2 * self.count)
-            self._words = self.rows.cast("B").cast("Q")
-        place, words = self.count * _WIDTH, self._words
+            self._row_words = self.rows.cast("B").cast("Q")
+        place, words = self.count * _WIDTH, self._row_words
         words[place : place + _WIDTH] = row
         words[place + layout.PACKET_PAYLOAD] = at
         words[place + layout.PACKET_PAYLOAD_END] = end
@@ -218,12 +261,19 @@ class DnsStreams:
 
     def finish(self) -> Iterator[None]:
         """No packet follows: read on behind every hole; yields when there are messages."""
-        for stream in self.streams.values():
+        for place in self._places() if self.streams else ():
+            stream = self._stream(place)
             while stream.held:
                 self.count = 0
-                self._skip_hole(stream, self._words[:_WIDTH])
+                self._skip_hole(stream, self._row_words[:_WIDTH])
                 if self.count:
                     yield
+
+
+def _is_hopeless(stream: DnsStream, now: int) -> bool:
+    """Whether a hole is filled no more."""
+    waited = now - stream.hole_seen > HOLE_NS
+    return waited or len(stream.held) > MAX_HELD or stream.octets - len(stream.data) > MAX_AHEAD
 
 
 def _is_credible(piece: bytes) -> bool:
@@ -232,5 +282,5 @@ def _is_credible(piece: bytes) -> bool:
         return False
     length, flags = int.from_bytes(piece[:2], "big"), int.from_bytes(piece[4:6], "big")
     questions, answers, authority, additional = (int.from_bytes(piece[at : at + 2], "big") for at in (6, 8, 10, 12))
-    least = _HEADER + 5 * questions + 11 * (answers + authority + additional)
+    least = layout.DNS_HEADER + 5 * questions + 11 * (answers + authority + additional)
     return least <= length and questions <= 1 and not flags & 0x40 and flags >> 11 & 15 <= _MAX_OPCODE

@@ -3,9 +3,9 @@
 """The kernel that reads what flows say of their destination: TLS ClientHello (RFC 8446 4.1.2; names RFC 6066 3, protocols
 RFC 7301) and HTTP/1 request heads (RFC 9112 2 and 3), by their first bytes and on any port.
 
-What is whole within a packet is read here. At a packet of a stream that begins so and is not whole, of DNS over TCP, or with
-a QUIC Initial the kernel stops, and the caller looks at it. Names are written as DNS names are, into an arena,
-each once for the whole capture.
+What is whole within a packet is read here. At a packet of a stream that begins so and is not whole, or with a QUIC Initial the
+kernel stops, and the caller looks at it; packets of DNS over TCP are listed for the next pass. Names are written as DNS names
+are, into an arena, each once for the whole capture.
 """
 
 from __future__ import annotations
@@ -638,10 +638,12 @@ class EvidenceKernel:
         self,
         buf: cython.const[cython.uchar][::1],
         packets: cython.ulonglong[::1],
+        listed: cython.ulonglong[::1],
         first: cython.Py_ssize_t,
         count: cython.Py_ssize_t,
     ) -> int:
-        """Set the NAME of packets[first:count]; returns where it stopped, and the STOP word why: at `count` with 0, else at the
+        """Set the NAME of packets[first:count], and list those of DNS over TCP with data or a SYN (`listed`: two words each,
+        room for all packets); returns where it stopped, and the STOP word why: at `count` with 0, else at the
         packet that the caller is to look at before going on behind it (with STOP_ROOM: before it)."""
         i: cython.Py_ssize_t = first * layout.PACKET_WIDTH
         last: cython.Py_ssize_t = count * layout.PACKET_WIDTH
@@ -666,17 +668,18 @@ class EvidenceKernel:
                     continue
                 end = self.packets[i + layout.PACKET_PAYLOAD_END]
                 if self.packets[i + layout.PACKET_PROTOCOL] == 6:
-                    if at >= end and self.packets[i + layout.PACKET_TCP_FLAGS] & 0x12 != 2:
-                        if self.packets[i + layout.PACKET_TCP_FLAGS] & 2 and (
-                            self.packets[i + layout.PACKET_SPORT] == 53 or self.packets[i + layout.PACKET_DPORT] == 53
-                        ):
-                            why = layout.STOP_DNS
-                            break
+                    if at >= end and self.packets[i + layout.PACKET_TCP_FLAGS] & 2 == 0:
                         i += layout.PACKET_WIDTH
                         continue
                     if self.packets[i + layout.PACKET_SPORT] == 53 or self.packets[i + layout.PACKET_DPORT] == 53:
-                        why = layout.STOP_DNS
-                        break
+                        listed[2 * self.words[layout.SAID_LISTED]] = i // layout.PACKET_WIDTH
+                        listed[2 * self.words[layout.SAID_LISTED] + 1] = self.words[layout.SAID_CLOCK]
+                        self.words[layout.SAID_LISTED] += 1
+                        i += layout.PACKET_WIDTH
+                        continue
+                    if at >= end and self.packets[i + layout.PACKET_TCP_FLAGS] & 0x10:
+                        i += layout.PACKET_WIDTH
+                        continue
                     if not self._room():
                         why = layout.STOP_ROOM
                         break

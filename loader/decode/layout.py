@@ -65,14 +65,14 @@ SAID_SCRATCH = 4 * MAX_SAID_TEXT + 8  # bytes behind the last text, where the ne
     SAID_CLOCK,  # nanoseconds of packet time since the first packet that this state knows; never goes back
     SAID_REFERENCE,  # packet time that the clock stands for
     SAID_PENDING,  # time of the last packet if it jumped and nobody has confirmed it; 0: it did not
-) = range(17)
-SAID_WIDTH = 17
+    SAID_LISTED,  # packets of DNS over TCP listed, each with its number and the clock
+) = range(18)
+SAID_WIDTH = 18
 
 STOP_ROOM = 1  # the book needs more room: call again with the same packet
-STOP_DNS = 2  # the packet is of DNS over TCP
-STOP_STREAM = 3  # it belongs to a hello or head that is not whole yet
-STOP_QUIC = 4  # it is an Initial
-STOP_DROPPED = 5  # nothing about this packet, but a stream was given up
+STOP_STREAM = 2  # the packet belongs to a hello or head that is not whole yet
+STOP_QUIC = 3  # it is an Initial
+STOP_DROPPED = 4  # nothing about this packet, but a stream was given up
 
 # A TCP stream whose first bytes are awaited, or of which a part of a hello or head came: one cache line.
 (
@@ -90,6 +90,43 @@ SLOT_OPEN = 1
 SLOT_WAYS = 4  # slots that one hash value can go to
 SLOTS = 4_096
 SLOT_SETS = SLOTS // SLOT_WAYS
+
+# A direction of a connection that bears DNS: two cache lines.
+(
+    STREAM_SRC_HI,
+    STREAM_SRC_LO,
+    STREAM_DST_HI,
+    STREAM_DST_LO,
+    STREAM_PORTS,  # source port, destination port
+    STREAM_TUNNEL,
+    STREAM_NEXT,  # sequence number of the octet that is waited for, unless the stream holds octets
+    STREAM_STATE,  # bits below
+    STREAM_LENGTH,  # of the message that is waited for, where its length came and nothing else; 0: that is not so
+    STREAM_SEEN,  # what the clock said at its last packet
+    STREAM_OLDER,  # row, plus one, of the stream that was silent next longer; and next shorter
+    STREAM_NEWER,
+    STREAM_CHAIN,  # row, plus one, of the next of this hash, or of the next free row
+    STREAM_HASH,
+) = range(14)
+STREAM_WIDTH = 16
+STREAM_IN_STEP = 1  # a message begins with the octet that is waited for, or with those held, or with the length that came
+STREAM_HOLDS = 2  # octets of it are held, and where it stands is known there
+
+# The words of the table of these streams.
+(
+    STREAMS_OLDEST,  # row plus one
+    STREAMS_NEWEST,
+    STREAMS_USED,
+    STREAMS_HIGH,  # rows ever used
+    STREAMS_FREE,  # free list
+    STREAMS_HELD,  # bytes held besides `PIECE_COST` a stream
+) = range(6)
+STREAMS_WIDTH = 6
+MAX_DNS_STREAMS = 4_096
+MAX_DNS_STREAM_BYTES = 8 * 1024 * 1024
+DNS_STREAM_PLACES = 8_192  # of the table's hash index
+PIECE_COST = 256  # bytes that holding a stream, or a piece of one, costs besides its own, about
+DNS_HEADER = 12  # octets of a message's header
 
 MAX_HELLO = 16_384  # bytes of a ClientHello or HTTP head, and of what is held of a stream until it is whole
 
@@ -172,6 +209,7 @@ KIND_TRANSPORT = 4  # ports (or ICMP type and code) are known
 KIND_ONE_WAY = 8  # an ICMP message that has no answer: its flow has one direction (Community ID)
 KIND_CUT = 16  # the capture or the fragment has less of the payload than the datagram
 KIND_WHOLE = 32  # the payload is a message put together out of segments or fragments, in a buffer of its own
+KIND_MESSAGE = 64  # the payload is one DNS message out of TCP, its length left out
 
 # A flow in the table: two cache lines that every packet of it touches. A and B are its endpoints in ascending order, "forward"
 # is from the initiator to the other.

@@ -32,25 +32,39 @@ class SaidNames:
         seed = hash("said names") & 0xFFFF_FFFF_FFFF_FFFF
         self.kernel = EvidenceKernel(self.words, self.slots, self.tags, zeroed(layout.SLOT_SETS), seed, idle_ns)
         self._packets = self._words = memoryview(b"")  # the chunk's table, and its words one behind the other
+        self._listed = memoryview(b"")  # its packets of DNS over TCP: number, and what the clock said
+        self._next = 0  # of these
         self.book = NameBook()
         self.book.attach(self.kernel)
         self.halves = HalfStreams(self.kernel, self.book, self.slots)
         self.dns = DnsStreams(idle_ns)
         self.quic = QuicInitials(idle_ns)
 
-    def read(self, buffer: memoryview, packets: memoryview, span: tuple[int, int]) -> int:
-        """Read packets[first:last]; returns `last`, or the number behind the packet that completed DNS messages: they are in
-        `messages` until the next call, and come behind that packet."""
+    def read(self, buffer: memoryview, packets: memoryview, span: tuple[int, int]) -> None:
+        """Read packets[first:last] for names; their DNS over TCP is read by `next_messages`."""
         at, last = span
         if packets is not self._packets:
             self._packets, self._words = packets, packets.cast("B").cast("Q")
+            self._listed = zeroed(16 * len(packets)).cast("Q")
         words = self._words
-        self.dns.count = 0
-        while (at := self.kernel.scan(buffer, words, at, last)) < last:
+        self._next = self.words[layout.SAID_LISTED] = 0
+        while (at := self.kernel.scan(buffer, words, self._listed, at, last)) < last:
             self._look(buffer, words, at)
             at += self.words[layout.SAID_STOP] != layout.STOP_ROOM
+
+    def next_messages(self, buffer: memoryview, last: int) -> int:
+        """Go on with the DNS over TCP among the packets that were `read` up to `last`. Whole messages in segments of their own
+        are marked in the packets (`layout.KIND_MESSAGE`). Returns `last`, or the number behind the packet that completed
+        other ones: they are in `messages` until the next call, and come behind that packet."""
+        words, count = self._words, self.words[layout.SAID_LISTED]
+        self.dns.count = 0
+        while (at := self.dns.kernel.scan(buffer, words, self._listed, self._next, count)) < count:
+            self._next = at + 1
+            i = self._listed[2 * at]
+            self.dns.add(buffer, words, i, self._listed[2 * at + 1])
             if self.dns.count:
-                return at
+                return i + 1
+        self._next = count
         return last
 
     @property
@@ -63,9 +77,7 @@ class SaidNames:
         stop, dropped = self.words[layout.SAID_STOP], self.words[layout.SAID_DROPPED]
         if dropped:
             self.halves.drop(dropped - 1)
-        if stop == layout.STOP_DNS:
-            self.dns.add(buffer, words, i, self.words[layout.SAID_CLOCK])
-        elif stop == layout.STOP_STREAM:
+        if stop == layout.STOP_STREAM:
             words[i * _WIDTH + layout.PACKET_NAME] = self._segment(buffer, words, i)
         elif stop == layout.STOP_QUIC:
             words[i * _WIDTH + layout.PACKET_NAME] = self._initial(buffer, words, i)

@@ -93,6 +93,18 @@ def _dns() -> Frames:
     return [*_stream(asked, (), 44_000, 53), *_stream(told, (1, size - 9, size + 1), 44_000, 53, back=True)]
 
 
+def _dns_segments() -> Frames:
+    """A message a segment, its length in a segment of its own, one sent twice; the second connection begins in step and then
+    has a message cut between two whole ones, and a length that nothing follows before it begins anew."""
+    first, second, third = (_message(n) for n in range(1, 4))
+    size = len(first)
+    asked = _stream(_message(1, flags=0x0100), (), 44_003, 53)
+    told = _stream(first + second + third, (size, size + 2, 2 * size), 44_003, 53, back=True)
+    cut = _stream(first + second + third, (size, size + 9, 2 * size), 44_004, 53, back=True)
+    begun = _stream(first, (2,), 44_005, 53, back=True)
+    return [*asked, *told[:3], told[2], *told[3:], told[1], *cut, *begun[:2], *_stream(second, (), 44_005, 53, back=True)]
+
+
 def _dns_holes() -> Frames:
     """The second of five segments was not captured; then a stream that begins in the middle of a message."""
     messages = [_message(n) for n in range(1, 6)]
@@ -108,5 +120,6 @@ CAPTURES: dict[str, bytes] = {
     "said-in-parts": capture(_parts()),
     "said-quic": capture(_initials()),
     "dns-tcp": capture(_dns()),
+    "dns-tcp-segments": capture(_dns_segments()),
     "dns-tcp-holes": capture(_dns_holes()),
 }

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loader.decode import carriedstreams, dnsstreams, halfstreams, layout
+from loader.decode import carriedstreams, halfstreams, layout
 from loader.decode.columns import DecodedBatch, DecodeOptions, DecodeReport
 from loader.decode.said import SaidNames
 from loader.decode.tables import table_of
@@ -296,6 +296,7 @@ def test_what_repeats_behind_a_hole_is_not_held() -> None:
         packets[0, layout.PACKET_SEQUENCE], packets[0, layout.PACKET_TCP_FLAGS] = sequence, flags
         packets[0, layout.PACKET_PAYLOAD_END] = end
         names.read(buffer, packets, (0, 1))
+        names.next_messages(buffer, 1)
         memory.append(tracemalloc.get_traced_memory()[0])
     tracemalloc.stop()
     assert memory[-1] - memory[1_000] < 50_000
@@ -396,8 +397,10 @@ def test_a_dns_stream_of_claims_is_bounded(size: int) -> None:
         packets[0, layout.PACKET_TCP_FLAGS] = SYN
         packets[0, layout.PACKET_PAYLOAD], packets[0, layout.PACKET_PAYLOAD_END] = 1, len(buffer)
         names.read(buffer, packets, (0, 1))
-    assert len(names.dns.streams) <= dnsstreams.MAX_STREAMS
-    assert sum(stream.size for stream in names.dns.streams.values()) <= dnsstreams.MAX_BYTES
+        names.next_messages(buffer, 1)
+    sizes = [stream.size for _, stream, _ in names.dns.entries()]
+    assert len(sizes) <= layout.MAX_DNS_STREAMS
+    assert sum(sizes) <= layout.MAX_DNS_STREAM_BYTES
     assert (names.counters()["dns_streams_evicted"] > 0) == (size == 65_535)
     assert (names.counters()["dns_stream_bytes_lost"] > 0) == (size < 65_535 or names.dns.evicted > 0)
 
