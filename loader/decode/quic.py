@@ -4,6 +4,7 @@ Their keys follow from what the packet itself says, so that anyone on the path c
 imported with the first Initial; where it is not installed they are counted and the decoder goes on.
 """
 
+import re
 from collections import OrderedDict
 from collections.abc import Callable
 from functools import cache
@@ -18,7 +19,8 @@ MAX_DECRYPTIONS = 262_144  # of one capture
 MAX_HELD = 64  # CRYPTO frames of one flow that wait for those before them
 _TRIES = 8  # packets of one flow
 _WIDTH = layout.PACKET_WIDTH
-_FRAME_PADDING, _FRAME_PING, _FRAME_ACK, _FRAME_ACK_ECN, _FRAME_CRYPTO = 0, 1, 2, 3, 6
+_FRAME_ACK, _FRAME_ACK_ECN, _FRAME_CRYPTO = 2, 3, 6
+_SAYS = re.compile(rb"[^\0\1]")  # a frame that is neither PADDING nor PING: a datagram may be full of them
 _CLIENT_HELLO = 1
 
 
@@ -268,9 +270,8 @@ def decrypt(keys: Keys, datagram: bytes, initial: Initial) -> bytes | None:
 def _add_crypto(crypto: Assembly, plain: bytes) -> None:
     """Take the CRYPTO frames among an Initial's frames (RFC 9000 12.4, 19), until more of them wait than the bound allows."""
     at = 0
-    while at < len(plain) and len(crypto.held) <= MAX_HELD:
-        kind = plain[at]
-        at += 1
+    while (frame := _SAYS.search(plain, at)) and len(crypto.held) <= MAX_HELD:
+        kind, at = plain[frame.start()], frame.end()
         if kind == _FRAME_CRYPTO:
             offset, at = _varint(plain, at)
             length, at = _varint(plain, at)
@@ -281,7 +282,7 @@ def _add_crypto(crypto: Assembly, plain: bytes) -> None:
             at += length
         elif kind in (_FRAME_ACK, _FRAME_ACK_ECN):
             at = _behind_ack(plain, at, kind)
-        elif kind not in (_FRAME_PADDING, _FRAME_PING):
+        else:
             return
 
 
