@@ -147,9 +147,10 @@ class DnsStreams:
         self.evicted += lost > 0
 
     def _segment(self, place: int, sequence: int, piece: bytes, row: memoryview, now: int) -> None:
-        if place < 0 or self._is_another(place, sequence, now):
-            place = self._begin(place, row, DnsStream(sequence, in_step=False), now)
-        stream = self._stream(place)
+        stream = self._stream(place) if place >= 0 else None
+        if stream is None or self._is_another(stream, place, sequence, now):
+            stream = DnsStream(sequence, in_step=False)
+            place = self._begin(place, row, stream, now)
         before = stream.size
         self.kernel.touch(place, now)
         if not stream.at_message or (sequence - stream.base - stream.start) & layout.LOW_HALF:
@@ -163,9 +164,8 @@ class DnsStreams:
                 stream.data += piece[used:]
         self._settle(place, stream, before)
 
-    def _is_another(self, place: int, sequence: int, now: int) -> bool:
+    def _is_another(self, stream: DnsStream, place: int, sequence: int, now: int) -> bool:
         """Whether a segment is not of the stream in this row: it comes too late for that, or too far from where it stands."""
-        stream = self._stream(place)
         silent = now - self._table[place, layout.STREAM_SEEN] > self._idle_ns
         return silent or abs(stream.offset(sequence) - stream.behind) > _WINDOW
 
@@ -272,8 +272,10 @@ class DnsStreams:
 
 def _is_hopeless(stream: DnsStream, now: int) -> bool:
     """Whether a hole is filled no more."""
-    waited = now - stream.hole_seen > HOLE_NS
-    return waited or len(stream.held) > MAX_HELD or stream.octets - len(stream.data) > MAX_AHEAD
+    if now - stream.hole_seen > HOLE_NS or len(stream.held) > MAX_HELD:
+        return True
+    # The octets are counted only where that may matter: they are some of the bytes of memory.
+    return stream.size > MAX_AHEAD and stream.octets - len(stream.data) > MAX_AHEAD
 
 
 def _is_credible(piece: bytes) -> bool:

@@ -58,13 +58,14 @@ class SaidNames:
         other ones: they are in `messages` until the next call, and come behind that packet."""
         words, count = self._words, self.words[layout.SAID_LISTED]
         self.dns.count = 0
-        while (at := self.dns.kernel.scan(buffer, words, self._listed, self._next, count)) < count:
+        while self._next < count:
+            at = self.dns.kernel.scan(buffer, words, self._listed, self._next, count)
             self._next = at + 1
-            i = self._listed[2 * at]
-            self.dns.add(buffer, words, i, self._listed[2 * at + 1])
-            if self.dns.count:
-                return i + 1
-        self._next = count
+            if at < count:
+                i, clock = self._listed[2 * at], self._listed[2 * at + 1]
+                self.dns.add(buffer, words, i, clock)
+                if self.dns.count:
+                    return i + 1
         return last
 
     @property
