@@ -433,6 +433,7 @@ class EvidenceKernel:
         return layout.BEGINS_NOTHING if cut and verdict == layout.BEGINS_PART else verdict
 
     @cython.cfunc
+    @cython.inline
     @cython.nogil
     def _key(self, i: cython.Py_ssize_t) -> cython.ulonglong:
         """Hash of the packet's direction of its connection. It is the same in every process: it decides what is given up."""
@@ -581,13 +582,12 @@ class EvidenceKernel:
 
     @cython.cfunc
     @cython.nogil
-    def _segment(self, i: cython.Py_ssize_t) -> cython.ulonglong:
-        """A TCP segment that bears data, or a client's SYN: why the caller is to look at it, or 0."""
+    def _segment(self, i: cython.Py_ssize_t, value: cython.ulonglong) -> cython.ulonglong:
+        """A TCP segment that bears data, or a client's SYN, and the hash of its key: why the caller is to look at it, or 0."""
         at: cython.Py_ssize_t = self.packets[i + layout.PACKET_PAYLOAD]
         end: cython.Py_ssize_t = self.packets[i + layout.PACKET_PAYLOAD_END]
         sequence: cython.ulonglong = self.packets[i + layout.PACKET_SEQUENCE]
         syn: cython.ulonglong = self.packets[i + layout.PACKET_TCP_FLAGS] & 2
-        value: cython.ulonglong = self._key(i)
         slot: cython.Py_ssize_t = self._find(i, value)
         ahead: cython.ulonglong = 0
         verdict: cython.int
@@ -649,6 +649,8 @@ class EvidenceKernel:
         last: cython.Py_ssize_t = count * layout.PACKET_WIDTH
         at: cython.Py_ssize_t
         end: cython.Py_ssize_t
+        octet: cython.int
+        value: cython.ulonglong
         why: cython.ulonglong = 0
         again: cython.bint = self.words[layout.SAID_STOP] == layout.STOP_ROOM  # its time was heard: none confirms itself
         self.buf, self.packets = buf, packets
@@ -656,45 +658,44 @@ class EvidenceKernel:
         with cython.nogil:
             while i < last:
                 if not again:
-                    self._tick(self.packets[i + layout.PACKET_TS])
+                    self._tick(packets[i + layout.PACKET_TS])
                 again = False
-                at = self.packets[i + layout.PACKET_PAYLOAD]
-                if (
-                    at == 0
-                    or self.packets[i + layout.PACKET_REASON]
-                    or self.packets[i + layout.PACKET_KIND] & layout.KIND_FRAGMENT
-                ):
+                at = packets[i + layout.PACKET_PAYLOAD]
+                if at == 0 or packets[i + layout.PACKET_REASON] or packets[i + layout.PACKET_KIND] & layout.KIND_FRAGMENT:
                     i += layout.PACKET_WIDTH
                     continue
-                end = self.packets[i + layout.PACKET_PAYLOAD_END]
-                if self.packets[i + layout.PACKET_PROTOCOL] == 6:
-                    if at >= end and self.packets[i + layout.PACKET_TCP_FLAGS] & 2 == 0:
+                end = packets[i + layout.PACKET_PAYLOAD_END]
+                if packets[i + layout.PACKET_PROTOCOL] == 6:
+                    if at >= end and packets[i + layout.PACKET_TCP_FLAGS] & 2 == 0:
                         i += layout.PACKET_WIDTH
                         continue
-                    if self.packets[i + layout.PACKET_SPORT] == 53 or self.packets[i + layout.PACKET_DPORT] == 53:
+                    if packets[i + layout.PACKET_SPORT] == 53 or packets[i + layout.PACKET_DPORT] == 53:
                         listed[2 * self.words[layout.SAID_LISTED]] = i // layout.PACKET_WIDTH
                         listed[2 * self.words[layout.SAID_LISTED] + 1] = self.words[layout.SAID_CLOCK]
                         self.words[layout.SAID_LISTED] += 1
                         i += layout.PACKET_WIDTH
                         continue
-                    if at >= end and self.packets[i + layout.PACKET_TCP_FLAGS] & 0x10:
+                    if at >= end and packets[i + layout.PACKET_TCP_FLAGS] & 0x10:
                         i += layout.PACKET_WIDTH
                         continue
+                    value = self._key(i)
+                    if self.filled[value & (layout.SLOT_SETS - 1)] == 0 and packets[i + layout.PACKET_TCP_FLAGS] & 2 == 0:
+                        octet = buf[at]
+                        if octet != 22 and (
+                            octet < 65 or octet > 90
+                        ):  # most segments: nobody waits for them, nor do they begin
+                            i += layout.PACKET_WIDTH
+                            continue
                     if not self._room():
                         why = layout.STOP_ROOM
                         break
-                    why = self._segment(i)
+                    why = self._segment(i, value)
                     if why:
                         break
                     if self.words[layout.SAID_DROPPED]:
                         why = layout.STOP_DROPPED
                         break
-                elif (
-                    self.packets[i + layout.PACKET_PROTOCOL] == 17
-                    and at < end
-                    and self.buf[at] >= 0xC0
-                    and self._initial(at, end)
-                ):
+                elif packets[i + layout.PACKET_PROTOCOL] == 17 and at < end and buf[at] >= 0xC0 and self._initial(at, end):
                     why = layout.STOP_QUIC
                     break
                 i += layout.PACKET_WIDTH
