@@ -359,8 +359,8 @@ class FlowKernel:
     def _direction(self, packet: cython.Py_ssize_t) -> cython.int:
         """Who began a flow, by its first packet: initiator (schema.enums) shifted left, plus 1 if not the sender.
 
-        A SYN's sender, a SYN+ACK's receiver; else the side whose port is not well-known (below 1024) if the other's is;
-        else, for an ICMP answer, its receiver; else the sender.
+        A SYN's sender, a SYN+ACK's receiver; else, where there are ports, the side whose port is not well-known (below 1024)
+        if the other's is; else, for an ICMP answer, its receiver; else the sender.
         """
         protocol: cython.ulonglong = self.packets[packet + layout.PACKET_PROTOCOL]
         source: cython.ulonglong = self.packets[packet + layout.PACKET_SPORT]
@@ -368,7 +368,7 @@ class FlowKernel:
         flags: cython.ulonglong = self.packets[packet + layout.PACKET_TCP_FLAGS] & 0x12
         if protocol == 6 and flags & 2:
             return 2 if flags == 2 else 3
-        if protocol == 6 or protocol == 17:
+        if protocol != 1 and protocol != 58:
             if destination < 1024 and source >= 1024:
                 return 6
             return 7 if source < 1024 and destination >= 1024 else 8
@@ -376,9 +376,7 @@ class FlowKernel:
             return 8
         if protocol == 1 and source != 10:
             return 7 if destination == 9 or source == 0 or (source != 8 and source > destination) else 8
-        if protocol == 58:
-            return 7 if source > destination else 8
-        return 8
+        return 7 if protocol == 58 and source > destination else 8
 
     @cython.cfunc
     @cython.inline

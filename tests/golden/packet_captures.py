@@ -61,6 +61,16 @@ def _mapped() -> Frames:
     return [ethernet(f.asked()), ethernet(f.ipv6(f.MAPPED_SERVER, f.MAPPED_HOST, 17, udp(443, 40_000, b"hello")), 0x86DD)]
 
 
+def _initiators() -> Frames:
+    """The first packet of UDP, SCTP, DCCP and UDP-Lite flows: to and from a well-known port, between two, between none."""
+    ports = [(40_000, 443), (443, 40_001), (80, 443), (40_002, 40_003)]
+    return [
+        ethernet(ipv4(f.HOST, f.SERVER, protocol, struct.pack(">HHHH", *pair, 8, 0) + bytes(16)))
+        for protocol in (17, 132, 33, 136)
+        for pair in ports
+    ]
+
+
 def _fragments() -> Frames:
     return [
         ethernet(ipv4(f.HOST, f.SERVER, 17, udp(40_000, 443, bytes(16)), fragment=0x2000)),
@@ -128,6 +138,7 @@ _LINKS: dict[str, tuple[int, Frames]] = {
     "ipv6-extension-headers": (1, _extension_headers()),
     "ipv6-mapped": (1, _mapped()),
     "icmp": (1, _icmp()),
+    "initiators": (1, _initiators()),
     "fragments": (1, _fragments()),
     "lying-lengths": (1, _lying_lengths()),
 }
