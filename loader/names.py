@@ -2,7 +2,7 @@
 
 What this capture's answers say is held here while it is loaded; what earlier captures said is read from the store
 (`names_by_client`) as of the ledger version that the attempt is pinned to, and kept in a bounded cache that never changes an
-answer: dropping it costs a read. Times are milliseconds, as the store keeps them, so that memory and store agree.
+answer: dropping it costs a read. Times are Unix nanoseconds.
 """
 
 from bisect import bisect_right, insort
@@ -14,18 +14,19 @@ from typing import NamedTuple
 from loader.decode.columns import DnsColumns
 from schema.records import NameTold
 
+_SECOND = 1_000_000_000
 TellNames = Callable[[Collection[bytes]], list[NameTold]]
-# Client, address, valid from (ms), hostname, valid to (ms), frame: what one record told one client.
-Answer = tuple[bytes, bytes, int, str, int, int]
+# Client, address, valid from (ns), hostname, valid to (ns), frame, whether the query was seen: what one record told one client.
+Answer = tuple[bytes, bytes, int, str, int, int, bool]
 
 
 class Told(NamedTuple):
     """One answer, in the order in which answers win: the later, then the later frame, then the greater name."""
 
-    valid_from_ms: int
+    valid_from_ns: int
     frame: int
     hostname: str
-    valid_to_ms: int
+    valid_to_ns: int
     capture_id: bytes
 
 
@@ -54,14 +55,13 @@ class LearnedNames:
         return cls(limit=limit, told={}, keys=set())
 
     def learn(self, dns: DnsColumns) -> list[Answer]:
-        """Take a batch of records; returns the answers new to this capture: one a client, address, millisecond and name."""
+        """Take a batch of records; returns the answers new to this capture: one a client, address, time and name."""
         fresh: list[Answer] = []
         keys, told = self.keys, self.told
-        columns = zip(dns.names, dns.client_ip, dns.address, dns.ts_ns, dns.rr_ttl, dns.frame, strict=True)
-        for name, client, address, ts_ns, ttl, frame in columns:
+        columns = zip(dns.names, dns.client_ip, dns.address, dns.ts_ns, dns.rr_ttl, dns.frame, dns.latency_us, strict=True)
+        for name, client, address, valid_from, ttl, frame, latency in columns:
             if name is None or address is None:
                 continue
-            valid_from = ts_ns // 1_000_000
             key = (client, address, valid_from, name)
             if key in keys:
                 continue
@@ -69,9 +69,9 @@ class LearnedNames:
                 self.refused += 1
                 continue
             keys.add(key)
-            valid_to = valid_from + (ttl or 0) * 1000
+            valid_to = valid_from + (ttl or 0) * _SECOND
             put_in_order(told.setdefault((client, address), []), Told(valid_from, frame, name, valid_to, b""))
-            fresh.append((client, address, valid_from, name, valid_to, frame))
+            fresh.append((client, address, valid_from, name, valid_to, frame, latency is not None))
         return fresh
 
 
@@ -136,18 +136,18 @@ class CaptureNames:
         if self._cache is not None and self._tell is not None:
             self._cache.fetch(set(clients), self._tell)
 
-    def name_of(self, client: bytes, address: bytes, start_ms: int) -> Name:
+    def name_of(self, client: bytes, address: bytes, start_ns: int) -> Name:
         """What the client was told before its flow to `address` started: the newest answer whose TTL was running, else
         the newest whose TTL had run out (`dns_stale`)."""
         answers = self._told(client, address)
-        return choose(answers, start_ms) if answers else UNNAMED
+        return choose(answers, start_ns) if answers else UNNAMED
 
-    def contradicts(self, client: bytes, address: bytes, start_ms: int, said: str | None) -> bool:
+    def contradicts(self, client: bytes, address: bytes, start_ns: int, said: str | None) -> bool:
         """Whether the client was told names for `address` before its flow started, and the one that the flow says, if any, is
         none of them."""
         if said is None:
             return False
-        names = {told.hostname for told in self._told(client, address) if told.valid_from_ms <= start_ms}
+        names = {told.hostname for told in self._told(client, address) if told.valid_from_ns <= start_ns}
         return bool(names) and said not in names
 
     def _told(self, client: bytes, address: bytes) -> list[Told]:
@@ -164,22 +164,22 @@ def put_in_order(answers: list[Told], answer: Told) -> None:
         answers.append(answer)
 
 
-def choose(ordered: Sequence[Told], start_ms: int) -> Name:
-    """The name that wins at `start_ms`, of one answer or more in order."""
+def choose(ordered: Sequence[Told], start_ns: int) -> Name:
+    """The name that wins at `start_ns`, of one answer or more in order."""
     before = len(ordered)
-    if ordered[-1].valid_from_ms > start_ms:
-        before = bisect_right(ordered, start_ms, key=_valid_from)
+    if ordered[-1].valid_from_ns > start_ns:
+        before = bisect_right(ordered, start_ns, key=_valid_from)
     if not before:
         return UNNAMED
     for n in range(before - 1, -1, -1):
-        if start_ms <= ordered[n].valid_to_ms:
+        if start_ns <= ordered[n].valid_to_ns:
             return Name(ordered[n].hostname, "dns")
     return Name(ordered[before - 1].hostname, "dns_stale")
 
 
 def _valid_from(told: Told) -> int:
-    return told.valid_from_ms
+    return told.valid_from_ns
 
 
 def _told(row: NameTold) -> Told:
-    return Told(row.valid_from_ms, row.frame, row.hostname, row.valid_to_ms, row.capture_id)
+    return Told(row.valid_from_ns, row.frame, row.hostname, row.valid_to_ns, row.capture_id)

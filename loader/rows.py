@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 
 from loader.decode.columns import DecodedBatch, DnsColumns, FlowColumns, MinuteColumns, PacketColumns
+from loader.dictionary import Dictionary
 from loader.identity import endpoint_of, flow_ids
 from loader.names import Answer, CaptureNames, LearnedNames, Name
 from schema.buckets import GRANULARITIES, bucket_text, day_of
@@ -20,9 +21,8 @@ from schema.tables import (
     DNS_ANSWERS,
     FLOW_BUCKETS,
     FLOWS,
-    IPS_BY_NAME,
+    NAMES_BY_ADDRESS,
     NAMES_BY_CLIENT,
-    NAMES_BY_IP,
     PACKETS,
     TRAFFIC_BY_MINUTE,
     RowBatch,
@@ -33,8 +33,6 @@ _BATCH_ROWS = 32_768
 _MS = 1_000_000
 _MINUTES_A_DAY = 1440
 _END_REASONS = {int(reason): reason.text for reason in FlowEndReason}
-# What the dictionaries' names rest on, the best first.
-EVIDENCE = ("sni", "quic", "http", "dns")
 _INITIATORS = {int(initiator): initiator.text for initiator in Initiator}
 
 
@@ -55,11 +53,13 @@ class RowBuilder:
     context: RowContext
     names: CaptureNames
     learned: LearnedNames
+    dictionary: Dictionary = field(init=False)
     _endpoints: dict[str, list[int]] = field(default_factory=dict)
     _minutes: dict[tuple[bytes, int, str], list[int]] = field(default_factory=dict)
     _buckets: set[tuple[bytes, int, str]] = field(default_factory=set)
-    _dictionary: dict[tuple[bytes, str], tuple[int, str]] = field(default_factory=dict)  # last seen (ms), evidence
-    _not_listed: int = 0  # names seen that the dictionary had no room for
+
+    def __post_init__(self) -> None:
+        self.dictionary = Dictionary(self.learned.limit)
 
     def build(self, batch: DecodedBatch) -> Iterator[RowBatch]:
         """Rows of what became complete; answers first, so that flows of the same batch can be named by them."""
@@ -68,7 +68,7 @@ class RowBuilder:
             told = self.learned.learn(batch.dns)
             self._remember(told)
             if told and self.context.carries:
-                yield self._names_by_client(told)
+                yield from self._names_told(told)
         if len(batch.flows):
             yield self._flows(batch.flows, batch.minutes)
         if len(batch.packets):
@@ -78,11 +78,7 @@ class RowBuilder:
         """Rows that sum over the whole capture: minutes, then the shared dictionaries."""
         yield from _slices(self._minute_rows())
         yield from batches_of(FLOW_BUCKETS, sorted(self._buckets))
-        seen = sorted(self._dictionary.items())
-        addresses, names = [key[0] for key, _ in seen], [key[1] for key, _ in seen]
-        rest = ([evidence for _, (_, evidence) in seen], [last for _, (last, _) in seen], [self.context.sensor] * len(seen))
-        yield from _slices(RowBatch(NAMES_BY_IP, (addresses, names, *rest)))
-        yield from _slices(RowBatch(IPS_BY_NAME, (names, addresses, *rest)))
+        yield from self.dictionary.rows(self.context.sensor)
 
     def _minute_rows(self) -> RowBatch:
         keys, counts = list(self._minutes), list(self._minutes.values())
@@ -114,7 +110,7 @@ class RowBuilder:
         """What was bounded while rows were made."""
         folded = len(self._endpoints) - len(self._kept_endpoints())
         totals = {"folded_endpoints": folded, "names_not_learned": self.learned.refused}
-        totals["names_not_listed"] = self._not_listed
+        totals["names_not_listed"] = self.dictionary.unlisted
         return {name: count for name, count in totals.items() if count}
 
     def _kept_endpoints(self) -> list[str]:
@@ -153,6 +149,7 @@ class RowBuilder:
                 [self.context.sensor] * size,
                 endpoints,
                 flow_ids(self.context.sensor, flows),
+                [first - chain for first, chain in zip(flows.first_ts_ns, flows.chain_ts_ns, strict=True)],
                 [_INITIATORS[code] for code in flows.initiator],
                 durations,
                 flows.packets,
@@ -171,7 +168,7 @@ class RowBuilder:
     def _names(self, flows: FlowColumns) -> tuple[list[Name], list[bool]]:
         """Names of the destinations, and whether the flow's own one is none of those that DNS gave its client."""
         self.names.prepare(flows.source_ip)
-        starts = [chain // _MS for chain in flows.chain_ts_ns]
+        starts = flows.chain_ts_ns
         told = map(self.names.name_of, flows.source_ip, flows.destination_ip, starts)
         names = list(map(_first_said, flows.said_name, flows.said_by, told))
         conflicts = map(self.names.contradicts, flows.source_ip, flows.destination_ip, starts, flows.said_name)
@@ -255,33 +252,26 @@ class RowBuilder:
             ),
         )
 
-    def _names_by_client(self, told: Sequence[Answer]) -> RowBatch:
+    def _names_told(self, told: Sequence[Answer]) -> Iterator[RowBatch]:
+        """The same rows twice: by client, and by address."""
         size = len(told)
-        clients, addresses, valid_from, hostnames, valid_to, frames = zip(*told, strict=True)
-        sensors, seqs = [self.context.sensor] * size, [self.context.seq] * size
-        return RowBatch(
-            NAMES_BY_CLIENT, (sensors, clients, addresses, valid_from, hostnames, [None] * size, valid_to, frames, seqs)
-        )
+        clients, addresses, from_ns, hostnames, to_ns, frames, asked = zip(*told, strict=True)
+        valid_from, valid_to = [ts // _MS for ts in from_ns], [ts // _MS for ts in to_ns]
+        sensors, seqs, unknown = [self.context.sensor] * size, [self.context.seq] * size, [None] * size
+        ns = [ts % _MS for ts in from_ns]
+        rest = (valid_to, asked, frames, seqs)
+        yield RowBatch(NAMES_BY_CLIENT, (sensors, clients, addresses, valid_from, ns, hostnames, unknown, *rest))
+        yield RowBatch(NAMES_BY_ADDRESS, (sensors, addresses, valid_from, ns, hostnames, clients, unknown, *rest))
 
     def _remember(self, told: Sequence[Answer]) -> None:
-        for _, address, seen, hostname, _, _ in told:
-            self._see(address, hostname, seen, "dns")
+        for _, address, seen, hostname, _, _, _ in told:
+            self.dictionary.see(address, hostname, (seen // _MS, seen // _MS), "dns")
 
     def _remember_said(self, flows: FlowColumns) -> None:
-        for name, by, address, last in zip(flows.said_name, flows.said_by, flows.destination_ip, flows.last_ts_ns, strict=True):
+        seen = (flows.said_name, flows.said_by, flows.destination_ip, flows.first_ts_ns, flows.last_ts_ns)
+        for name, by, address, first, last in zip(*seen, strict=True):
             if name is not None and by is not None:
-                self._see(address, name, last // _MS, by)
-
-    def _see(self, address: bytes, name: str, seen: int, evidence: str) -> None:
-        """A name was seen for an address: the dictionary keeps the last time, and the best evidence."""
-        known = self._dictionary.get((address, name))
-        if known is None:
-            if len(self._dictionary) >= self.learned.limit:
-                self._not_listed += 1
-            else:
-                self._dictionary[address, name] = (seen, evidence)
-        elif seen > known[0] or evidence != known[1]:
-            self._dictionary[address, name] = (max(seen, known[0]), min(evidence, known[1], key=EVIDENCE.index))
+                self.dictionary.see(address, name, (first // _MS, last // _MS), by)
 
     def _packets(self, packets: PacketColumns) -> RowBatch:
         """Packets with an IP header; the others are counted by reason and have no destination to be found under."""

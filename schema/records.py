@@ -107,6 +107,7 @@ class Manifest:
 
     own: tuple[PartitionCounts, ...] = ()  # counted by verify, deleted when the attempt is given up
     shared: tuple[PartitionCounts, ...] = ()  # dictionary upserts: never counted, never deleted
+    repaired: tuple[PartitionCounts, ...] = ()  # rows of other captures that it names: never counted as own, never deleted
 
     def own_rows(self) -> dict[str, int]:
         """Own rows by table."""
@@ -151,15 +152,39 @@ class CaptureRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NameTold:
-    """One row of `names_by_client`: a client of this sensor was told that `hostname` is at `address`."""
+    """A row of `names_by_client` and of `names_by_address`: a client of this sensor was told that `hostname` is at `address`.
+
+    Times are packet times, Unix nanoseconds.
+    """
 
     client_ip: bytes
     address: bytes
-    valid_from_ms: int
+    valid_from_ns: int
     hostname: str
     capture_id: bytes
-    valid_to_ms: int
+    valid_to_ns: int
     frame: int
+    asked: bool  # the query was seen
+
+
+class FlowKey(NamedTuple):
+    """The primary key of a row of `flows`."""
+
+    destination_ip: bytes
+    bucket: str
+    ts_ms: int
+    ns: int
+    capture_id: bytes
+    frame: int
+
+
+class NameRepair(NamedTuple):
+    """The name that a flow row of an earlier attempt should have had, and the evidence for it."""
+
+    key: FlowKey
+    hostname: str
+    evidence: str
+    conflict: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -58,6 +58,12 @@ class Table:
         return self.partition + self.clustering
 
     @property
+    def spans(self) -> bool:
+        """Whether a row says from when to when it was seen: `first_seen` is the least of all that were written, `last_seen` the
+        greatest, and the columns beside them are those of the greatest; in such a table no value is absent."""
+        return "first_seen" in self.names
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Names of all columns, in order."""
         return tuple(column.name for column in self.columns)
@@ -110,7 +116,7 @@ FLOWS = Table(
     columns=_columns(
         "destination_ip inet, bucket text, ts timestamp, ns int, capture_id uuid, frame int,"
         "source_ip inet, source_port int, destination_port int, protocol smallint,"
-        "sensor text, endpoint text, flow_id uuid, initiator text, duration_us bigint,"
+        "sensor text, endpoint text, flow_id uuid, chain_age_ns bigint, initiator text, duration_us bigint,"
         "packets bigint, bytes bigint, packets_rev bigint, bytes_rev bigint,"
         "tcp_flags smallint, end_reason text, hostname text, name_evidence text, name_conflict boolean,"
         "alpn text"
@@ -178,13 +184,27 @@ NAMES_BY_CLIENT = Table(
     name="names_by_client",
     serves="what each client of a sensor was told: the durable form of the name cache",
     partition=("sensor", "client_ip"),
-    clustering=("address", "valid_from", "hostname", "capture_id"),
-    descending=("valid_from",),
+    clustering=("address", "valid_from", "ns", "hostname", "capture_id"),
+    descending=("valid_from", "ns"),
     columns=_columns(
-        "sensor text, client_ip inet, address inet, valid_from timestamp, hostname text, capture_id uuid,"
-        "valid_to timestamp, frame int, seq bigint"
+        "sensor text, client_ip inet, address inet, valid_from timestamp, ns int, hostname text, capture_id uuid,"
+        "valid_to timestamp, asked boolean, frame int, seq bigint"
     ),
     ttl_seconds=8 * DAY,
+    ownership=Ownership.OWN,
+)
+
+NAMES_BY_ADDRESS = Table(
+    name="names_by_address",
+    serves="the same by address, newest first: what any client of a sensor was told",
+    partition=("sensor", "address"),
+    clustering=("valid_from", "ns", "hostname", "client_ip", "capture_id"),
+    descending=("valid_from", "ns"),
+    columns=_columns(
+        "sensor text, address inet, valid_from timestamp, ns int, hostname text, client_ip inet, capture_id uuid,"
+        "valid_to timestamp, asked boolean, frame int, seq bigint"
+    ),
+    ttl_seconds=NAMES_BY_CLIENT.ttl_seconds,
     ownership=Ownership.OWN,
 )
 
@@ -194,7 +214,7 @@ NAMES_BY_IP = Table(
     partition=("ip",),
     clustering=("hostname",),
     descending=(),
-    columns=_columns("ip inet, hostname text, evidence text, last_seen timestamp, sensor text"),
+    columns=_columns("ip inet, hostname text, evidence text, first_seen timestamp, last_seen timestamp, sensor text"),
     ttl_seconds=90 * DAY,
     ownership=Ownership.SHARED,
 )
@@ -205,10 +225,32 @@ IPS_BY_NAME = Table(
     partition=("hostname",),
     clustering=("ip",),
     descending=(),
-    columns=_columns("hostname text, ip inet, evidence text, last_seen timestamp, sensor text"),
+    columns=_columns("hostname text, ip inet, evidence text, first_seen timestamp, last_seen timestamp, sensor text"),
     ttl_seconds=90 * DAY,
     ownership=Ownership.SHARED,
 )
 
-TABLES = (FLOWS, PACKETS, FLOW_BUCKETS, TRAFFIC_BY_MINUTE, DNS_ANSWERS, NAMES_BY_CLIENT, NAMES_BY_IP, IPS_BY_NAME)
+NAMES_BY_DOMAIN = Table(
+    name="names_by_domain",
+    serves="the names seen below a registered domain",
+    partition=("domain",),
+    clustering=("hostname",),
+    descending=(),
+    columns=_columns("domain text, hostname text, evidence text, first_seen timestamp, last_seen timestamp, sensor text"),
+    ttl_seconds=90 * DAY,
+    ownership=Ownership.SHARED,
+)
+
+TABLES = (
+    FLOWS,
+    PACKETS,
+    FLOW_BUCKETS,
+    TRAFFIC_BY_MINUTE,
+    DNS_ANSWERS,
+    NAMES_BY_CLIENT,
+    NAMES_BY_ADDRESS,
+    NAMES_BY_IP,
+    IPS_BY_NAME,
+    NAMES_BY_DOMAIN,
+)
 BY_NAME = {table.name: table for table in TABLES}

@@ -16,6 +16,7 @@ CREATE TABLE flows (
   sensor           TEXT,
   endpoint         TEXT,              -- what the counters counted it for: decided at commit, never changed
   flow_id          BLOB,
+  chain_age_ns     INTEGER,           -- from the first packet of the flow's chain of rows to this row's
   initiator        TEXT,
   duration_us      INTEGER,
   packets          INTEGER,
@@ -96,12 +97,29 @@ CREATE TABLE names_by_client (
   client_ip  TEXT NOT NULL,
   address    TEXT NOT NULL,
   valid_from INTEGER NOT NULL,
+  ns         INTEGER NOT NULL,        -- 0..999999, the rest of the nanoseconds of both times
   hostname   TEXT NOT NULL,           -- the name asked for, not the end of the CNAME chain
   capture_id BLOB NOT NULL,
   valid_to   INTEGER,
+  asked      INTEGER,                 -- its query was seen
   frame      INTEGER,                 -- the very answer
   seq        INTEGER,                 -- the ledger version it came with: an attempt at version v reads seq <= v only
-  PRIMARY KEY (sensor, client_ip, address, valid_from DESC, hostname, capture_id)
+  PRIMARY KEY (sensor, client_ip, address, valid_from DESC, ns DESC, hostname, capture_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE names_by_address (
+  sensor     TEXT NOT NULL,
+  address    TEXT NOT NULL,
+  valid_from INTEGER NOT NULL,
+  ns         INTEGER NOT NULL,
+  hostname   TEXT NOT NULL,
+  client_ip  TEXT NOT NULL,
+  capture_id BLOB NOT NULL,
+  valid_to   INTEGER,
+  asked      INTEGER,
+  frame      INTEGER,
+  seq        INTEGER,
+  PRIMARY KEY (sensor, address, valid_from DESC, ns DESC, hostname, client_ip, capture_id)
 ) STRICT, WITHOUT ROWID;
 
 -- Dictionary rows that many captures bring. loaded_at is not a column of the table as users read it: it says when the
@@ -116,28 +134,42 @@ CREATE TABLE flow_buckets (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE names_by_ip (
-  ip        TEXT NOT NULL,
-  hostname  TEXT NOT NULL,
-  evidence  TEXT,
-  last_seen INTEGER,
-  sensor    TEXT,
-  loaded_at INTEGER NOT NULL,
+  ip         TEXT NOT NULL,
+  hostname   TEXT NOT NULL,
+  evidence   TEXT,
+  first_seen INTEGER,                 -- packet times; the least and the greatest of all captures, whatever came first
+  last_seen  INTEGER,
+  sensor     TEXT,
+  loaded_at  INTEGER NOT NULL,
   PRIMARY KEY (ip, hostname)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE ips_by_name (
-  hostname  TEXT NOT NULL,
-  ip        TEXT NOT NULL,
-  evidence  TEXT,
-  last_seen INTEGER,
-  sensor    TEXT,
-  loaded_at INTEGER NOT NULL,
+  hostname   TEXT NOT NULL,
+  ip         TEXT NOT NULL,
+  evidence   TEXT,
+  first_seen INTEGER,
+  last_seen  INTEGER,
+  sensor     TEXT,
+  loaded_at  INTEGER NOT NULL,
   PRIMARY KEY (hostname, ip)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE names_by_domain (
+  domain     TEXT NOT NULL,           -- registered, by the list of public suffixes: example.co.uk
+  hostname   TEXT NOT NULL,
+  evidence   TEXT,
+  first_seen INTEGER,
+  last_seen  INTEGER,
+  sensor     TEXT,
+  loaded_at  INTEGER NOT NULL,
+  PRIMARY KEY (domain, hostname)
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX flow_buckets_by_load ON flow_buckets (loaded_at);
 CREATE INDEX names_by_ip_by_load ON names_by_ip (loaded_at);
 CREATE INDEX ips_by_name_by_load ON ips_by_name (loaded_at);
+CREATE INDEX names_by_domain_by_load ON names_by_domain (loaded_at);
 
 -- 2. the ledger: what counts --------------------------------------------------------------------------------------------
 

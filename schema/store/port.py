@@ -5,7 +5,7 @@ transaction; neither shows here. Every method may raise `StoreUnavailableError`;
 Adapters take their clock (seconds since the epoch) when they are built; nothing here reads one.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import Enum
@@ -21,9 +21,13 @@ from schema.records import (
     LedgerPosition,
     LedgerTotals,
     Manifest,
+    NameRepair,
     NameTold,
 )
 from schema.tables import RowBatch, Table
+
+# Names that `names_told_at` gives for one address.
+MOST_TOLD = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +94,10 @@ class Attempt(Protocol):
     def write(self, batches: Iterable[RowBatch]) -> None:
         """Write rows; returns when every one is acknowledged. The same rows again are the same rows."""
 
+    def repair(self, repairs: Sequence[NameRepair]) -> int:
+        """Give rows of `flows` that this sensor committed their late name: each whole row is written again under its key, with
+        what is left of its lifetime. Returns how many were there; a row that is gone stays gone. The same again is the same."""
+
     def commit(self, commit: Commit) -> LedgerHead:
         """Make the capture count, once. Raises `LeaseLostError` where another loader took the sensor over."""
 
@@ -110,6 +118,11 @@ class SensorLease(Protocol):
 
     def names_told(self, clients: Collection[bytes]) -> list[NameTold]:
         """What these clients were told, as of `head` (rows of later or uncommitted attempts are left out)."""
+
+    def names_told_at(self, addresses: Mapping[bytes, int]) -> list[NameTold]:
+        """What anyone of this sensor was told of these addresses, none of it after the time given with its address (Unix ns);
+        as of `head`. By address in the order given, and for each the newest first: by time, capture, frame, hostname and
+        client, all descending; at most `MOST_TOLD` an address."""
 
     def begin(self, claim: Claim) -> "AbstractContextManager[Attempt] | ClaimRefusal":
         """Claim a capture. An unfinished attempt of this sensor at the same content is taken over: with equal inputs its

@@ -11,7 +11,7 @@ from loader.identity import endpoint_of, flow_ids
 from loader.names import CaptureNames, LearnedNames
 from loader.rows import RowBuilder, RowContext
 from schema.records import MAX_COMMIT_ENDPOINTS, OTHER_ENDPOINT
-from schema.tables import FLOWS, IPS_BY_NAME, NAMES_BY_IP, TRAFFIC_BY_MINUTE, RowBatch
+from schema.tables import FLOWS, IPS_BY_NAME, NAMES_BY_DOMAIN, NAMES_BY_IP, TRAFFIC_BY_MINUTE, RowBatch
 
 from .test_names import answers
 
@@ -146,9 +146,14 @@ def test_the_dictionaries_know_a_name_by_its_best_evidence() -> None:
     for batch in (told("www.example", 50), told("other.example", 50)):
         list(rows.build(DecodedBatch(dns=batch)))
     list(rows.build(DecodedBatch(flows=saying("www.example", "quic"))))
-    seen = {batch.table: list(batch.rows()) for batch in rows.finish() if batch.table in (NAMES_BY_IP, IPS_BY_NAME)}
-    assert [row[1:3] for row in seen[NAMES_BY_IP]] == [("other.example", "dns"), ("www.example", "quic")]
+    seen = {batch.table: list(batch.rows()) for batch in rows.finish()}
+    minute = 29_000_000 * 60_000
+    assert [row[1:5] for row in seen[NAMES_BY_IP]] == [
+        ("other.example", "dns", minute + 50, minute + 50),
+        ("www.example", "quic", minute, minute + 50),
+    ]
     assert [row[0] for row in seen[IPS_BY_NAME]] == ["other.example", "www.example"]
+    assert [row[:2] for row in seen[NAMES_BY_DOMAIN]] == [("other.example", "other.example"), ("www.example", "www.example")]
 
 
 def test_a_name_that_reads_like_the_rest_is_escaped() -> None:

@@ -11,7 +11,17 @@ from schema.tables import FLOW_BUCKETS, NAMES_BY_CLIENT, Ownership, Table, batch
 CAPTURE = bytes(range(16))
 addresses = st.sampled_from([b"\x0a\x00\x00\x01", b"\x0a\x00\x00\x02"])
 told = st.tuples(
-    st.just("edge"), addresses, addresses, st.integers(0, 9), st.just("a"), st.none(), st.just(9), st.just(1), st.just(1)
+    st.just("edge"),
+    addresses,
+    addresses,
+    st.integers(0, 9),
+    st.just(7),
+    st.just("a"),
+    st.none(),
+    st.just(9),
+    st.just(True),
+    st.just(1),
+    st.just(1),
 )
 buckets = st.tuples(addresses, st.integers(0, 3), st.sampled_from(["b1", "b2"]))
 

@@ -1,13 +1,15 @@
 """One claimed capture on its way in: rows under the attempt's timestamp, then the one commit that makes them count."""
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Self
 
-from schema.records import EndpointTotals, LedgerPosition
+from schema.records import EndpointTotals, LedgerPosition, NameRepair
 from schema.store.cassandra import captures, ledger
 from schema.store.cassandra.hold import Hold
+from schema.store.cassandra.repairs import repaired_rows
+from schema.store.cassandra.spans import spanning_batches
 from schema.store.cassandra.writer import Writer
 from schema.store.codec import CHUNK_BYTES, encode_deltas
 from schema.store.port import Claim, Commit, LedgerHead
@@ -33,10 +35,24 @@ class CassandraAttempt:
 
     def write(self, batches: Iterable[RowBatch]) -> None:
         """Write rows; returns when every one is acknowledged."""
-        writer = Writer(self._connection, self._standing.row_ts, self._hold.check_awake)
+        writer = self._writer()
         for batch in batches:
-            if len(batch):
-                writer.write(batch, self._seconds_left(batch.table))
+            if not len(batch):
+                continue
+            seconds = self._seconds_left(batch.table)
+            if not batch.table.spans:
+                writer.write(batch, seconds)
+                continue
+            for part, timestamps in spanning_batches(self._connection, batch):
+                writer.write(part, seconds, timestamps)
+
+    def repair(self, repairs: Sequence[NameRepair]) -> int:
+        """Late names of rows of earlier captures, under this attempt's timestamp: it is larger than any committed one."""
+        writer, count = self._writer(), 0
+        for batch, seconds in repaired_rows(self._hold, repairs):
+            writer.write(batch, seconds)
+            count += len(batch)
+        return count
 
     def commit(self, commit: Commit) -> LedgerHead:
         """What the commit names goes first, then the commit, then the marks that only repeat what it says."""
@@ -49,9 +65,10 @@ class CassandraAttempt:
 
     def _seconds_left(self, table: Table) -> int:
         """Rows expire by the time of the claim, so that an attempt that is repeated writes the same rows."""
-        rows_from_ms = self._standing.record.rows_expire_from_ms
-        age_s = int(self._hold.clock()) - rows_from_ms // 1000 if rows_from_ms else 0
-        return min(table.ttl_seconds, max(1, table.ttl_seconds - age_s))
+        return max(1, self._hold.seconds_left(table, self._standing.record.rows_expire_from_ms))
+
+    def _writer(self) -> Writer:
+        return Writer(self._connection, self._standing.row_ts, self._hold.check_awake)
 
     def _step(self, commit: Commit) -> ledger.Step:
         hold, before = self._hold, self._hold.head

@@ -7,6 +7,7 @@ from schema.errors import LeaseLostError
 from schema.records import LedgerTotals
 from schema.store.cassandra import ledger
 from schema.store.cassandra.connection import Connection
+from schema.tables import Table
 
 Clock = Callable[[], float]
 
@@ -53,6 +54,11 @@ class Hold:
     def next_row_ts(self, last_row_ts: int) -> int:
         """The write timestamp of a new attempt (microseconds): larger than any committed one and the last attempt's."""
         return max(int(self.clock() * 1_000_000), self.row_ts + 1, last_row_ts + 1)
+
+    def seconds_left(self, table: Table, rows_from_ms: int) -> int:
+        """What is left of the lifetime of rows that count from then; 0 or less: nothing."""
+        age_s = int(self.clock()) - rows_from_ms // 1000 if rows_from_ms else 0
+        return min(table.ttl_seconds, table.ttl_seconds - age_s)
 
     def committed(self, capture_ids: set[bytes]) -> set[bytes]:
         """Those of these captures that this sensor's ledger holds; each is asked for once."""

@@ -1,14 +1,14 @@
 """The right to load one sensor's captures: taken, kept and given back by conditional writes to its ledger."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 
 from schema.errors import LeaseHeldError, StoreUnavailableError
 from schema.records import CaptureFacts, NameTold
-from schema.store.cassandra import captures, claims, ledger
+from schema.store.cassandra import captures, claims, ledger, names
 from schema.store.cassandra.attempt import CassandraAttempt
-from schema.store.cassandra.connection import Connection, Row
+from schema.store.cassandra.connection import Connection
 from schema.store.cassandra.hold import Clock, Hold
 from schema.store.owners import known_dead
 from schema.store.port import Attempt, Claim, ClaimRefusal, LedgerHead
@@ -20,10 +20,6 @@ _TAKE = """
 """
 _RENEW = "UPDATE pcapline.ledger SET lease_until = ? WHERE sensor = ? AND segment = ? IF epoch = ?"
 _RELEASE = "UPDATE pcapline.ledger SET owner = '', lease_until = 0 WHERE sensor = ? AND segment = ? IF epoch = ?"
-_NAMES_TOLD = """
-    SELECT client_ip, address, valid_from, hostname, capture_id, valid_to, frame, seq FROM pcapline.names_by_client
-    WHERE sensor = ? AND client_ip = ?
-"""
 _CARRIED = "SELECT data FROM pcapline.carried_state WHERE sensor = ? AND version = ? AND nonce = ?"
 _TAKE_TRIES = 20
 
@@ -83,12 +79,12 @@ class CassandraLease:
         return b"".join(data for (data,) in parts) if parts else None
 
     def names_told(self, clients: Collection[bytes]) -> list[NameTold]:
-        """What these clients were told, as of `head`; an attempt that died may have left rows of a seq that is another's."""
-        newest = self.head.position.seq
-        answers = self._connection.each(_NAMES_TOLD, ((self.sensor, client) for client in clients))
-        told = [_name_told(row) for rows in answers for row in rows if row[-1] <= newest]
-        committed = self._hold.committed({name.capture_id for name in told})
-        return [name for name in told if name.capture_id in committed]
+        """What these clients were told, as of `head`."""
+        return names.read_told(self._hold, clients)
+
+    def names_told_at(self, addresses: Mapping[bytes, int]) -> list[NameTold]:
+        """What anyone was told of these addresses, each until a time, as of `head`."""
+        return names.read_told_at(self._hold, addresses)
 
     def begin(self, claim: Claim) -> AbstractContextManager[Attempt] | ClaimRefusal:
         """Claim a capture."""
@@ -119,16 +115,3 @@ class CassandraLease:
 
     def _fence(self) -> tuple[str, int, int]:
         return self.sensor, self._hold.segment, self._hold.epoch
-
-
-def _name_told(row: Row) -> NameTold:
-    client, address, valid_from, hostname, capture_id, valid_to, frame, _ = row
-    return NameTold(
-        client_ip=client,
-        address=address,
-        valid_from_ms=valid_from,
-        hostname=hostname,
-        capture_id=capture_id,
-        valid_to_ms=valid_to,
-        frame=frame,
-    )

@@ -13,6 +13,12 @@ def insert_of(table: Table) -> str:
 
 
 @cache
+def row_of(table: Table) -> str:
+    """One row by its key."""
+    return f"SELECT {', '.join(table.names)} FROM pcapline.{table.name} WHERE {_by_key(table)}"
+
+
+@cache
 def keys_of_capture(table: Table) -> str:
     """Keys of one capture's rows in one partition."""
     return f"SELECT {', '.join(table.key)} FROM pcapline.{table.name} WHERE {_in_partition(table)}"
@@ -28,8 +34,11 @@ def count_of_capture(table: Table, sums: tuple[str, ...] = ()) -> str:
 @cache
 def delete_of(table: Table) -> str:
     """Delete one row as of a timestamp: what was written later stays."""
-    key = " AND ".join(f"{name} = ?" for name in table.key)
-    return f"DELETE FROM pcapline.{table.name} USING TIMESTAMP ? WHERE {key}"
+    return f"DELETE FROM pcapline.{table.name} USING TIMESTAMP ? WHERE {_by_key(table)}"
+
+
+def _by_key(table: Table) -> str:
+    return " AND ".join(f"{name} = ?" for name in table.key)
 
 
 def _in_partition(table: Table) -> str:

@@ -3,8 +3,9 @@
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 
 from cassandra.query import BatchStatement, BatchType, BoundStatement
@@ -13,7 +14,7 @@ from schema.store.cassandra.connection import Connection, backoff_s
 from schema.store.cassandra.failures import is_retryable, meaning
 from schema.store.cassandra.statements import insert_of
 from schema.store.cassandra.values import encode_int, encode_long, encoded_rows
-from schema.tables import RowBatch
+from schema.tables import RowBatch, Table
 
 _FIRST_WINDOW = 4.0
 
@@ -49,27 +50,30 @@ class Writer:
 
     def __init__(self, connection: Connection, row_ts: int, check_awake: Callable[[], None]) -> None:
         """`check_awake` raises where the writer may not write any more; it is asked before each batch."""
-        self._connection, self._row_ts, self._check_awake = connection, encode_long(row_ts), check_awake
+        self._connection, self._row_ts, self._check_awake = connection, row_ts, check_awake
         self._deadline = time.monotonic() + connection.options.write_deadline_s
         self._window, self._in_flight = _FIRST_WINDOW, 0
         self._results = threading.Condition()
         self._again: list[tuple[_Shipment, Exception]] = []
         self._fatal: Exception | None = None
 
-    def write(self, batch: RowBatch, ttl_seconds: int) -> None:
-        """Write all rows; returns when every one is acknowledged."""
-        for shipment in self._shipments(batch, encode_int(ttl_seconds)):
+    def write(self, batch: RowBatch, ttl_seconds: int, timestamps: Sequence[int] | None = None) -> None:
+        """Write all rows; returns when every one is acknowledged. `timestamps`: where each row has its own (microseconds)."""
+        ttl = encode_int(ttl_seconds)
+        stamps = repeat(encode_long(self._row_ts)) if timestamps is None else map(encode_long, timestamps)
+        rows = ((*row, stamp, ttl) for row, stamp in zip(encoded_rows(batch), stamps))  # noqa: B905  one stamp may be for all
+        for shipment in self._shipments(batch.table, rows):
             self._send(shipment)
             self._send_again()
         self._settle()
 
-    def _shipments(self, batch: RowBatch, ttl: bytes) -> Iterator[_Shipment]:
-        prepared = self._connection.prepared(insert_of(batch.table))
-        width, limit = len(batch.table.partition), self._connection.options.rows_per_batch
+    def _shipments(self, table: Table, rows: Iterable[tuple[Any, ...]]) -> Iterator[_Shipment]:
+        prepared = self._connection.prepared(insert_of(table))
+        width, limit = len(table.partition), self._connection.options.rows_per_batch
         groups: dict[tuple[Any, ...], list[tuple[Any, ...]]] = defaultdict(list)
-        for row in encoded_rows(batch):
+        for row in rows:
             group = groups[row[:width]]
-            group.append((*row, self._row_ts, ttl))
+            group.append(row)
             if len(group) >= limit:
                 yield _Shipment(prepared, groups.pop(row[:width]))
         for group in groups.values():

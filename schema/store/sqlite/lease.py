@@ -1,27 +1,24 @@
 """The right to load one sensor's captures, and one attempt at a capture: a single transaction from claim to commit."""
 
 import secrets
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from itertools import repeat
 from types import TracebackType
 from typing import Self, cast
 
 from schema.errors import LeaseHeldError, LeaseLostError
-from schema.records import CaptureFacts, LedgerPosition, NameTold
+from schema.records import CaptureFacts, LedgerPosition, NameRepair, NameTold
 from schema.store.owners import known_dead
 from schema.store.port import Attempt, Claim, ClaimRefusal, Commit, LedgerHead
-from schema.store.sqlite import captures, ledger
+from schema.store.sqlite import captures, ledger, names
 from schema.store.sqlite.database import Database, Transaction
+from schema.store.sqlite.repairs import repair_flows
 from schema.store.sqlite.retention import Span, empty_span, plan_expiry
 from schema.store.sqlite.statements import insert_of, time_column
-from schema.store.sqlite.values import address_bytes, address_text, sql_rows
+from schema.store.sqlite.values import sql_rows
 from schema.tables import BY_NAME, Ownership, RowBatch
 
-_NAMES_TOLD = """
-    SELECT client_ip, address, valid_from, hostname, capture_id, valid_to, frame FROM names_by_client
-    WHERE sensor = ? AND client_ip = ? AND seq <= ?
-"""
 _MOVE_HEAD = """
     UPDATE ledger SET version = ?, nonce = ?, state_version = ?, state_nonce = ?, loaded_at = ?
     WHERE sensor = ? AND segment = ? AND version = ? AND epoch = ?
@@ -82,21 +79,13 @@ class SqliteLease:
 
     def names_told(self, clients: Collection[bytes]) -> list[NameTold]:
         """What these clients were told, as of `head`."""
-        asked = ((self._sensor, address_text(client), self._head.position.seq) for client in clients)
         with self._database.snapshot() as session:
-            rows = session.for_each(_NAMES_TOLD, asked)
-        return [
-            NameTold(
-                client_ip=address_bytes(client) or b"",
-                address=address_bytes(address) or b"",
-                valid_from_ms=valid_from,
-                hostname=hostname,
-                capture_id=capture_id,
-                valid_to_ms=valid_to,
-                frame=frame,
-            )
-            for client, address, valid_from, hostname, capture_id, valid_to, frame in rows
-        ]
+            return names.read_told(session, self._sensor, self._head.position.seq, clients)
+
+    def names_told_at(self, addresses: Mapping[bytes, int]) -> list[NameTold]:
+        """What anyone was told of these addresses, each until a time."""
+        with self._database.snapshot() as session:
+            return names.read_told_at(session, self._sensor, self._head.position.seq, addresses)
 
     def begin(self, claim: Claim) -> AbstractContextManager[Attempt] | ClaimRefusal:
         """Claim a capture: the transaction is open from here to the end of the attempt's context."""
@@ -175,13 +164,17 @@ class SqliteAttempt:
         self._ending.close()
 
     def write(self, batches: Iterable[RowBatch]) -> None:
-        """Write rows; the last of equal keys wins."""
+        """Write rows; the last of equal keys wins, but in a table that says when a row was first and last seen."""
         for batch in batches:
             shared = batch.table.ownership is Ownership.SHARED
             further = [repeat(self._rows_from_ms)] if shared else []
             if not shared:
                 self._widen_span(batch)
             self._transaction.for_each(insert_of(batch.table), sql_rows(batch, *further))
+
+    def repair(self, repairs: Sequence[NameRepair]) -> int:
+        """Late names of rows of earlier captures; without the commit they are as they were."""
+        return repair_flows(self._transaction, self._lease.sensor, repairs)
 
     def commit(self, commit: Commit) -> LedgerHead:
         """Ledger, totals, carried state and capture, and then all of it durable at once."""

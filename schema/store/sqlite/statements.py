@@ -10,7 +10,29 @@ def insert_of(table: Table) -> str:
     """Write one row; the last writer of a key wins. Dictionary rows say at the end when they were loaded."""
     names = [*table.names, "loaded_at"] if table.ownership is Ownership.SHARED else list(table.names)
     marks = ", ".join("?" * len(names))
-    return f"INSERT OR REPLACE INTO {table.name} ({', '.join(names)}) VALUES ({marks})"
+    row = f"INTO {table.name} ({', '.join(names)}) VALUES ({marks})"
+    return f"INSERT {row} ON CONFLICT DO UPDATE SET {_widened(table)}" if table.spans else f"INSERT OR REPLACE {row}"
+
+
+def _widened(table: Table) -> str:
+    """What becomes of a row that says from when to when it was seen: captures come in any order."""
+    spans = ("first_seen", "last_seen")
+    seen_last = [name for name in table.names if name not in (*table.key, *spans)]
+    return ", ".join(
+        [
+            "first_seen = min(first_seen, excluded.first_seen)",
+            "last_seen = max(last_seen, excluded.last_seen)",
+            *map(_of_the_last, seen_last),
+            "loaded_at = max(loaded_at, excluded.loaded_at)",
+        ]
+    )
+
+
+def _of_the_last(name: str) -> str:
+    """A column as the greatest `last_seen` has it; of equals the greater value, so that order decides nothing."""
+    older = f"WHEN excluded.last_seen < last_seen THEN {name}"
+    newer = f"WHEN excluded.last_seen > last_seen THEN excluded.{name}"
+    return f"{name} = CASE {older} {newer} ELSE max({name}, excluded.{name}) END"
 
 
 def time_column(table: Table) -> str | None:

@@ -8,9 +8,10 @@ from hashlib import blake2b
 from ipaddress import ip_address
 from itertools import count
 from typing import cast
+from uuid import uuid4
 
 from schema.buckets import bucket_of, day_of
-from schema.records import CaptureFacts, CommitDeltas, EndpointTotals, Manifest, PartitionCounts
+from schema.records import CaptureFacts, CommitDeltas, EndpointTotals, Manifest, NameTold, PartitionCounts
 from schema.store.port import Claim, ClaimRefusal, Commit, LedgerHead, SensorLease, Store
 from schema.tables import (
     DNS_ANSWERS,
@@ -18,6 +19,7 @@ from schema.tables import (
     FLOWS,
     IPS_BY_NAME,
     NAMES_BY_CLIENT,
+    NAMES_BY_DOMAIN,
     NAMES_BY_IP,
     TRAFFIC_BY_MINUTE,
     Ownership,
@@ -68,6 +70,7 @@ def flow_row(capture_id: bytes, frame: int, **values: object) -> tuple[object, .
         "sensor": "edge-1",
         "endpoint": "www.example.com",
         "flow_id": id_of(f"flow {frame}"),
+        "chain_age_ns": 86_400_000_000_001,
         "initiator": "syn",
         "duration_us": 1_500,
         "packets": 3,
@@ -86,21 +89,37 @@ def flow_row(capture_id: bytes, frame: int, **values: object) -> tuple[object, .
     return tuple(row[name] for name in FLOWS.names)
 
 
-def name_row(capture_id: bytes, seq: int, **values: object) -> tuple[object, ...]:
-    """A row of `names_by_client`."""
+def name_row(capture_id: bytes, seq: int, table: Table = NAMES_BY_CLIENT, **values: object) -> tuple[object, ...]:
+    """A row of `names_by_client`, or of `names_by_address`."""
     row: dict[str, object] = {
         "sensor": "edge-1",
         "client_ip": CLIENT,
         "address": SERVER,
         "valid_from": T0_MS,
+        "ns": 999_999,
         "hostname": "www.example.com",
         "capture_id": capture_id,
         "valid_to": T0_MS + 60_000,
+        "asked": True,
         "frame": 1,
         "seq": seq,
         **values,
     }
-    return tuple(row[name] for name in NAMES_BY_CLIENT.names)
+    return tuple(row[name] for name in table.names)
+
+
+def told(capture_id: bytes, hostname: str) -> NameTold:
+    """The fact of `name_row`."""
+    return NameTold(
+        client_ip=CLIENT,
+        address=SERVER,
+        valid_from_ns=T0_MS * 1_000_000 + 999_999,
+        hostname=hostname,
+        capture_id=capture_id,
+        valid_to_ns=(T0_MS + 60_000) * 1_000_000 + 999_999,
+        frame=1,
+        asked=True,
+    )
 
 
 def manifest_of(rows: Rows) -> Manifest:
@@ -172,6 +191,18 @@ def sample(name: str, flows: int = 3, *, carried: bytes | None = None, file_id: 
     )
 
 
+class OnlyRows(Sample):
+    """A capture that is about its rows: what they add up to is not counted."""
+
+    def commit(self) -> Commit:
+        return replace(super().commit(), flow_packets=0, flow_bytes=0)
+
+
+def with_rows(rows: dict[Table, list[tuple[object, ...]]], name: str = "") -> Sample:
+    base = sample(name or uuid4().hex)
+    return OnlyRows(facts=base.facts, rows=rows, endpoints={}, totals={})
+
+
 def facts(name: str, file_id: str = "") -> CaptureFacts:
     """What is known of a capture's file."""
     return CaptureFacts(
@@ -199,8 +230,9 @@ def _other_rows(capture_id: bytes) -> Rows:
         TRAFFIC_BY_MINUTE: [(SERVER, day, minute, "edge-1", "www.example.com", capture_id, 3, 9, 3_600, 6, 2_400)],
         DNS_ANSWERS: [answer, silence],
         FLOW_BUCKETS: [(SERVER, day, bucket_of(T0_MS))],
-        NAMES_BY_IP: [(SERVER, "www.example.com", "dns", T0_MS, "edge-1")],
-        IPS_BY_NAME: [("www.example.com", SERVER, "dns", T0_MS, "edge-1")],
+        NAMES_BY_IP: [(SERVER, "www.example.com", "dns", T0_MS, T0_MS + 9, "edge-1")],
+        IPS_BY_NAME: [("www.example.com", SERVER, "dns", T0_MS, T0_MS + 9, "edge-1")],
+        NAMES_BY_DOMAIN: [("example.com", "www.example.com", "dns", T0_MS, T0_MS + 9, "edge-1")],
     }
 
 

@@ -1,30 +1,13 @@
 """Rows come back as they went in, the last writer of a key wins, and people find them newest first."""
 
-from dataclasses import replace
-from uuid import uuid4
-
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from schema.buckets import day_of
-from schema.records import NameTold
-from schema.store.port import Commit, FlowQuery, Store
-from schema.tables import FLOW_BUCKETS, FLOWS, NAMES_BY_CLIENT, PACKETS, TABLES, Column, Kind, Table
-from tests.schema.store.samples import (
-    CLIENT,
-    SERVER,
-    T0_MS,
-    Sample,
-    abandon,
-    flow_row,
-    id_of,
-    load,
-    name_row,
-    sample,
-    scanned,
-    take,
-)
+from schema.store.port import FlowQuery, Store
+from schema.tables import FLOW_BUCKETS, FLOWS, PACKETS, TABLES, Column, Kind, Table
+from tests.schema.store.samples import CLIENT, SERVER, T0_MS, flow_row, id_of, load, scanned, take, with_rows
 
 HOUR_MS = 3_600_000
 OTHER = bytes([192, 0, 2, 9])
@@ -52,19 +35,7 @@ def values_of(table: Table, column: Column) -> st.SearchStrategy[object]:
     values = VALUES[column.kind].filter(canonical)
     if column.name in table.partition and column.kind is Kind.TEXT:
         values = values.filter(bool)  # Cassandra has no empty partition keys of one column
-    return values if column.name in table.key else st.none() | values
-
-
-class OnlyRows(Sample):
-    """A capture that is about its rows: what they add up to is not counted."""
-
-    def commit(self) -> Commit:
-        return replace(super().commit(), flow_packets=0, flow_bytes=0)
-
-
-def with_rows(rows: dict[Table, list[tuple[object, ...]]], name: str = "") -> Sample:
-    base = sample(name or uuid4().hex)
-    return OnlyRows(facts=base.facts, rows=rows, endpoints={}, totals={})
+    return values if column.name in table.key or table.spans else st.none() | values
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
@@ -148,58 +119,6 @@ def test_queries_say_what_a_person_would_type(store: Store) -> None:
     statements = store.flows(FlowQuery(destination=SERVER, limit=7)).statements
     assert statements
     assert all("10.0.0.5" in statement and statement.endswith(";") for statement in statements)
-
-
-def test_dictionary_both_ways(store: Store) -> None:
-    capture = sample("a")
-    load(take(store), capture)
-    assert store.names_of(SERVER).rows == [(SERVER, "www.example.com", "dns", T0_MS, "edge-1")]
-    assert store.addresses_of("www.example.com").rows == [("www.example.com", SERVER, "dns", T0_MS, "edge-1")]
-    assert store.names_of(CLIENT).rows == []
-    assert store.addresses_of("it's not there").rows == []
-    assert "10.0.0.5" in store.names_of(SERVER).statements[0]
-
-
-def told(capture_id: bytes, hostname: str) -> NameTold:
-    return NameTold(
-        client_ip=CLIENT,
-        address=SERVER,
-        valid_from_ms=T0_MS,
-        hostname=hostname,
-        capture_id=capture_id,
-        valid_to_ms=T0_MS + 60_000,
-        frame=1,
-    )
-
-
-def test_names_told_are_those_of_committed_versions(store: Store) -> None:
-    lease = take(store)
-    load(lease, with_rows({NAMES_BY_CLIENT: [name_row(id_of("a"), 1, hostname="one")]}, "a"))
-    abandon(lease, with_rows({NAMES_BY_CLIENT: [name_row(id_of("b"), 2, hostname="two")]}, "b"))
-    assert lease.names_told([CLIENT]) == [told(id_of("a"), "one")]
-    load(lease, with_rows({NAMES_BY_CLIENT: [name_row(id_of("b"), 2, hostname="two")]}, "b"))
-    by_name = sorted(lease.names_told([CLIENT]), key=lambda name: name.hostname)
-    assert by_name == [told(id_of("a"), "one"), told(id_of("b"), "two")]
-
-
-def test_names_told_are_those_of_the_sensor_and_the_clients(store: Store) -> None:
-    lease = take(store)
-    rows = [
-        name_row(id_of("a"), 1),
-        name_row(id_of("a"), 1, client_ip=OTHER),
-        name_row(id_of("a"), 1, sensor="edge-2"),
-    ]
-    load(lease, with_rows({NAMES_BY_CLIENT: rows}, "a"))
-    assert lease.names_told([CLIENT]) == [told(id_of("a"), "www.example.com")]
-    assert {name.client_ip for name in lease.names_told([CLIENT, OTHER, SERVER])} == {CLIENT, OTHER}
-    assert lease.names_told([]) == []
-
-
-def test_two_captures_that_hold_one_answer_keep_a_row_each(store: Store) -> None:
-    lease = take(store)
-    load(lease, with_rows({NAMES_BY_CLIENT: [name_row(id_of("a"), 1)]}, "a"))
-    load(lease, with_rows({NAMES_BY_CLIENT: [name_row(id_of("b"), 2)]}, "b"))
-    assert len(lease.names_told([CLIENT])) == 2
 
 
 def test_opt_in_table_takes_rows_too(store: Store) -> None:

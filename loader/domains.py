@@ -1,0 +1,29 @@
+"""Which domain a name is registered under: `www.shop.example.co.uk` belongs to `example.co.uk`.
+
+What registries register below is the ICANN part of the public suffix list (publicsuffix.org); a copy comes with the library.
+The list's private part (`github.io`) is left out: those are registered domains too, and whoever asks for one means all of it.
+"""
+
+from collections.abc import Iterator
+from functools import cache, lru_cache
+from pathlib import Path
+
+import publicsuffixlist
+
+
+@lru_cache(maxsize=65_536)
+def registered_domain(name: str) -> str | None:
+    """The registered domain of a name as DNS text has it; None for a public suffix (`co.uk`) or a name of one label."""
+    return _suffixes().privatesuffix(name)
+
+
+@cache
+def _suffixes() -> publicsuffixlist.PublicSuffixList:
+    return publicsuffixlist.PublicSuffixList(_rules(), accept_encoded_idn=False, only_icann=True)
+
+
+def _rules() -> Iterator[str]:
+    """The list's lines as names have them on the wire; the library would encode every line twice, and take thrice as long."""
+    with Path(publicsuffixlist.PSLFILE).open(encoding="utf-8") as lines:
+        for line in lines:
+            yield line if line.isascii() or line.startswith("//") else line.strip().encode("idna").decode()

@@ -1,0 +1,47 @@
+"""What a sensor's clients were told, as an attempt reads it: by client, and by address.
+
+An attempt that died may have left rows of a version that is another's: a row counts where its capture is committed.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import islice
+
+from schema.records import NameTold
+from schema.store.cassandra.connection import Row
+from schema.store.cassandra.hold import Hold
+from schema.store.port import MOST_TOLD
+from schema.store.told import TOLD, name_told, newest_told
+
+_OF_CLIENT = f"SELECT {TOLD}, seq FROM pcapline.names_by_client WHERE sensor = ? AND client_ip = ?"
+_OF_ADDRESS = f"SELECT {TOLD}, seq FROM pcapline.names_by_address WHERE sensor = ? AND address = ? AND valid_from <= ?"
+_PAGE = 2 * MOST_TOLD  # rows of an address that are read at first: some may not count
+_NEWEST_OF_ADDRESS = f"{_OF_ADDRESS} LIMIT {_PAGE}"
+
+
+def read_told(hold: Hold, clients: Collection[bytes]) -> list[NameTold]:
+    """What these clients were told, as of the head."""
+    answers = hold.connection.each(_OF_CLIENT, ((hold.sensor, client) for client in clients))
+    return _counting(hold, [row for rows in answers for row in rows])
+
+
+def read_told_at(hold: Hold, addresses: Mapping[bytes, int]) -> list[NameTold]:
+    """What anyone was told of these addresses, not after the time (Unix ns) beside each."""
+    asked = [(hold.sensor, address, until_ns // 1_000_000) for address, until_ns in addresses.items()]
+    told: list[NameTold] = []
+    for bounds, until_ns, rows in zip(asked, addresses.values(), hold.connection.each(_NEWEST_OF_ADDRESS, asked), strict=True):
+        whole: Iterable[Row] = rows if len(rows) < _PAGE else hold.connection.stream(_OF_ADDRESS, bounds)
+        told += newest_told(_page_by_page(hold, whole), until_ns)
+    return told
+
+
+def _page_by_page(hold: Hold, rows: Iterable[Row]) -> Iterator[NameTold]:
+    source = iter(rows)
+    while page := list(islice(source, _PAGE)):
+        yield from _counting(hold, page)
+
+
+def _counting(hold: Hold, rows: Iterable[Row]) -> list[NameTold]:
+    newest = hold.head.position.seq
+    told = [name_told(row[0], row[1], row) for row in rows if row[-1] <= newest]
+    committed = hold.committed({name.capture_id for name in told})
+    return [name for name in told if name.capture_id in committed]

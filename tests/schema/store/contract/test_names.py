@@ -1,0 +1,133 @@
+"""What clients were told: by client and by address, as of the ledger's head, in one order in every store."""
+
+from itertools import product
+
+from schema.records import NameTold
+from schema.store.port import MOST_TOLD, Store
+from schema.tables import NAMES_BY_ADDRESS, NAMES_BY_CLIENT
+from tests.schema.store.samples import CLIENT, SERVER, T0_MS, abandon, id_of, load, name_row, take, told, with_rows
+
+T0_NS = T0_MS * 1_000_000
+OTHER = bytes([192, 0, 2, 9])
+LATER_NS = T0_NS + 999_999  # of the sample's rows
+
+
+def at_row(capture: str, seq: int, **values: object) -> tuple[object, ...]:
+    return name_row(id_of(capture), seq, NAMES_BY_ADDRESS, **values)
+
+
+def shown(names: list[NameTold]) -> list[tuple[int, str]]:
+    return [(name.valid_from_ns - T0_NS, name.hostname) for name in names]
+
+
+def test_names_told_are_those_of_committed_versions(store: Store) -> None:
+    lease = take(store)
+    load(lease, with_rows({NAMES_BY_CLIENT: [name_row(id_of("a"), 1, hostname="one")]}, "a"))
+    abandon(lease, with_rows({NAMES_BY_CLIENT: [name_row(id_of("b"), 2, hostname="two")]}, "b"))
+    assert lease.names_told([CLIENT]) == [told(id_of("a"), "one")]
+    load(lease, with_rows({NAMES_BY_CLIENT: [name_row(id_of("b"), 2, hostname="two")]}, "b"))
+    by_name = sorted(lease.names_told([CLIENT]), key=lambda name: name.hostname)
+    assert by_name == [told(id_of("a"), "one"), told(id_of("b"), "two")]
+
+
+def test_names_told_are_those_of_the_sensor_and_the_clients(store: Store) -> None:
+    lease = take(store)
+    rows = [
+        name_row(id_of("a"), 1),
+        name_row(id_of("a"), 1, client_ip=OTHER),
+        name_row(id_of("a"), 1, sensor="edge-2"),
+    ]
+    load(lease, with_rows({NAMES_BY_CLIENT: rows}, "a"))
+    assert lease.names_told([CLIENT]) == [told(id_of("a"), "www.example.com")]
+    assert {name.client_ip for name in lease.names_told([CLIENT, OTHER, SERVER])} == {CLIENT, OTHER}
+    assert lease.names_told([]) == []
+
+
+def test_two_captures_that_hold_one_answer_keep_a_row_each(store: Store) -> None:
+    lease = take(store)
+    load(lease, with_rows({NAMES_BY_CLIENT: [name_row(id_of("a"), 1)]}, "a"))
+    load(lease, with_rows({NAMES_BY_CLIENT: [name_row(id_of("b"), 2)]}, "b"))
+    assert len(lease.names_told([CLIENT])) == 2
+
+
+def test_two_answers_of_one_millisecond_keep_a_row_each_and_their_nanoseconds(store: Store) -> None:
+    lease = take(store)
+    rows = [name_row(id_of("a"), 1, ns=ns, asked=asked) for ns, asked in ((1, False), (2, True))]
+    load(lease, with_rows({NAMES_BY_CLIENT: rows}, "a"))
+    found = sorted(lease.names_told([CLIENT]), key=lambda name: name.valid_from_ns)
+    assert [(name.valid_from_ns, name.valid_to_ns, name.asked) for name in found] == [
+        (T0_NS + 1, T0_NS + 60_000_000_001, False),
+        (T0_NS + 2, T0_NS + 60_000_000_002, True),
+    ]
+
+
+def test_names_of_an_address_until_a_time_to_the_nanosecond(store: Store) -> None:
+    lease = take(store)
+    rows = [at_row("a", 1, valid_from=T0_MS + ms, ns=ns, hostname=f"{ms}.{ns}") for ms in (0, 1, 2) for ns in (5, 6)]
+    load(lease, with_rows({NAMES_BY_ADDRESS: rows}, "a"))
+    assert shown(lease.names_told_at({SERVER: T0_NS + 1_000_005})) == [(1_000_005, "1.5"), (6, "0.6"), (5, "0.5")]
+    assert shown(lease.names_told_at({SERVER: T0_NS + 4})) == []
+    assert [name.hostname for name in lease.names_told_at({SERVER: LATER_NS + 9_000_000})] == [
+        "2.6",
+        "2.5",
+        "1.6",
+        "1.5",
+        "0.6",
+        "0.5",
+    ]
+
+
+def test_names_of_several_addresses_each_until_its_own_time(store: Store) -> None:
+    lease = take(store)
+    rows = [
+        at_row("a", 1),
+        at_row("a", 1, address=OTHER),
+        at_row("a", 1, address=OTHER, valid_from=T0_MS - 1, hostname="before"),
+        at_row("a", 1, sensor="edge-2", hostname="of another sensor"),
+        at_row("a", 1, client_ip=OTHER),
+    ]
+    load(lease, with_rows({NAMES_BY_ADDRESS: rows}, "a"))
+    found = lease.names_told_at({OTHER: T0_NS, SERVER: LATER_NS, b"\x7f\0\0\1": LATER_NS})
+    assert [(name.address, name.client_ip, name.hostname) for name in found] == [
+        (OTHER, CLIENT, "before"),
+        (SERVER, OTHER, "www.example.com"),  # both clients were told at one time: the greater address comes first
+        (SERVER, CLIENT, "www.example.com"),
+    ]
+    assert lease.names_told_at({}) == []
+
+
+def test_names_of_one_time_stand_in_one_order(store: Store) -> None:
+    """Later captures, then later frames, then greater names: whatever order a store has its keys in."""
+    lease = take(store)
+    names = ["a", "B", "ü.example", "a.b"]
+    captures = sorted((f"{n}" for n in range(4)), key=id_of)
+    for seq, capture in enumerate(captures, 1):
+        rows = [at_row(capture, seq, hostname=f"{name}{frame}", frame=frame) for name, frame in product(names, (9, 10))]
+        load(lease, with_rows({NAMES_BY_ADDRESS: rows}, capture))
+    found = lease.names_told_at({SERVER: LATER_NS})
+    order = [(name.capture_id, name.frame, name.hostname) for name in found]
+    assert len(order) == 4 * 8
+    assert order == sorted(order, reverse=True)
+
+
+def test_names_of_an_address_are_those_of_committed_versions(store: Store) -> None:
+    lease = take(store)
+    load(lease, with_rows({NAMES_BY_ADDRESS: [at_row("a", 1, hostname="one")]}, "a"))
+    abandon(lease, with_rows({NAMES_BY_ADDRESS: [at_row("b", 2, hostname="two")]}, "b"))
+    load(lease, with_rows({}, "c"))
+    assert [name.hostname for name in lease.names_told_at({SERVER: LATER_NS})] == ["one"]
+
+
+def test_names_of_an_address_are_bounded_after_what_does_not_count(store: Store) -> None:
+    """Newer rows of an attempt that died, and many of one time at the bound: the newest in order stay."""
+    lease = take(store)
+    of_one_time = [at_row("a", 1, hostname=f"{n:03}", frame=1 + n % 7) for n in range(MOST_TOLD + 40)]
+    newer = [at_row("a", 1, valid_from=T0_MS + 1 + n, hostname="newer") for n in range(3)]
+    dead = [at_row("b", 2, valid_from=T0_MS + 10 + n, hostname="dead") for n in range(3 * MOST_TOLD)]
+    load(lease, with_rows({NAMES_BY_ADDRESS: of_one_time + newer}, "a"))
+    abandon(lease, with_rows({NAMES_BY_ADDRESS: dead}, "b"))
+    load(lease, with_rows({}, "c"))
+    found = [(name.valid_from_ns, name.frame, name.hostname) for name in lease.names_told_at({SERVER: LATER_NS + 10**12})]
+    expected = sorted(((LATER_NS, 1 + n % 7, f"{n:03}") for n in range(MOST_TOLD + 40)), reverse=True)
+    expected = [(LATER_NS + n * 1_000_000, 1, "newer") for n in (3, 2, 1)] + expected
+    assert found == expected[:MOST_TOLD]
