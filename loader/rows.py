@@ -18,6 +18,7 @@ from schema.coded import CodedColumn
 from schema.enums import FlowEndReason, Initiator
 from schema.records import MAX_COMMIT_ENDPOINTS, MAX_COMMIT_NAME_BYTES, OTHER_ENDPOINT, EndpointTotals
 from schema.tables import (
+    ANSWER_BUCKETS,
     DNS_ANSWERS,
     FLOW_BUCKETS,
     FLOWS,
@@ -57,6 +58,7 @@ class RowBuilder:
     _endpoints: dict[str, list[int]] = field(default_factory=dict)
     _minutes: dict[tuple[bytes, int, str], list[int]] = field(default_factory=dict)
     _buckets: set[tuple[bytes, int, str]] = field(default_factory=set)
+    _answer_buckets: set[tuple[str, int, str]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.dictionary = Dictionary(self.learned.limit)
@@ -78,6 +80,7 @@ class RowBuilder:
         """Rows that sum over the whole capture: minutes, then the shared dictionaries."""
         yield from _slices(self._minute_rows())
         yield from batches_of(FLOW_BUCKETS, sorted(self._buckets))
+        yield from batches_of(ANSWER_BUCKETS, sorted(self._answer_buckets))
         yield from self.dictionary.rows(self.context.sensor)
 
     def _minute_rows(self) -> RowBatch:
@@ -223,11 +226,13 @@ class RowBuilder:
     def _dns(self, dns: DnsColumns) -> RowBatch:
         size = len(dns)
         ms = [ts // _MS for ts in dns.ts_ns]
+        buckets = self._bucket_column(ms)
+        self._answer_buckets.update(zip(dns.qname, map(day_of, ms), buckets, strict=True))
         return RowBatch(
             DNS_ANSWERS,
             (
                 dns.qname,
-                self._bucket_column(ms),
+                buckets,
                 ms,
                 [ts % _MS for ts in dns.ts_ns],
                 [None] * size,

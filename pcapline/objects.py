@@ -7,7 +7,8 @@ from loader.decode.columns import DnsColumns, PacketColumns
 from loader.outcome import FileOutcome
 from pcapline.values import json_value, uuid_text
 from schema.addresses import address_text
-from schema.tables import RowBatch, Table
+from schema.row_id import format_row_id
+from schema.tables import FLOWS, RowBatch, Table
 
 Object = dict[str, Any]
 _MS = 1_000_000
@@ -33,6 +34,7 @@ _DNS_COLUMNS = (
     "rr_type",
     "rr_ttl",
     "rdata",
+    "latency_us",
 )
 
 
@@ -45,6 +47,13 @@ def row_objects(table: Table, rows: Sequence[Sequence[object]]) -> Iterator[Obje
         if split_time:
             item = {"ts_ns": item.pop("ts") * _MS + item.pop("ns"), **item}
         yield item
+
+
+def stored_flow_objects(rows: Sequence[Sequence[object]]) -> Iterator[Object]:
+    """Flow rows of a store; `row` is what `explain` takes to tell where one comes from."""
+    destination, capture_id, frame = (FLOWS.index(name) for name in ("destination_ip", "capture_id", "frame"))
+    for row, item in zip(rows, row_objects(FLOWS, rows), strict=True):
+        yield {"row": format_row_id(row[capture_id], row[frame], row[destination]), **item}  # type: ignore[arg-type]
 
 
 def flow_objects(batch: RowBatch) -> Iterator[Object]:

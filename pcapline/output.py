@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from loader.decode.mnemonics import type_text
+from loader.decode.mnemonics import rcode_text, type_text
 from pcapline.text import printable
 from pcapline.values import time_text
 
@@ -66,8 +66,22 @@ def _answer(item: Object) -> str:
     if item["rcode"] is None:
         return "no answer"
     if item["rr_index"] < 0:
-        return "no records" if item["rcode"] == 0 else f"RCODE{item['rcode']}"
+        return "no records" if item["rcode"] == 0 else rcode_text(item["rcode"])
     return f"{item['rr_type']} {printable(str(item['address'] or item['rdata'] or ''))}"
+
+
+def _took(item: Object) -> str:
+    return "-" if item["latency_us"] is None else f"{item['latency_us'] / 1000:,.1f} ms"
+
+
+def _endpoint_and_name(item: Object) -> str:
+    """What the flow was counted for; and what it is called, where a later answer named it otherwise."""
+    endpoint, hostname = printable(str(item["endpoint"])), item["hostname"]
+    return endpoint if hostname in (None, item["endpoint"]) else f"{endpoint} ({printable(hostname)})"
+
+
+def _seen(key: str) -> Callable[[Object], str]:
+    return lambda item: time_text(item[key] * 1_000_000)
 
 
 _TIME = Field("time (UTC)", 27, lambda item: time_text(item["ts_ns"]))
@@ -79,7 +93,7 @@ FLOW_FIELDS = (
     Field("packets", -11, _both_ways("packets")),
     Field("bytes", -17, _both_ways("bytes")),
     Field("ended by", 16, _plain("end_reason")),
-    Field("endpoint", 0, _plain("endpoint")),
+    Field("endpoint", 0, _endpoint_and_name),
 )
 DNS_FIELDS = (
     _TIME,
@@ -87,9 +101,18 @@ DNS_FIELDS = (
     Field("asked", 16, _plain("resolver_ip")),
     Field("for", 6, _qtype),
     Field("name", 32, _plain("qname")),
+    Field("took", -11, _took),
     Field("ttl", -7, _plain("rr_ttl")),
     Field("answer", 0, _answer),
 )
+_SEEN_FIELDS = (
+    Field("first seen (UTC)", 27, _seen("first_seen")),
+    Field("last seen (UTC)", 27, _seen("last_seen")),
+    Field("evidence", 16, _plain("evidence")),
+    Field("sensor", 16, _plain("sensor")),
+)
+NAME_FIELDS = (*_SEEN_FIELDS, Field("name", 0, _plain("hostname")))
+ADDRESS_FIELDS = (*_SEEN_FIELDS, Field("address", 0, _plain("ip")))
 PACKET_FIELDS = (
     Field("frame", -8, _plain("frame")),
     _TIME,

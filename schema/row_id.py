@@ -17,6 +17,9 @@ def format_row_id(capture_id: bytes, frame: int, destination: bytes) -> str:
 def parse_row_id(text: str) -> tuple[bytes, int, bytes]:
     """Capture id, frame and destination of what `format_row_id` gave; raises ValueError for anything else."""
     found = _ROW_ID.fullmatch(text)
-    if found is None or not 0 < int(found[2]) <= _MAX_FRAME:
-        raise ValueError(f"{text!r} names no row: CAPTURE_ID:FRAME@DESTINATION_IP")
-    return bytes.fromhex(found[1]), int(found[2]), ip_address(found[3]).packed
+    try:
+        if found is not None and 0 < int(found[2]) <= _MAX_FRAME:
+            return bytes.fromhex(found[1]), int(found[2]), ip_address(found[3]).packed
+    except ValueError:
+        pass  # no address: told as everything else is
+    raise ValueError(f"{text!r} names no row: CAPTURE_ID:FRAME@DESTINATION_IP")

@@ -180,6 +180,17 @@ DNS_ANSWERS = Table(
     ownership=Ownership.OWN,
 )
 
+ANSWER_BUCKETS = Table(
+    name="answer_buckets",
+    serves="which partitions of `dns_answers` exist for a name",
+    partition=("qname",),
+    clustering=("day", "bucket"),
+    descending=("day", "bucket"),
+    columns=_columns("qname text, day date, bucket text"),
+    ttl_seconds=31 * DAY,
+    ownership=Ownership.SHARED,
+)
+
 NAMES_BY_CLIENT = Table(
     name="names_by_client",
     serves="what each client of a sensor was told: the durable form of the name cache",
@@ -247,6 +258,7 @@ TABLES = (
     FLOW_BUCKETS,
     TRAFFIC_BY_MINUTE,
     DNS_ANSWERS,
+    ANSWER_BUCKETS,
     NAMES_BY_CLIENT,
     NAMES_BY_ADDRESS,
     NAMES_BY_IP,

@@ -23,3 +23,8 @@ RCODE_TEXT = (
 def type_text(number: int) -> str:
     """A record type's mnemonic; TYPEn for one without (RFC 3597 5)."""
     return _TYPE_TEXT.get(number) or f"TYPE{number}"
+
+
+def rcode_text(number: int) -> str:
+    """A response code's mnemonic; RCODEn for one that is not counted apart."""
+    return RCODE_TEXT[number] if number < len(RCODE_TEXT) - 1 else f"RCODE{number}"

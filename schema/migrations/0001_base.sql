@@ -133,6 +133,14 @@ CREATE TABLE flow_buckets (
   PRIMARY KEY (destination_ip, day DESC, bucket DESC)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE answer_buckets (
+  qname     TEXT NOT NULL,
+  day       TEXT NOT NULL,
+  bucket    TEXT NOT NULL,
+  loaded_at INTEGER NOT NULL,
+  PRIMARY KEY (qname, day DESC, bucket DESC)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE names_by_ip (
   ip         TEXT NOT NULL,
   hostname   TEXT NOT NULL,
@@ -167,6 +175,7 @@ CREATE TABLE names_by_domain (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX flow_buckets_by_load ON flow_buckets (loaded_at);
+CREATE INDEX answer_buckets_by_load ON answer_buckets (loaded_at);
 CREATE INDEX names_by_ip_by_load ON names_by_ip (loaded_at);
 CREATE INDEX ips_by_name_by_load ON ips_by_name (loaded_at);
 CREATE INDEX names_by_domain_by_load ON names_by_domain (loaded_at);

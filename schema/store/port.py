@@ -165,6 +165,17 @@ class FlowQuery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerQuery:
+    """Which rows of `dns_answers` to find: those of one name, failures included. Times are packet times, Unix ms."""
+
+    name: str
+    client: bytes | None = None
+    since_ms: int | None = None
+    until_ms: int | None = None
+    limit: int = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QueryResult:
     """Rows, newest first where the table has a time, and the statements that found them as a person would type them."""
 
@@ -230,13 +241,20 @@ class StoreReader(Protocol):
         """Count a capture's own rows where its manifest says they are."""
 
     def flows(self, query: FlowQuery) -> QueryResult:
-        """Flow rows, newest first."""
+        """Flow rows, newest first. Raises `SettingsError` where rows of a source alone are asked for and the store's index of
+        sources is switched off."""
 
     def names_of(self, address: bytes) -> QueryResult:
         """Rows of `names_by_ip`."""
 
     def addresses_of(self, hostname: str) -> QueryResult:
         """Rows of `ips_by_name`."""
+
+    def names_below(self, domain: str) -> QueryResult:
+        """Rows of `names_by_domain`."""
+
+    def answers(self, query: AnswerQuery) -> QueryResult:
+        """Rows of `dns_answers`, newest first; those of one message in its order."""
 
     def scan(self, table: Table) -> Iterator[tuple[object, ...]]:
         """Every row of a table in no particular order, as values that cross the port (export, tests)."""

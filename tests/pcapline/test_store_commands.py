@@ -1,4 +1,4 @@
-"""Commands over a store that `load` made: query, status, verify, schema, doctor, exporter."""
+"""Commands over a store that `load` made: status, verify, schema, doctor, exporter."""
 
 import sqlite3
 from pathlib import Path
@@ -23,42 +23,6 @@ def folder(tmp_path: Path) -> Path:
     done = pcapline("load", *sorted(tmp_path.glob("*.pcap")), cwd=tmp_path)
     assert done.returncode == 1, done.stderr
     return tmp_path
-
-
-def test_query_by_address_is_newest_first(folder: Path) -> None:
-    flows = objects(pcapline("query", "93.184.216.34", "--json", cwd=folder))
-    assert [flow["endpoint"] for flow in flows] == list(reversed(HOSTS))
-    assert [flow["packets"] for flow in flows] == [6, 5, 4]
-
-
-def test_query_by_name_leaves_out_other_names_at_the_address(folder: Path) -> None:
-    flows = objects(pcapline("query", "B.example.com.", "--json", cwd=folder))
-    assert [(flow["endpoint"], flow["source_ip"]) for flow in flows] == [("b.example.com", "10.0.0.2")]
-
-
-def test_query_bounds(folder: Path) -> None:
-    assert len(objects(pcapline("query", "93.184.216.34", "--json", "--limit", "2", cwd=folder))) == 2
-    by_client = objects(pcapline("query", "93.184.216.34", "--json", "--source", "10.0.0.1", cwd=folder))
-    assert [flow["endpoint"] for flow in by_client] == ["a.example.com"]
-    assert pcapline("query", "93.184.216.34", "--last", "1h", cwd=folder).returncode == 6
-    assert len(objects(pcapline("query", "93.184.216.34", "--last", "9000w", "--json", cwd=folder))) == 3
-    assert pcapline("query", "93.184.216.34", "--last", "soon", cwd=folder).returncode == 2
-    assert pcapline("query", "93.184.216.34", "--source", "here", cwd=folder).returncode == 2
-
-
-@pytest.mark.parametrize("what", ["192.0.2.1", "nobody.example.com"])
-def test_query_that_finds_nothing_is_6(folder: Path, what: str) -> None:
-    done = pcapline("query", what, cwd=folder)
-    assert (done.returncode, done.stdout) == (6, "")
-    assert what in done.stderr
-
-
-def test_query_shows_the_statements_it_ran(folder: Path) -> None:
-    done = pcapline("query", "93.184.216.34", "--cql", cwd=folder)
-    statement = done.stderr
-    assert "FROM flows" in statement
-    store = sqlite3.connect(folder / "pcapline.db")
-    assert len(store.execute(statement).fetchall()) == 3
 
 
 def test_status_counts(folder: Path) -> None:
@@ -124,14 +88,3 @@ def test_verify_of_nothing_is_not_passed(folder: Path) -> None:
     empty = pcapline("verify", "--store", "sqlite:new.db", cwd=folder)
     assert (empty.returncode, empty.stdout) == (0, "")
     assert "nothing to verify" in empty.stderr
-
-
-def test_query_tells_when_the_newest_row_was(folder: Path) -> None:
-    done = pcapline("query", "93.184.216.34", "--last", "1h", cwd=folder)
-    assert done.returncode == 6
-    assert "the newest row is of 20" in done.stderr
-
-
-@pytest.mark.parametrize("what", ["http://www.example.com/", "10.0.0.0/8", "999.1.2.3", "two words", "10.0.0.1:443"])
-def test_query_of_nonsense_is_wrong_usage(folder: Path, what: str) -> None:
-    assert pcapline("query", what, cwd=folder).returncode == 2

@@ -1,25 +1,45 @@
 """What people ask of the rows: as CQL that they could paste into cqlsh, run exactly as it is shown."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from heapq import nlargest
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
 from schema.buckets import day_of
+from schema.errors import SettingsError
 from schema.store.cassandra.connection import Connection, Row
 from schema.store.cassandra.values import literal
-from schema.store.port import FlowQuery, QueryResult
-from schema.tables import FLOW_BUCKETS, FLOWS, IPS_BY_NAME, NAMES_BY_IP, Kind, Table
+from schema.store.port import AnswerQuery, FlowQuery, QueryResult
+from schema.tables import (
+    ANSWER_BUCKETS,
+    DNS_ANSWERS,
+    FLOW_BUCKETS,
+    FLOWS,
+    IPS_BY_NAME,
+    NAMES_BY_DOMAIN,
+    NAMES_BY_IP,
+    Kind,
+    Table,
+)
 
-_TIME = itemgetter(FLOWS.index("ts"), FLOWS.index("ns"))
+_SOURCE_INDEX = "flows_by_source"
+_INDEXES = "SELECT index_name FROM system_schema.indexes WHERE keyspace_name = ? AND table_name = 'flows'"
 
 
 def find_flows(connection: Connection, query: FlowQuery) -> QueryResult:
     """Flow rows of a destination, bucket by bucket, or of a source, by the index; newest first."""
     if query.destination is None:
         return _of_source(connection, query)
-    return _of_destination(connection, query, query.destination)
+    within = _conditions(query, "source_ip", query.source)
+    return _newest(connection, _Partitions(FLOWS, FLOW_BUCKETS, query.destination), query, within)
+
+
+def find_answers(connection: Connection, query: AnswerQuery) -> QueryResult:
+    """Records of a name's answers, bucket by bucket; newest first, those of one frame as they stand there."""
+    within = _conditions(query, "client_ip", query.client)
+    return _newest(connection, _Partitions(DNS_ANSWERS, ANSWER_BUCKETS, query.name), query, within)
 
 
 def find_names(connection: Connection, address: bytes) -> QueryResult:
@@ -32,24 +52,46 @@ def find_addresses(connection: Connection, hostname: str) -> QueryResult:
     return _find_by(connection, IPS_BY_NAME, "hostname", hostname)
 
 
+def find_names_below(connection: Connection, domain: str) -> QueryResult:
+    """Names seen below a registered domain."""
+    return _find_by(connection, NAMES_BY_DOMAIN, "domain", domain)
+
+
 def scan_table(connection: Connection, table: Table) -> Iterator[Row]:
     """Every row of a table."""
     return connection.stream(f"SELECT {_columns(table)} FROM pcapline.{table.name}")
 
 
-def _of_destination(connection: Connection, query: FlowQuery, destination: bytes) -> QueryResult:
-    finding = _bucket_statement(connection, query, destination)
+@dataclass(frozen=True, slots=True)
+class _Partitions:
+    """The partitions of one address or name, and the table that lists them."""
+
+    table: Table
+    listed_in: Table
+    key: Any
+
+    @property
+    def condition(self) -> str:
+        column = self.table.columns[0]
+        return f"{column.name} = {literal(column.kind, self.key)}"
+
+
+def _newest(
+    connection: Connection, partitions: _Partitions, query: FlowQuery | AnswerQuery, within: Sequence[str]
+) -> QueryResult:
+    table, finding = partitions.table, _bucket_statement(connection, partitions, query)
+    time = itemgetter(table.index("ts"), table.index("ns"))
     statements, rows = [finding], list[Row]()
     for buckets in _in_time_order(list(connection.run(finding))):
         if len(rows) >= query.limit:
             break
         here: list[Row] = []
         for bucket in buckets:
-            statement = _flow_statement(connection, query, f"bucket = {literal(Kind.TEXT, bucket)}", query.limit - len(rows))
-            statements.append(statement)
-            here.extend(connection.run(statement))
-        rows.extend(sorted(here, key=_TIME, reverse=True) if len(buckets) > 1 else here)
-    return QueryResult(table=FLOWS, rows=rows[: query.limit], statements=statements)
+            conditions = [partitions.condition, f"bucket = {literal(Kind.TEXT, bucket)}", *within]
+            statements.append(_statement(connection, table, conditions, query.limit - len(rows)))
+            here.extend(connection.run(statements[-1]))
+        rows.extend(sorted(here, key=time, reverse=True) if len(buckets) > 1 else here)
+    return QueryResult(table=table, rows=rows[: query.limit], statements=statements)
 
 
 def _in_time_order(found: list[Row]) -> Iterator[list[str]]:
@@ -63,35 +105,41 @@ def _in_time_order(found: list[Row]) -> Iterator[list[str]]:
 
 
 def _of_source(connection: Connection, query: FlowQuery) -> QueryResult:
+    if (_SOURCE_INDEX,) not in connection.read(_INDEXES, (connection.keyspace,)):
+        what = f"{connection.where} has no index of sources, so flows of a source alone would take a scan of all"
+        remedy = f"CREATE INDEX {_SOURCE_INDEX} ON {connection.keyspace}.flows (source_ip) USING 'sai';"
+        raise SettingsError(f"{what}: name the destination as well, or create the index ({remedy})")
     # the index answers in no order of time: all that it finds is looked at, the newest are kept
-    statement = _flow_statement(connection, query, "", None)
-    rows = nlargest(query.limit, connection.run(statement), key=_TIME)
+    statement = _statement(connection, FLOWS, _conditions(query, "source_ip", query.source), None)
+    time = itemgetter(FLOWS.index("ts"), FLOWS.index("ns"))
+    rows = nlargest(query.limit, connection.run(statement), key=time)
     return QueryResult(table=FLOWS, rows=rows, statements=[statement])
 
 
-def _bucket_statement(connection: Connection, query: FlowQuery, destination: bytes) -> str:
-    conditions = [f"destination_ip = {literal(Kind.INET, destination)}"]
+def _bucket_statement(connection: Connection, partitions: _Partitions, query: FlowQuery | AnswerQuery) -> str:
+    conditions = [partitions.condition]
     if query.since_ms is not None:
         conditions.append(f"day >= {literal(Kind.DATE, day_of(query.since_ms))}")
     if query.until_ms is not None:
         conditions.append(f"day <= {literal(Kind.DATE, day_of(query.until_ms))}")
     found = "\n  AND ".join(conditions)
-    return connection.spelt(f"SELECT day, bucket\nFROM pcapline.{FLOW_BUCKETS.name}\nWHERE {found};")
+    return connection.spelt(f"SELECT day, bucket\nFROM pcapline.{partitions.listed_in.name}\nWHERE {found};")
 
 
-def _flow_statement(connection: Connection, query: FlowQuery, in_bucket: str, limit: int | None) -> str:
-    conditions = []
-    if query.destination is not None:
-        conditions += [f"destination_ip = {literal(Kind.INET, query.destination)}", in_bucket]
-    if query.source is not None:
-        conditions.append(f"source_ip = {literal(Kind.INET, query.source)}")
+def _conditions(query: FlowQuery | AnswerQuery, column: str, of_whom: bytes | None) -> list[str]:
+    conditions = [] if of_whom is None else [f"{column} = {literal(Kind.INET, of_whom)}"]
     if query.since_ms is not None:
         conditions.append(f"ts >= {literal(Kind.TIMESTAMP, query.since_ms)}")
     if query.until_ms is not None:
         conditions.append(f"ts <= {literal(Kind.TIMESTAMP, query.until_ms)}")
+    return conditions
+
+
+def _statement(connection: Connection, table: Table, conditions: Sequence[str], limit: int | None) -> str:
     found = "\n  AND ".join(conditions)
-    ending = (f"\nLIMIT {limit}" if limit is not None else "") + ("\nALLOW FILTERING" if query.source is not None else "")
-    return connection.spelt(f"SELECT {_columns(FLOWS)}\nFROM pcapline.{FLOWS.name}\nWHERE {found}{ending};")
+    filters = any(condition.startswith(("source_ip", "client_ip")) for condition in conditions)
+    ending = (f"\nLIMIT {limit}" if limit is not None else "") + ("\nALLOW FILTERING" if filters else "")
+    return connection.spelt(f"SELECT {_columns(table)}\nFROM pcapline.{table.name}\nWHERE {found}{ending};")
 
 
 def _find_by(connection: Connection, table: Table, key: str, value: Any) -> QueryResult:

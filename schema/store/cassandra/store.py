@@ -7,7 +7,7 @@ from schema.store.cassandra import admissions, captures, claims, history, lease,
 from schema.store.cassandra.connection import Connection
 from schema.store.cassandra.health import read_health
 from schema.store.cassandra.own_rows import recount_capture
-from schema.store.port import FlowQuery, QueryResult, Recount, SensorLease, SensorRecord, StoreHealth
+from schema.store.port import AnswerQuery, FlowQuery, QueryResult, Recount, SensorLease, SensorRecord, StoreHealth
 from schema.tables import Table
 
 
@@ -92,6 +92,14 @@ class CassandraStore:
     def addresses_of(self, hostname: str) -> QueryResult:
         """Rows of `ips_by_name`."""
         return queries.find_addresses(self._checked(), hostname)
+
+    def names_below(self, domain: str) -> QueryResult:
+        """Rows of `names_by_domain`."""
+        return queries.find_names_below(self._checked(), domain)
+
+    def answers(self, query: AnswerQuery) -> QueryResult:
+        """Rows of `dns_answers`, newest first."""
+        return queries.find_answers(self._checked(), query)
 
     def scan(self, table: Table) -> Iterator[tuple[object, ...]]:
         """Every row of a table."""

@@ -5,17 +5,25 @@ from collections.abc import Iterator
 import apsw
 
 from schema.buckets import day_of, day_text
-from schema.store.port import FlowQuery, QueryResult
+from schema.store.port import AnswerQuery, FlowQuery, QueryResult
 from schema.store.sqlite.database import Database, Session
 from schema.store.sqlite.values import address_text, port_rows
-from schema.tables import FLOWS, IPS_BY_NAME, NAMES_BY_IP, Table
+from schema.tables import DNS_ANSWERS, FLOWS, IPS_BY_NAME, NAMES_BY_DOMAIN, NAMES_BY_IP, Table
 
 
 def find_flows(session: Session, query: FlowQuery) -> QueryResult:
     """Flow rows of a destination, by its partitions, or of a source, by the index; newest first."""
-    found = "\n  AND ".join(_conditions(query))
-    statement = f"SELECT {_columns(FLOWS)}\nFROM flows\nWHERE {found}\nORDER BY ts DESC, ns DESC\nLIMIT {int(query.limit)};"
-    return _run(session, FLOWS, statement)
+    conditions: list[str] = []
+    if query.destination is not None:
+        conditions = [f"destination_ip = {_literal(address_text(query.destination))}", *_bucket_conditions(query)]
+    return _newest(session, FLOWS, [*conditions, *_conditions(query, query.source, "source_ip")], query.limit)
+
+
+def find_answers(session: Session, query: AnswerQuery) -> QueryResult:
+    """Records of a name's answers, by its partitions; newest first, those of one frame as they stand there."""
+    of_name = [f"qname = {_literal(query.name)}", *_bucket_conditions(query)]
+    conditions = [*of_name, *_conditions(query, query.client, "client_ip")]
+    return _newest(session, DNS_ANSWERS, conditions, query.limit, ", capture_id, frame, rr_index")
 
 
 def find_names(session: Session, address: bytes) -> QueryResult:
@@ -28,24 +36,32 @@ def find_addresses(session: Session, hostname: str) -> QueryResult:
     return _find_by(session, IPS_BY_NAME, "hostname", hostname)
 
 
+def find_names_below(session: Session, domain: str) -> QueryResult:
+    """Names seen below a registered domain."""
+    return _find_by(session, NAMES_BY_DOMAIN, "domain", domain)
+
+
 def scan_table(database: Database, table: Table) -> Iterator[tuple[object, ...]]:
     """Every row of a table."""
     return port_rows(table, database.stream(f"SELECT {_columns(table)} FROM {table.name}"))
 
 
-def _conditions(query: FlowQuery) -> Iterator[str]:
-    if query.destination is not None:
-        yield f"destination_ip = {_literal(address_text(query.destination))}"
-        yield from _bucket_conditions(query)
-    if query.source is not None:
-        yield f"source_ip = {_literal(address_text(query.source))}"
+def _newest(session: Session, table: Table, conditions: list[str], limit: int, then: str = "") -> QueryResult:
+    found = "\n  AND ".join(conditions)
+    selected = f"SELECT {_columns(table)}\nFROM {table.name}\nWHERE {found}"
+    return _run(session, table, f"{selected}\nORDER BY ts DESC, ns DESC{then}\nLIMIT {int(limit)};")
+
+
+def _conditions(query: FlowQuery | AnswerQuery, of_whom: bytes | None, column: str) -> Iterator[str]:
+    if of_whom is not None:
+        yield f"{column} = {_literal(address_text(of_whom))}"
     if query.since_ms is not None:
         yield f"ts >= {int(query.since_ms)}"
     if query.until_ms is not None:
         yield f"ts <= {int(query.until_ms)}"
 
 
-def _bucket_conditions(query: FlowQuery) -> Iterator[str]:
+def _bucket_conditions(query: FlowQuery | AnswerQuery) -> Iterator[str]:
     # a bucket's name begins with its day whatever its length, so whole days bound the partitions that are read
     if query.since_ms is not None:
         yield f"bucket >= {_literal(day_text(day_of(query.since_ms)))}"

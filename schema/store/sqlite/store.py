@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 import apsw
 
 from schema.records import Admission, AdmissionBook, CaptureRecord, CommitRecord, LedgerTotals
-from schema.store.port import FlowQuery, QueryResult, Recount, SensorLease, SensorRecord, StoreHealth
+from schema.store.port import AnswerQuery, FlowQuery, QueryResult, Recount, SensorLease, SensorRecord, StoreHealth
 from schema.store.sqlite import admissions, captures, history, lease, ledger, queries
 from schema.store.sqlite.database import Database, Session
 from schema.store.sqlite.recount import recount_capture
@@ -119,6 +119,16 @@ class SqliteStore:
         """Rows of `ips_by_name`."""
         with self._reading() as session:
             return queries.find_addresses(session, hostname)
+
+    def names_below(self, domain: str) -> QueryResult:
+        """Rows of `names_by_domain`."""
+        with self._reading() as session:
+            return queries.find_names_below(session, domain)
+
+    def answers(self, query: AnswerQuery) -> QueryResult:
+        """Rows of `dns_answers`, newest first."""
+        with self._reading() as session:
+            return queries.find_answers(session, query)
 
     def scan(self, table: Table) -> Iterator[tuple[object, ...]]:
         """Every row of a table."""

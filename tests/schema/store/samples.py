@@ -14,6 +14,7 @@ from schema.buckets import bucket_of, day_of
 from schema.records import CaptureFacts, CommitDeltas, EndpointTotals, Manifest, NameTold, PartitionCounts
 from schema.store.port import Claim, ClaimRefusal, Commit, LedgerHead, SensorLease, Store
 from schema.tables import (
+    ANSWER_BUCKETS,
     DNS_ANSWERS,
     FLOW_BUCKETS,
     FLOWS,
@@ -87,6 +88,37 @@ def flow_row(capture_id: bytes, frame: int, **values: object) -> tuple[object, .
     }
     row.setdefault("bucket", bucket_of(int(str(row["ts"]))))
     return tuple(row[name] for name in FLOWS.names)
+
+
+def answer_row(capture_id: bytes, frame: int, **values: object) -> tuple[object, ...]:
+    """A row of `dns_answers`."""
+    row: dict[str, object] = {
+        "qname": "www.example.com",
+        "ts": T0_MS,
+        "ns": 1,
+        "capture_id": capture_id,
+        "frame": frame,
+        "rr_index": 0,
+        "client_ip": CLIENT,
+        "client_port": 40_000,
+        "resolver_ip": SERVER,
+        "transport": "udp",
+        "kind": "dns",
+        "txid": 4_711,
+        "qtype": 1,
+        "sensor": "edge-1",
+        "section": "answer",
+        "rr_type": "A",
+        "rr_name": "www.example.com",
+        "address": SERVER,
+        "rdata": None,
+        "rr_ttl": 4_294_967_295,
+        "rcode": 0,
+        "latency_us": 1_234,
+        **values,
+    }
+    row.setdefault("bucket", bucket_of(int(str(row["ts"]))))
+    return tuple(row[name] for name in DNS_ANSWERS.names)
 
 
 def name_row(capture_id: bytes, seq: int, table: Table = NAMES_BY_CLIENT, **values: object) -> tuple[object, ...]:
@@ -222,14 +254,13 @@ def facts(name: str, file_id: str = "") -> CaptureFacts:
 
 def _other_rows(capture_id: bytes) -> Rows:
     day, minute = day_of(T0_MS), T0_MS // 60_000 * 60_000
-    when, to_client = (bucket_of(T0_MS), T0_MS, 1, capture_id), (CLIENT, 40_000, SERVER, "udp", "dns", 4_711, 1, "edge-1")
-    record = ("answer", "A", "www.example.com", SERVER, None, 4_294_967_295, 0, None)
-    answer = ("www.example.com", *when, 2, 0, *to_client, *record)
-    silence = ("gone.example", *when, 3, -1, *to_client, *[None] * len(record))
+    nothing = dict.fromkeys(("section", "rr_type", "rr_name", "address", "rr_ttl", "rcode", "latency_us"))
+    silence = answer_row(capture_id, 3, qname="gone.example", rr_index=-1, **nothing)
     return {
         TRAFFIC_BY_MINUTE: [(SERVER, day, minute, "edge-1", "www.example.com", capture_id, 3, 9, 3_600, 6, 2_400)],
-        DNS_ANSWERS: [answer, silence],
+        DNS_ANSWERS: [answer_row(capture_id, 2), silence],
         FLOW_BUCKETS: [(SERVER, day, bucket_of(T0_MS))],
+        ANSWER_BUCKETS: [(name, day, bucket_of(T0_MS)) for name in ("www.example.com", "gone.example")],
         NAMES_BY_IP: [(SERVER, "www.example.com", "dns", T0_MS, T0_MS + 9, "edge-1")],
         IPS_BY_NAME: [("www.example.com", SERVER, "dns", T0_MS, T0_MS + 9, "edge-1")],
         NAMES_BY_DOMAIN: [("example.com", "www.example.com", "dns", T0_MS, T0_MS + 9, "edge-1")],

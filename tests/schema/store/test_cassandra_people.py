@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from schema.buckets import day_of, day_text
-from schema.store.port import FlowQuery
+from schema.store.port import AnswerQuery, FlowQuery
 from tests.schema.store.samples import CLIENT, SERVER, T0_MS, load, sample, take
 from tests.servers import require
 from tests.servers.cassandra.keyspace import CassandraFactory, Keyspace
@@ -38,7 +38,9 @@ def test_statements_can_be_pasted(cassandra_store_factory: CassandraFactory, cas
     hour = 3_600_000
     query = FlowQuery(destination=SERVER, source=CLIENT, since_ms=T0_MS - hour, until_ms=T0_MS + hour)
     statements = [*store.flows(query).statements, *store.names_of(SERVER).statements, *store.addresses_of("it's").statements]
-    assert len(statements) == 4
+    statements += store.names_below("it's").statements
+    statements += store.answers(AnswerQuery(name="www.example.com", client=CLIENT, until_ms=T0_MS + hour)).statements
+    assert len(statements) == 7
     said = cqlsh(cassandra_keyspace, "\n".join(statements))
-    assert said.count("rows)") == 4
+    assert said.count("rows)") == 7
     assert "(3 rows)" in said

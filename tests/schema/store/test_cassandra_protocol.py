@@ -8,14 +8,31 @@ from uuid import UUID, uuid4
 import pytest
 from cassandra import ConsistencyLevel
 
-from schema.errors import LeaseLostError, StoreError
-from schema.records import MAX_COMMIT_ENDPOINTS, EndpointTotals
+from schema.errors import LeaseLostError, SettingsError, StoreError
+from schema.records import MAX_COMMIT_ENDPOINTS, EndpointTotals, FlowKey, NameRepair
 from schema.store.cassandra import open_cassandra
 from schema.store.cassandra.options import CassandraOptions
-from schema.store.port import ClaimRefusal
-from schema.tables import FLOWS, batches_of
+from schema.store.cassandra.spans import spanning_batches
+from schema.store.cassandra.writer import Writer
+from schema.store.port import ClaimRefusal, FlowQuery
+from schema.tables import FLOWS, NAMES_BY_IP, batches_of
 from tests.schema.store.factory import SteppedClock
-from tests.schema.store.samples import abandon, flow_row, id_of, load, owner, sample, scanned, take, with_inputs
+from tests.schema.store.samples import (
+    CLIENT,
+    SERVER,
+    T0_MS,
+    abandon,
+    flow_row,
+    id_of,
+    load,
+    now_ms,
+    owner,
+    sample,
+    scanned,
+    take,
+    with_inputs,
+    with_rows,
+)
 from tests.servers.cassandra.keyspace import CassandraFactory, Keyspace
 from tests.servers.lossy_proxy import LossyProxy
 
@@ -254,3 +271,70 @@ def test_rows_expire_by_the_time_of_the_claim(cassandra_store_factory: Factory, 
     load(take(cassandra_store_factory()), with_inputs(capture, rows_from_ms=hour_ago))
     (left,) = {row[0] for row in keyspace.execute("SELECT ttl(endpoint) FROM pcapline.flows")}
     assert FLOWS.ttl_seconds - 3_660 < left <= FLOWS.ttl_seconds - 3_600
+
+
+def test_every_column_of_the_dictionary_lives_as_long_as_the_newest_load_of_it(
+    cassandra_store_factory: Factory, keyspace: Keyspace
+) -> None:
+    """Whatever was seen first or last: the columns that won long ago do not end before the others."""
+    lease, day_ms = take(cassandra_store_factory()), 86_400_000
+    for age_days, first, last in ((60, 10, 90), (30, 20, 40), (1, 50, 60)):
+        row = (SERVER, "www.example.com", "dns", T0_MS + first, T0_MS + last, "edge-1")
+        load(lease, with_inputs(with_rows({NAMES_BY_IP: [row]}), rows_from_ms=str(now_ms() - age_days * day_ms)))
+    lifetimes = "ttl(first_seen), ttl(last_seen), ttl(evidence), ttl(sensor)"
+    (left,) = keyspace.execute(f"SELECT {lifetimes} FROM pcapline.names_by_ip")
+    assert all(89 * 86_400 - 60 < seconds <= 89 * 86_400 for seconds in left)
+
+
+@pytest.mark.parametrize("last", [0, 1])
+def test_dictionary_rows_of_two_loaders_at_once_keep_the_least_and_the_greatest(
+    cassandra_store_factory: Factory, last: int
+) -> None:
+    """Neither has read what the other writes, whichever writes last."""
+    store, key = cassandra_store_factory(), (SERVER, "www.example.com")
+    rows = [(*key, "quic", T0_MS + 1, T0_MS + 90, "edge-1"), (*key, "sni", T0_MS + 50, T0_MS + 60, "edge-2")]
+    connection = store._connection  # type: ignore[attr-defined]
+    read = [list(spanning_batches(connection, *batches_of(NAMES_BY_IP, [row]))) for row in rows]
+    writer = Writer(connection, 1, lambda: None)
+    for parts in (read[1 - last], read[last]):
+        for part, timestamps in parts:
+            writer.write(part, NAMES_BY_IP.ttl_seconds, timestamps)
+    assert store.names_of(SERVER).rows == rows[:1]
+
+
+def test_a_late_name_leaves_what_is_left_of_a_rows_lifetime(cassandra_store_factory: Factory, keyspace: Keyspace) -> None:
+    lease, capture = take(cassandra_store_factory()), sample("a", flows=1)
+    day_ago = str(now_ms() - 86_400_000)
+    load(lease, with_inputs(capture, rows_from_ms=day_ago))
+    brings = sample("b", flows=0)
+    key = FlowKey(*capture.rows[FLOWS][0][:6])  # type: ignore[arg-type]
+    with lease.begin(brings.claim()) as attempt:  # type: ignore[union-attr]
+        assert attempt.repair([NameRepair(key, "late.example", "dns_late", conflict=False)]) == 1
+        attempt.commit(brings.commit())
+    (left,) = keyspace.execute("SELECT ttl(hostname), ttl(endpoint), ttl(bytes) FROM pcapline.flows")
+    assert all(FLOWS.ttl_seconds - 86_460 < seconds <= FLOWS.ttl_seconds - 86_400 for seconds in left)
+
+
+def test_a_row_past_its_lifetime_is_given_no_other(cassandra_store_factory: Factory, keyspace: Keyspace) -> None:
+    """The loader's clock says that it is gone, the node still has it: it is let go."""
+    clock = SteppedClock()
+    lease, capture = take(cassandra_store_factory(clock=clock)), sample("a", flows=1)
+    load(lease, capture)
+    clock.advance(FLOWS.ttl_seconds + 1)
+    brings = sample("b", flows=0)
+    key = FlowKey(*capture.rows[FLOWS][0][:6])  # type: ignore[arg-type]
+    with lease.begin(brings.claim()) as attempt:  # type: ignore[union-attr]
+        assert attempt.repair([NameRepair(key, "late.example", "dns_late", conflict=False)]) == 0
+    assert [row.hostname for row in keyspace.execute("SELECT hostname FROM pcapline.flows")] == ["www.example.com"]
+
+
+def test_flows_of_a_source_alone_want_the_index(cassandra_store_factory: Factory, keyspace: Keyspace) -> None:
+    store = cassandra_store_factory()
+    load(take(store), sample("a"))
+    keyspace.execute("DROP INDEX pcapline.flows_by_source")
+    try:
+        with pytest.raises(SettingsError, match="CREATE INDEX flows_by_source"):
+            store.flows(FlowQuery(source=CLIENT))
+        assert len(store.flows(FlowQuery(source=CLIENT, destination=SERVER)).rows) == 3
+    finally:
+        keyspace.execute("CREATE INDEX flows_by_source ON pcapline.flows (source_ip) USING 'sai'")

@@ -4,13 +4,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from schema.buckets import day_of
-from schema.store.port import FlowQuery, Store
-from schema.tables import FLOW_BUCKETS, FLOWS, PACKETS, TABLES, Column, Kind, Table
+from schema.store.port import Store
+from schema.tables import FLOWS, PACKETS, TABLES, Column, Kind, Table
 from tests.schema.store.samples import CLIENT, SERVER, T0_MS, flow_row, id_of, load, scanned, take, with_rows
 
-HOUR_MS = 3_600_000
-OTHER = bytes([192, 0, 2, 9])
 # Unicode that every store takes, among it what has to be quoted where text is put into statements.
 TEXT = st.one_of(st.sampled_from(["", "'", '"; --', "_other", "ü.example", "a\\000b"]), st.text("ab'.", max_size=6))
 VALUES = {
@@ -59,66 +56,6 @@ def test_last_writer_of_a_key_wins(store: Store) -> None:
     load(lease, with_rows({FLOWS: [flow_row(capture_id, 1, hostname="first")]}))
     load(lease, with_rows({FLOWS: [flow_row(capture_id, 1, hostname="last")]}))
     assert scanned(store, FLOWS) == [flow_row(capture_id, 1, hostname="last")]
-
-
-def flows_of_thirty_hours(store: Store) -> list[tuple[object, ...]]:
-    """Flow rows to two servers from two clients, through thirty hours, newest first."""
-    capture_id = id_of("a")
-    rows = [
-        flow_row(capture_id, frame, ts=T0_MS + hour * HOUR_MS, ns=frame, destination_ip=server, source_ip=client)
-        for frame, (hour, server, client) in enumerate(
-            (hour, server, client) for hour in range(30) for server in (SERVER, OTHER) for client in (CLIENT, OTHER)
-        )
-    ]
-    load(take(store), with_rows({FLOWS: rows, **_buckets(rows)}, "a"))
-    return rows[::-1]
-
-
-def _buckets(rows: list[tuple[object, ...]]) -> dict[Table, list[tuple[object, ...]]]:
-    return {FLOW_BUCKETS: sorted({(row[0], day_of(int(str(row[2]))), row[1]) for row in rows}, key=repr)}
-
-
-def test_flows_of_a_destination_newest_first(store: Store) -> None:
-    rows = flows_of_thirty_hours(store)
-    to_server = [row for row in rows if row[0] == SERVER]
-    found = store.flows(FlowQuery(destination=SERVER, limit=1_000))
-    assert found.table is FLOWS
-    assert found.rows == to_server
-    assert store.flows(FlowQuery(destination=SERVER, limit=3)).rows == to_server[:3]
-    assert store.flows(FlowQuery(destination=b"\x7f\0\0\1")).rows == []
-
-
-def test_flows_of_a_source_newest_first(store: Store) -> None:
-    rows = flows_of_thirty_hours(store)
-    assert store.flows(FlowQuery(source=CLIENT, limit=1_000)).rows == [r for r in rows if r[6] == CLIENT]
-    assert store.flows(FlowQuery(source=CLIENT, limit=2)).rows == [r for r in rows if r[6] == CLIENT][:2]
-
-
-def test_flows_between_two_addresses(store: Store) -> None:
-    rows = flows_of_thirty_hours(store)
-    both = [row for row in rows if (row[0], row[6]) == (OTHER, CLIENT)]
-    assert store.flows(FlowQuery(destination=OTHER, source=CLIENT, limit=1_000)).rows == both
-
-
-@pytest.mark.parametrize(("since", "until"), [(3, 5), (3, None), (None, 5), (26, 29), (40, 50)])
-def test_flows_of_a_time_range_with_both_ends(store: Store, since: int | None, until: int | None) -> None:
-    rows = flows_of_thirty_hours(store)
-    first, last = T0_MS + (since or 0) * HOUR_MS, T0_MS + (29 if until is None else until) * HOUR_MS
-    expected = [row for row in rows if row[0] == SERVER and first <= int(str(row[2])) <= last]
-    query = FlowQuery(
-        destination=SERVER,
-        since_ms=None if since is None else first,
-        until_ms=None if until is None else last,
-        limit=1_000,
-    )
-    assert store.flows(query).rows == expected
-
-
-def test_queries_say_what_a_person_would_type(store: Store) -> None:
-    flows_of_thirty_hours(store)
-    statements = store.flows(FlowQuery(destination=SERVER, limit=7)).statements
-    assert statements
-    assert all("10.0.0.5" in statement and statement.endswith(";") for statement in statements)
 
 
 def test_opt_in_table_takes_rows_too(store: Store) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from schema.store.port import FlowQuery, Store
+from schema.store.port import AnswerQuery, FlowQuery, Store
 from schema.store.sqlite import open_sqlite
 from tests.schema.store.samples import CLIENT, SERVER, T0_MS, load, sample, take
 
@@ -41,7 +41,9 @@ def test_addresses_and_days_are_text(shell: apsw.Connection) -> None:
 
 def test_statements_run_as_they_are_shown(store: Store, shell: apsw.Connection) -> None:
     asked = FlowQuery(destination=SERVER, source=CLIENT, since_ms=T0_MS, until_ms=T0_MS + 60_000, limit=2)
-    for found in (store.flows(asked), store.names_of(SERVER), store.addresses_of("www.example.com")):
+    answers = store.answers(AnswerQuery(name="www.example.com", client=CLIENT, since_ms=T0_MS, until_ms=T0_MS))
+    dictionary = (store.names_of(SERVER), store.addresses_of("www.example.com"), store.names_below("example.com"))
+    for found in (store.flows(asked), answers, *dictionary):
         (statement,) = found.statements
         assert len(shell.execute(statement).fetchall()) == len(found.rows) > 0
 

@@ -42,7 +42,7 @@ def test_each_table_has_its_own_lifetime(store: Store) -> None:
     assert store.expire(LOADED_MS + 8 * DAY_MS, 1_000) == 1
     assert scanned(store, FLOW_BUCKETS) == []
     assert len(scanned(store, DNS_ANSWERS)) == 2
-    assert store.expire(LOADED_MS + 90 * DAY_MS, 1_000) == 6
+    assert store.expire(LOADED_MS + 90 * DAY_MS, 1_000) == 8
     assert [table.name for table in TABLES if scanned(store, table)] == []
 
 
