@@ -19,11 +19,15 @@ def registered_domain(name: str) -> str | None:
 
 @cache
 def _suffixes() -> publicsuffixlist.PublicSuffixList:
-    return publicsuffixlist.PublicSuffixList(_rules(), accept_encoded_idn=False, only_icann=True)
+    return publicsuffixlist.PublicSuffixList(_rules(), accept_encoded_idn=False)
 
 
 def _rules() -> Iterator[str]:
-    """The list's lines as names have them on the wire; the library would encode every line twice, and take thrice as long."""
+    """The rules of registries, as names are on the wire. The library would take three times as long: it looks at each line and
+    spells it both ways."""
     with Path(publicsuffixlist.PSLFILE).open(encoding="utf-8") as lines:
         for line in lines:
-            yield line if line.isascii() or line.startswith("//") else line.strip().encode("idna").decode()
+            if line.startswith("// ===END ICANN DOMAINS==="):
+                return
+            if not line.startswith(("//", "\n")):
+                yield line if line.isascii() else line.strip().encode("idna").decode()
