@@ -1,0 +1,263 @@
+"""The operator's own names for addresses: a file of addresses or networks and what each is called. The longest prefix wins.
+
+Three formats, told apart by the file's ending (`.toml`, `.csv`), else by its first line that says anything:
+
+    "192.0.2.0/24" = "office.example"     TOML: one key an address or network
+    192.0.2.7,printer.office.example      CSV: address or network, name; further columns are the operator's own
+    192.0.2.7  printer.office.example     hosts(5): the first name is the host's own, an address's first line counts
+
+A name is a host name (RFC 1123 2.1; underscores too, RFC 2782) and is kept in lower case. A file with one bad line names
+nothing: its bad lines are told by number, and the file that was good stays in force.
+"""
+
+import csv
+import re
+import time
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from io import StringIO
+from ipaddress import IPv6Network, ip_network
+from pathlib import Path
+from typing import NamedTuple
+
+MAX_BYTES = 16 << 20
+MAX_ENTRIES = 262_144
+_MAX_FAULTS_TOLD = 20
+_MAPPED = bytes(10) + b"\xff\xff"  # ::ffff:0:0/96 holds the IPv4 addresses (RFC 4291 2.5.5.2)
+_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\Z")
+_TOML_LINE = re.compile(r"line (\d+)")
+_FRESH_NS = 2_000_000_000  # a file changed so lately may change again without a new time of change
+
+Warn = Callable[[str], None]
+
+
+class Prefix(NamedTuple):
+    """A network: 4 or 16 octets with no bit set behind `bits`."""
+
+    address: bytes
+    bits: int
+
+
+class Fault(NamedTuple):
+    """What is wrong with one line, counted from 1; 0: with the whole file."""
+
+    line: int
+    what: str
+
+
+class _Entry(NamedTuple):
+    line: int
+    network: str
+    name: str
+
+
+class _BadLineError(ValueError):
+    """This line says nothing that can be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """Names by prefix. The empty one names nothing, and its digest is empty."""
+
+    names: Mapping[Prefix, str] = field(default_factory=dict)
+    digest: str = field(init=False)  # hexadecimal, of what it says and not of how it is written; "": it says nothing
+    _lengths: Mapping[int, tuple[int, ...]] = field(init=False)  # octets of an address -> lengths of prefixes, longest first
+
+    def __post_init__(self) -> None:
+        lengths = {octets: {prefix.bits for prefix in self.names if len(prefix.address) == octets} for octets in (4, 16)}
+        object.__setattr__(self, "digest", _digest(self.names))
+        object.__setattr__(self, "_lengths", {octets: tuple(sorted(bits, reverse=True)) for octets, bits in lengths.items()})
+
+    def name_of(self, address: bytes) -> str | None:
+        """The name of the longest prefix that holds this address (4 or 16 octets; an IPv4-mapped one is the IPv4 address)."""
+        if len(address) == 16 and address.startswith(_MAPPED):
+            address = address[12:]
+        octets = len(address)
+        number, width = int.from_bytes(address, "big"), 8 * octets
+        for bits in self._lengths[octets]:
+            head = number >> (width - bits) << (width - bits)
+            name = self.names.get(Prefix(head.to_bytes(octets, "big"), bits))
+            if name is not None:
+                return name
+        return None
+
+
+def parse_inventory(content: bytes, file_name: str = "") -> Inventory | list[Fault]:
+    """What a file says, or all that is wrong with it. `file_name`: its ending tells the format."""
+    if len(content) > MAX_BYTES:
+        return [Fault(0, f"{len(content)} bytes; at most {MAX_BYTES} are read")]
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        return [Fault(content.count(b"\n", 0, error.start) + 1, "not UTF-8")]
+    read = _format_of(text, file_name)
+    try:
+        entries = list(read(text))
+    except _UnreadableError as error:
+        return [error.fault]
+    if len(entries) > MAX_ENTRIES:
+        return [Fault(entries[MAX_ENTRIES].line, f"one entry more than {MAX_ENTRIES}")]
+    return _collected(entries, first_stands=read is _hosts)
+
+
+def _collected(entries: list[_Entry], *, first_stands: bool) -> Inventory | list[Fault]:
+    names: dict[Prefix, str] = {}
+    lines: dict[Prefix, int] = {}
+    faults: list[Fault] = []
+    for line, network, name in entries:
+        try:
+            prefix, valid = _prefix(network), _valid_name(name)
+        except _BadLineError as error:
+            faults.append(Fault(line, str(error)))
+            continue
+        if names.setdefault(prefix, valid) != valid and not first_stands:
+            faults.append(Fault(line, f"{network} is {names[prefix]} in line {lines[prefix]} already"))
+        lines.setdefault(prefix, line)
+    return faults or Inventory(names)
+
+
+class _UnreadableError(ValueError):
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.what)
+        self.fault = fault
+
+
+def _format_of(text: str, file_name: str) -> "Callable[[str], Iterator[_Entry]]":
+    by_ending = {".toml": _toml, ".csv": _csv}.get(Path(file_name).suffix.lower())
+    if by_ending is not None:
+        return by_ending
+    first = next((line for line in map(_without_comment, text.split("\n")) if line), "")
+    return _toml if "=" in first else _csv if "," in first else _hosts
+
+
+def _toml(text: str) -> Iterator[_Entry]:
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        found = _TOML_LINE.search(str(error))
+        raise _UnreadableError(Fault(int(found[1]) if found else text.count("\n") + 1, f"not TOML: {error}")) from error
+    lines = text.split("\n")
+    for key, value in document.items():
+        nested = isinstance(value, dict)  # a table, or a key with dots in it and no quotes around it
+        begins = (f"{key}.", f"[{key}") if nested else (f'"{key}"', f"'{key}'", key)
+        line = next((n for n, said in enumerate(lines, 1) if said.lstrip().startswith(begins)), 0)
+        if nested:
+            raise _UnreadableError(Fault(line, 'each line is "ADDRESS" = "NAME", with both in quotes'))
+        yield _Entry(line, key, value if isinstance(value, str) else "")
+
+
+def _csv(text: str) -> Iterator[_Entry]:
+    rows = csv.reader(StringIO(text, newline=""), strict=True, skipinitialspace=True)
+    first = True
+    try:
+        for row in rows:
+            cells = [cell.strip() for cell in row]
+            if not any(cells) or cells[0].startswith("#"):
+                continue
+            if not first or any(letter.isdigit() or letter == ":" for letter in cells[0]):  # else it names the columns
+                yield _Entry(rows.line_num, cells[0], cells[1] if len(cells) > 1 else "")
+            first = False
+    except csv.Error as error:
+        raise _UnreadableError(Fault(rows.line_num, f"not CSV: {error}")) from error
+
+
+def _hosts(text: str) -> Iterator[_Entry]:
+    for number, line in enumerate(map(_without_comment, text.split("\n")), 1):
+        if line:
+            network, *names = line.split()
+            yield _Entry(number, network, names[0] if names else "")
+
+
+def _without_comment(line: str) -> str:
+    return line.partition("#")[0].strip()
+
+
+def _prefix(text: str) -> Prefix:
+    if "%" in text:
+        raise _BadLineError(f"{text!r} names an interface, which no packet does")
+    try:
+        network = ip_network(text)
+    except ValueError as error:
+        raise _BadLineError(_what_is_no_network(text)) from error
+    packed, bits = network.network_address.packed, network.prefixlen
+    if isinstance(network, IPv6Network) and bits >= 96 and packed.startswith(_MAPPED):
+        return Prefix(packed[12:], bits - 96)
+    return Prefix(packed, bits)
+
+
+def _what_is_no_network(text: str) -> str:
+    try:
+        return f"{text!r} has bits set behind its prefix; {ip_network(text, strict=False)} has none"
+    except ValueError:
+        return f"{text!r} is neither an address nor a network"
+
+
+def _valid_name(text: str) -> str:
+    name = text.lower().removesuffix(".")
+    if not _NAME.match(name):
+        hint = "" if text.isascii() else "; letters beyond ASCII are written as DNS has them (xn--...)"
+        raise _BadLineError(f"{text!r} is no host name{hint}" if text else "a name is missing")
+    return name
+
+
+def _digest(names: Mapping[Prefix, str]) -> str:
+    if not names:
+        return ""
+    digest = blake2b(digest_size=16)
+    for prefix, name in sorted(names.items()):
+        digest.update(f"{prefix.address.hex()}/{prefix.bits} {name}\n".encode())
+    return digest.hexdigest()
+
+
+NOTHING = Inventory()
+
+
+class InventoryFile:
+    """The file as of now: read again when it changed, and the good one before it kept while it is bad or gone."""
+
+    def __init__(self, path: Path, warn: Warn) -> None:
+        """`warn` is told each bad line once a version of the file: `FILE:LINE: what is wrong`."""
+        self._path, self._warn = path, warn
+        self._inventory = NOTHING
+        self._seen: tuple[int, ...] | None = None
+        self._content = b""  # hash of what was read last
+
+    def current(self) -> Inventory:
+        """What is in force. A file that cannot be read is told once, and changes nothing."""
+        try:
+            stat = self._path.stat()
+            seen = (stat.st_ino, stat.st_size, stat.st_mtime_ns)
+            if seen != self._seen:
+                with self._path.open("rb") as file:
+                    self._take(file.read(MAX_BYTES + 1))
+                self._seen = seen if time.time_ns() - stat.st_mtime_ns > _FRESH_NS else None
+        except OSError as error:
+            self._cannot_be_read(error)
+        return self._inventory
+
+    def _take(self, content: bytes) -> None:
+        digest = blake2b(content, digest_size=16).digest()
+        if digest == self._content:
+            return
+        self._content = digest
+        parsed = parse_inventory(content, self._path.name)
+        if isinstance(parsed, Inventory):
+            self._inventory = parsed
+            return
+        for line, what in parsed[:_MAX_FAULTS_TOLD]:
+            self._warn(f"{self._path}{f':{line}' if line else ''}: {what}")
+        further = f"; {len(parsed) - _MAX_FAULTS_TOLD} further bad lines" if len(parsed) > _MAX_FAULTS_TOLD else ""
+        self._warn(f"{self._path}: not taken; {self._in_force()}{further}")
+
+    def _cannot_be_read(self, error: OSError) -> None:
+        self._seen = None
+        told = f"{type(error).__name__}".encode()
+        if self._content != told:
+            self._content = told
+            self._warn(f"{self._path}: {error.strerror}; {self._in_force()}")
+
+    def _in_force(self) -> str:
+        held = len(self._inventory.names)
+        return f"the {held} names of before stay in force" if held else "no inventory names anything"
