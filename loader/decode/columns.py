@@ -75,7 +75,7 @@ class DnsColumns(Record):
     address: Sequence[bytes | None] = ()  # A, AAAA
     rdata: Sequence[str | None] = ()  # of other types, as master files write it; None: malformed
     # the name that the client asked for, where this record gives it an address (A or AAAA reached from qname through the
-    # message's CNAME chain); None where the record names nothing
+    # message's CNAME chain; of an mDNS response, which has no question, the owner); None where the record names nothing
     names: Sequence[str | None] = ()
 
     def __len__(self) -> int:

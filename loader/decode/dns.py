@@ -463,6 +463,19 @@ class DnsKernel:
 
     @cython.cfunc
     @cython.nogil
+    def _announced(self, first: cython.ulonglong) -> cython.int:
+        """Mark the addresses of an mDNS response: it answers no question of its own, each host tells its own addresses, often
+        beside the record that was asked for (RFC 6762 6, 7.2)."""
+        row: cython.ulonglong
+        for row in range(first, self.words[layout.DNS_RECORDS]):
+            if self.records[row, layout.RECORD_TYPE] != 1 and self.records[row, layout.RECORD_TYPE] != 28:
+                continue
+            if self.records[row, layout.RECORD_DATA] and self.records[row, layout.RECORD_SECTION] != 2:
+                self.records[row, layout.RECORD_NAMES] = self.records[row, layout.RECORD_NAME]
+        return 0
+
+    @cython.cfunc
+    @cython.nogil
     def _heading(
         self, message: cython.ulonglong, packets: cython.ulonglong[:, ::1], i: cython.Py_ssize_t, kind: cython.ulonglong
     ) -> cython.int:
@@ -542,7 +555,10 @@ class DnsKernel:
             self.words[layout.DNS_CUT] += 1
         elif fault == layout.DNS_LARGE:
             self.words[layout.DNS_TOO_LARGE] += 1
-        self._follow(message, first)
+        if kind == 1:
+            self._announced(first)
+        else:
+            self._follow(message, first)
         if fault == layout.DNS_OK and self.words[layout.DNS_RECORDS] == first:
             self._no_record(message)
         return 0

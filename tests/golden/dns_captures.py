@@ -84,6 +84,16 @@ def _other_ports() -> Frames:
     ]
 
 
+def _announced() -> Frames:
+    """A service and, beside the answer, where its host is: addresses without anybody's question (RFC 6762 6)."""
+    host, service = dns.dotted("printer.local"), dns.dotted("_ipp._tcp.local")
+    here = dns.record(dns.dotted("office._ipp._tcp.local"), dns.SRV, bytes(4) + b"\x02\x77" + host)
+    addresses = [dns.address(host, "192.0.2.77", 120), dns.address(host, "2001:db8::77", 120)]
+    pointer = dns.record(service, dns.PTR, dns.dotted("office._ipp._tcp.local"))
+    message = dns.message(b"", [pointer, here, *addresses], flags=0x8400, txid=0, counts=(0, 1, 0, 3))
+    return [ethernet(ipv4("192.0.2.77", "224.0.0.251", 17, udp(5353, 5353, message)))]
+
+
 def _asked(question: bytes = _WWW, txid: int = 7, kind: int = dns.A) -> bytes:
     return ethernet(ipv4(HOST, SERVER, 17, udp(40_000, 53, dns.message(dns.question(question, kind), flags=0x0100, txid=txid))))
 
@@ -126,6 +136,7 @@ CAPTURES: dict[str, bytes] = {
     "dns-broken": capture(_broken()),
     "dns-cut": _cut_answers(),
     "dns-ports": capture(_other_ports()),
+    "dns-announced": capture(_announced()),
     "dns-opt-only": capture(_one(dns.record(dns.name(), dns.OPT, b""))),
     "dns-queries": capture(_queries()),
     "dns-record-data": capture(_record_data()),
