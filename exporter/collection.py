@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from exporter.book import BookKeeper, NotYetError
 from exporter.follower import Follower
+from exporter.newest import NewestPackets
 from exporter.reconcile import reconcile
 from exporter.settings import ExporterSettings
 from exporter.snapshot import Snapshot
@@ -23,7 +24,7 @@ class Collection:
         """`store` is the kind that metrics name (sqlite, cassandra); `clock` gives seconds since the epoch."""
         self._open_reader, self._settings, self._clock = open_reader, settings, clock
         self._reader: StoreReader | None = None
-        self._follower = Follower()
+        self._follower, self._newest = Follower(), NewestPackets()
         self._books: dict[str, BookKeeper] = {}
         self._snapshot = Snapshot(store=store)
 
@@ -104,7 +105,9 @@ class Collection:
                 waiting.append(str(error))
             else:
                 waiting += [f"sensor {sensor} cannot be read" for sensor in networks[network].unread]
-        return replace(current, not_ready="; ".join(waiting) or None, networks=networks)
+        positions = {sensor: seq for moment in networks.values() for sensor, seq in moment.positions.items()}
+        newest = self._newest.follow(reader, positions)
+        return replace(current, not_ready="; ".join(waiting) or None, networks=networks, newest_packet_ns=newest)
 
     def _book(self, network: str) -> BookKeeper:
         return self._books.setdefault(network, BookKeeper(network, self._settings.max_endpoints, self._follower))

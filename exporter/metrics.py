@@ -73,6 +73,7 @@ class _SnapshotCollector(Collector):
         yield from _of_endpoints(networks)
         yield from (_of_named_total(spec, networks) for spec in _NAMED_TOTALS)
         yield from _of_networks(networks)
+        yield _newest_packets(snapshot)
         yield _quarantined(snapshot)
         if snapshot.reconciliation is not None:
             yield from _of_reconciliation(snapshot.reconciliation)
@@ -127,6 +128,17 @@ def _of_networks(networks: list[NetworkMoment]) -> Iterator[Metric]:
         for sensor, seq in network.positions.items():
             position.add_metric((sensor,), seq)
     yield from (loaded, folded, position)
+
+
+def _newest_packets(snapshot: Snapshot) -> Metric:
+    family = GaugeMetricFamily(
+        "pcapline_sensor_newest_packet_timestamp_seconds",
+        "Unix time of the newest packet in the sensor's last 100 committed captures.",
+        labels=("sensor",),
+    )
+    for sensor, newest_ns in snapshot.newest_packet_ns.items():
+        family.add_metric((sensor,), newest_ns / 1_000_000_000)
+    return family
 
 
 def _quarantined(snapshot: Snapshot) -> Metric:

@@ -36,5 +36,6 @@ class Snapshot:
     wanted_schema_version: int | None = None
     networks: Mapping[str, NetworkMoment] = field(default_factory=dict)
     quarantined: Mapping[tuple[str, str], int] = field(default_factory=dict)  # (network, reason) -> captures
+    newest_packet_ns: Mapping[str, int] = field(default_factory=dict)  # sensor -> Unix ns
     refresh_seconds: float = 0.0  # what the last refresh took
     reconciliation: Reconciliation | None = None  # None: never checked

@@ -33,6 +33,7 @@ class Capture:
     flows: Sequence[tuple[str, FlowNumbers]] = ()
     non_flow: Mapping[str, int] = field(default_factory=dict)
     loaded_at_ms: int = NOW_MS
+    last_ts_ns: int = 0
 
     @property
     def capture_id(self) -> bytes:
@@ -69,7 +70,12 @@ def load(lease: SensorLease, capture: Capture) -> None:
     frames = flow_packets + sum(capture.non_flow.values())
     claim = Claim(
         facts=CaptureFacts(
-            capture_id=capture.capture_id, file_name=f"{capture.name}.pcap", file_id="", size_bytes=1, frames=frames
+            capture_id=capture.capture_id,
+            file_name=f"{capture.name}.pcap",
+            file_id="",
+            size_bytes=1,
+            frames=frames,
+            last_ts_ns=capture.last_ts_ns,
         ),
         inputs={"rows_from_ms": str(capture.loaded_at_ms)},
         manifest=Manifest(own=(partition,) if rows else ()),

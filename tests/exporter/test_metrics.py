@@ -34,7 +34,10 @@ def exposition_of(store: Store, limit: int = 2_000) -> Exposition:
 def loaded(store: Store, names: list[str]) -> None:
     lease = lease_of(store, "edge-1")
     for number, name in enumerate(names):
-        capture = Capture(name=f"c{number}", flows=[(name, (1, 60, 2, 300))], non_flow={"arp": 3, "malformed": 1})
+        non_flow = {"arp": 3, "malformed": 1}
+        capture = Capture(
+            name=f"c{number}", flows=[(name, (1, 60, 2, 300))], non_flow=non_flow, last_ts_ns=NOW_MS * 1_000_000 + number
+        )
         load(lease, capture)
     facts = CaptureFacts(capture_id=b"q" * 16, file_name="note.txt", file_id="", size_bytes=3)
     lease.quarantine(facts, "not_a_capture", "it begins with 'abc'", NOW_MS)
@@ -103,6 +106,7 @@ def test_what_the_store_has_is_shown(tmp_path: Path) -> None:
             ("pcapline_packets_undecoded_total", (lan, ("reason", "malformed"))): 3,
             ("pcapline_rows_total", (lan, ("table", "flows"))): 3,
             ("pcapline_capture_last_loaded_timestamp_seconds", (lan,)): NOW_MS / 1000,
+            ("pcapline_sensor_newest_packet_timestamp_seconds", (("sensor", "edge-1"),)): NOW_MS / 1000,
             ("pcapline_exporter_series_folded", (lan,)): 1,
             ("pcapline_captures_quarantined", (lan, ("reason", "not_a_capture"))): 1,
             ("pcapline_ledger_position", (("sensor", "edge-1"),)): 3,
