@@ -32,6 +32,9 @@ _NAMED_TOTALS = (
     _NamedTotal("pcapline_kernel_drops", "kernel_drops", "", "Packets the sensors' kernels dropped before they were captured."),
     _NamedTotal("pcapline_capture_damage", "damage", "reason", "Faults in captures that were loaded as far as they go."),
     _NamedTotal("pcapline_rows", "rows", "table", "Rows of committed captures, by table."),
+    _NamedTotal("pcapline_dns_queries", "dns_queries", "", "DNS queries seen."),
+    _NamedTotal("pcapline_dns_unanswered_queries", "dns_unanswered_queries", "", "DNS queries that no response was seen to."),
+    _NamedTotal("pcapline_dns_malformed", "dns_malformed", "", "DNS messages that cannot be read."),
     _NamedTotal("pcapline_dns_responses", "dns_responses", "rcode", "DNS responses seen, by response code."),
     _NamedTotal(
         "pcapline_endpoints_folded",
