@@ -1,0 +1,1 @@
+"""The stack: docker compose, images, Prometheus configuration and rules, Grafana provisioning."""
