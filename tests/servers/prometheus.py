@@ -14,10 +14,11 @@ from pathlib import Path
 from tests.servers import require
 
 _CONFIGURATION = """
-global: {{scrape_interval: 200ms, scrape_timeout: 200ms}}
+global: {{scrape_interval: 200ms, scrape_timeout: 200ms, evaluation_interval: 1s}}
+rule_files: {rules}
 scrape_configs:
   - job_name: pcapline
-    static_configs: [{{targets: ["{target}"]}}]
+    static_configs: [{{targets: {targets}}}]
 """
 
 
@@ -63,6 +64,17 @@ class Prometheus:
             found = json.load(answer)["data"]["result"]
         return {_labels(series["metric"]): [float(value) for _, value in series["values"]] for series in found}
 
+    def targets(self) -> list[str]:
+        """Addresses of the pages that are scraped."""
+        with urllib.request.urlopen(f"http://{self._address}/api/v1/targets", timeout=10) as answer:
+            return [str(target["scrapeUrl"]) for target in json.load(answer)["data"]["activeTargets"]]
+
+    def rule_errors(self) -> list[str]:
+        """What rules could not be evaluated for."""
+        with urllib.request.urlopen(f"http://{self._address}/api/v1/rules", timeout=10) as answer:
+            groups = json.load(answer)["data"]["groups"]
+        return [f"{rule['name']}: {rule['lastError']}" for group in groups for rule in group["rules"] if rule.get("lastError")]
+
     def is_ready(self) -> bool:
         """Whether it answers yet."""
         try:
@@ -73,11 +85,13 @@ class Prometheus:
 
 
 @contextmanager
-def prometheus(directory: Path, target: str) -> Iterator[Prometheus]:
-    """A Prometheus that scrapes HOST:PORT five times a second, until the context ends."""
+def prometheus(directory: Path, *targets: str, rules: Path | None = None) -> Iterator[Prometheus]:
+    """A Prometheus that scrapes each HOST:PORT five times a second and evaluates a folder's rules, until the context ends."""
     require(shutil.which("prometheus") is not None, "prometheus is missing: apt-get install prometheus")
     configuration = directory / "prometheus.yml"
-    configuration.write_text(_CONFIGURATION.format(target=target))
+    configuration.write_text(
+        _CONFIGURATION.format(targets=json.dumps(targets), rules=json.dumps([f"{rules}/*.yml"] if rules else []))
+    )
     address = f"127.0.0.1:{free_port()}"
     arguments = [f"--config.file={configuration}", f"--storage.tsdb.path={directory / 'data'}"]
     with (directory / "prometheus.log").open("w") as log:

@@ -1,0 +1,1 @@
+"""Grafana's dashboards are made from code: `python -m compose.grafana` writes dashboards/*.json anew."""

@@ -1,0 +1,60 @@
+"""The store, as loader and exporter see it."""
+
+from compose.grafana.boards.common import NETWORK, RATE, of_ledger, stat, up
+from compose.grafana.model import Dashboard, Panel, Query
+
+STORE = Dashboard(
+    uid="pcapline-store",
+    title="pcapline / Store",
+    description="The store as loader and exporter see it.",
+    variables=[NETWORK],
+    rows=[
+        [
+            up(
+                "Exporter's store",
+                "min(pcapline_store_up)",
+                "Whether the store answered the last refresh.",
+                width=6,
+            ),
+            up(
+                "Loader's store",
+                "min(pcapline_loader_store_up)",
+                "Whether the store answered the loader last.",
+                width=6,
+            ),
+            stat("Schema", "max(pcapline_store_schema_version)", "Version of the store's schema.", width=6),
+            stat("Schema wanted", "max(pcapline_store_schema_wanted_version)", "Version that this build works with.", width=6),
+        ],
+        [
+            Panel(
+                title="Rows written",
+                queries=[of_ledger("pcapline_rows_total", "table", "{{table}}")],
+                description="Rows of committed captures a second, by table.",
+                unit="wps",
+            ),
+            Panel(
+                title="Failures",
+                queries=[
+                    Query(
+                        expr=f"sum by (store, reason) (rate(pcapline_write_failures_total[{RATE}])) or vector(0)",
+                        legend="{{store}}: {{reason}}",
+                    )
+                ],
+                description="Times a second that the store refused or did not answer.",
+            ),
+        ],
+        [
+            Panel(
+                title="Refresh of the exporter",
+                queries=[Query(expr="max by (instance) (pcapline_exporter_scrape_duration_seconds)", legend="{{instance}}")],
+                description="What following the ledgers took, the last time.",
+                unit="s",
+            ),
+            Panel(
+                title="Rows deleted by age",
+                queries=[Query(expr=f"sum(rate(pcapline_retention_deleted_rows_total[{RATE}]))", legend="rows")],
+                description="By the loader, in an embedded store; Cassandra lets rows expire by itself.",
+            ),
+        ],
+    ],
+)
