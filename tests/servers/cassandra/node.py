@@ -16,6 +16,7 @@ from tests.servers import require
 VERSION = "5.0.9"
 START_S = 90
 _HERE = Path(__file__).parent
+LOGBACK = _HERE / "logback.xml"
 _COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies"
 _MEMORY = "-Xms512m -Xmx512m -Xss256k -XX:MaxDirectMemorySize=256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1"
 _SAFETY = "-XX:+ExitOnOutOfMemoryError -XX:+PerfDisableSharedMem -Djdk.attach.allowAttachSelf=true"
@@ -99,14 +100,9 @@ class CassandraNode:
     def _command(self, jars: Path) -> list[str]:
         return [
             "java",
-            *_MEMORY.split(),
-            *_SAFETY.split(),
-            f"-javaagent:{jars / 'jamm-0.4.0.jar'}",
-            *(part for name in _EXPORTS.split() for part in ("--add-exports", f"{name}=ALL-UNNAMED")),
-            *(part for name in _OPENS.split() for part in ("--add-opens", f"{name}=ALL-UNNAMED")),
-            *_SETTINGS.split(),
+            *java_options(str(jars)),
             f"-Dcassandra.config=file://{self.directory / 'cassandra.yaml'}",
-            f"-Dlogback.configurationFile=file://{_HERE / 'logback.xml'}",
+            f"-Dlogback.configurationFile=file://{LOGBACK}",
             f"-Dcassandra.storagedir={self.directory / 'data'}",
             f"-Dcassandra.logdir={self.directory}",
             f"-Dcassandra.unsafesystem={str(not self._survives).lower()}",
@@ -136,6 +132,18 @@ class CassandraNode:
         finally:
             cluster.shutdown()
         return True
+
+
+def java_options(jars: str) -> list[str]:
+    """What the JVM is told, wherever the node's files are."""
+    return [
+        *_MEMORY.split(),
+        *_SAFETY.split(),
+        f"-javaagent:{jars}/jamm-0.4.0.jar",
+        *(part for name in _EXPORTS.split() for part in ("--add-exports", f"{name}=ALL-UNNAMED")),
+        *(part for name in _OPENS.split() for part in ("--add-opens", f"{name}=ALL-UNNAMED")),
+        *_SETTINGS.split(),
+    ]
 
 
 def fetched_jars() -> Path:
