@@ -5,6 +5,8 @@ It takes minutes and gigabytes, so it runs in CI and where PCAPLINE_STACK=1 asks
 
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import time
@@ -17,7 +19,7 @@ from typing import Any
 import pytest
 
 from tests.compose.standins import provide
-from tests.servers.compose import FOLDER, configuration, require_compose
+from tests.servers.compose import FOLDER, ROOT, configuration, require_compose
 from tests.servers.docker import Engine, engine
 from tests.servers.prometheus import free_port, until
 
@@ -30,6 +32,12 @@ pytestmark = [
 ]
 WRITES = "sum by (server_address) (rate(pcapline_endpoint_writes_total[1m])) > 0"
 PROBED = "prometheus.pcapline.internal"
+
+
+def documented() -> list[str]:
+    """What the pages have people type after `docker compose exec`."""
+    text = "".join((ROOT / "docs" / page).read_text() for page in ("how-to/run-the-stack.md", "runbooks.md"))
+    return re.findall(r"docker compose exec ((?:[^`\n]|\n {4})+)", text)
 
 
 class Stack:
@@ -128,6 +136,14 @@ def test_rows_are_read_with_cqlsh_and_nothing_else_is_allowed(stack: Stack) -> N
     assert "Unauthorized" in cqlsh("DROP TABLE pcapline.flows", expect=2)
     assert "Unauthorized" in cqlsh("DELETE FROM pcapline.ips_by_name WHERE hostname = 'x'", expect=2)
     cqlsh("SELECT * FROM system.local", "-u", "cassandra", "-p", "cassandra", expect=1)
+
+
+@pytest.mark.parametrize("command", documented())
+def test_commands_of_the_pages_work(stack: Stack, command: str) -> None:
+    service, *words = shlex.split(command)
+    if service not in stack.states():
+        pytest.skip(f"{service} is not here: its image is not to be had")
+    stack.compose("exec", "-T", service, *words)
 
 
 def test_every_identity_holds(stack: Stack) -> None:
