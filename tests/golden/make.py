@@ -50,8 +50,10 @@ def _rows(batch: DecodedBatch) -> list[dict[str, object]]:
     packets = packet_objects(batch.packets)
     rows = [{**item, "reason": reason} for item, reason in zip(packets, batch.packets.reason, strict=True)]
     rows += [{"record": "flow", **row} for row in flow_rows([batch])]
-    further = zip(dns_objects(batch.dns), batch.dns.names, batch.dns.latency_us, strict=True)
-    return rows + [{**item, "names": name, "latency_us": latency} for item, name, latency in further]
+    for item, name in zip(dns_objects(batch.dns), batch.dns.names, strict=True):
+        latency = item.pop("latency_us")
+        rows.append({**item, "names": name, "latency_us": latency})
+    return rows
 
 
 def _report(report: DecodeReport) -> dict[str, object]:

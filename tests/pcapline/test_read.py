@@ -70,6 +70,7 @@ def test_one_object_a_resource_record(file: Path) -> None:
         "rr_ttl": 300,
         "address": "93.184.216.34",
         "rdata": None,
+        "latency_us": None,
     }
 
 
