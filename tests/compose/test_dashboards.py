@@ -23,6 +23,8 @@ UNITS = {"short", "s", "wps", "pps", "rps", "Bps", "percentunit"}
 # Grafana's own variables, as a person who looks at a quarter of an hour has them.
 GIVEN = {"$__rate_interval": "1m", "$__range": "15m", "$network": ".*", "$server_address": ".*", "$sensor": ".*"}
 
+pytestmark = pytest.mark.xdist_group("dashboards")
+
 Json = dict[str, Any]
 
 
