@@ -57,7 +57,7 @@ class CaptureDecoder:
         self._flows = FlowTable(options)
         self._said = SaidNames(options.idle_timeout_s)
         self._dns = DnsTable()
-        self._frame_rows = FrameRows(self._book, outer)
+        self._frame_rows = FrameRows(self._book, self._said.book, outer)
         self.held = held or HeldFrames(wanted=False)
         if carried:
             self._restore(carried_state.unpack(carried))
@@ -121,14 +121,14 @@ class CaptureDecoder:
         missing = min(OPENING_PACKETS - len(self._opening), count)
         self._opening += [packets[n, layout.PACKET_TS] for n in range(missing)]
         self._last_ts_ns = packets[count - 1, layout.PACKET_TS]
-        if self._options.packets:
-            self._frame_rows.add(self._words, count, self.held.numbers)
         at = 0
         for message in whole:
             self._read_payloads(buffer, (at, message.behind))
             self._dns.read(memoryview(message.data), message.packet, (0, 1), self._collect)
             at = message.behind
         self._read_payloads(buffer, (at, count))
+        if self._options.packets:
+            self._frame_rows.add(self._words, count, self.held.numbers)
         self._flows.track(packets, (0, count))
         self._in_batch += count
         if self._in_batch + CHUNK_PACKETS > BATCH_PACKETS:

@@ -5,6 +5,7 @@ from collections.abc import Container
 from loader.decode import layout
 from loader.decode.columns import PacketColumns
 from loader.decode.lazy import AddressBook
+from loader.decode.namebook import NameBook
 from loader.decode.reasons import REASON_TEXT
 
 _Row = tuple[object, ...]
@@ -13,9 +14,9 @@ _Row = tuple[object, ...]
 class FrameRows:
     """Collects packet rows out of chunks until the batch is complete."""
 
-    def __init__(self, book: AddressBook, outer: memoryview) -> None:
-        """`outer`: the chunk's address pairs around the innermost ones."""
-        self._book = book
+    def __init__(self, book: AddressBook, said: NameBook, outer: memoryview) -> None:
+        """`said`: the texts that packets say; `outer`: the chunk's address pairs around the innermost ones."""
+        self._book, self._said = book, said
         self._outer = outer.cast("B").cast("Q")
         self._rows: list[_Row] = []
 
@@ -32,7 +33,7 @@ class FrameRows:
         tail = (_tags(word[layout.PACKET_VLAN]),)
         reason = REASON_TEXT.get(word[layout.PACKET_REASON])
         if not kind & layout.KIND_IP:
-            return (*head, None, None, None, None, None, None, None, *tail, None, (), reason)
+            return (*head, None, None, None, None, None, None, None, *tail, None, (), reason, None, None)
         source = self._book.address(word[layout.PACKET_SRC_HI], word[layout.PACKET_SRC_LO])
         destination = self._book.address(word[layout.PACKET_DST_HI], word[layout.PACKET_DST_LO])
         known = kind & layout.KIND_TRANSPORT
@@ -40,7 +41,8 @@ class FrameRows:
         protocol = word[layout.PACKET_PROTOCOL]
         flags = word[layout.PACKET_TCP_FLAGS] if known and protocol == 6 else None
         ip = (source, destination, *ports, protocol, word[layout.PACKET_IP_LENGTH], flags)
-        return (*head, *ip, *tail, bool(kind & layout.KIND_FRAGMENT), self._around(word[layout.PACKET_OUTER]), reason)
+        around, said = self._around(word[layout.PACKET_OUTER]), self._said.said(word[layout.PACKET_NAME])
+        return (*head, *ip, *tail, bool(kind & layout.KIND_FRAGMENT), around, reason, *said)
 
     def _around(self, word: int) -> tuple[tuple[bytes, bytes], ...]:
         first = (word & 0xFFFF_FFFF) * layout.OUTER_WIDTH

@@ -51,6 +51,11 @@ class NameBook:
     def _texts(self, numbers: Sequence[int]) -> list[str | None]:
         return [self.text(number - 1) if number else None for number in numbers]
 
+    def said(self, word: int) -> tuple[str | None, str | None]:
+        """Name of a word as packets carry it, and who says so."""
+        number = word & _TEXT_MASK
+        return (self.text(number - 1), _evidence(word)) if number else (None, None)
+
     def columns(self, words: "array[int]") -> tuple[LazyColumn[str | None], LazyColumn[str | None], LazyColumn[str | None]]:
         """Names, who says so, and ALPN lists, of a column of words as packets and flows carry them."""
         shift = layout.NAME_ALPN_SHIFT

@@ -181,3 +181,16 @@ def test_a_book_of_names_grows() -> None:
     batches, report, _ = decode(capture_of(frames), DecodeOptions())
     assert sorted(str(row["said_name"]) for row in flow_rows(batches)) == sorted(names)
     assert "said_names_not_kept" not in report.counters
+
+
+def test_the_packet_in_which_a_hello_ends_says_its_name() -> None:
+    """In order, and in segments of which the last comes first."""
+    whole = records(hello(server_name(b"whole.example")))
+    parts = records(hello(server_name(b"parts.example"), padding(600)))
+    frames = [segment(whole, sport=41_000), segment(b"", 0, SYN), segment(parts[400:], 401), segment(parts[:400], 1)]
+    batches, report, _ = decode(capture_of([*frames, segment(b"more", 1 + len(parts))]))
+    assert_balanced(batches, report)
+    packets = [batch.packets for batch in batches]
+    said = [pair for columns in packets for pair in zip(columns.said_name, columns.said_by, strict=True)]
+    nothing = (None, None)
+    assert said == [("whole.example", "sni"), nothing, nothing, ("parts.example", "sni"), nothing]
