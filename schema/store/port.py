@@ -256,6 +256,10 @@ class StoreReader(Protocol):
     def answers(self, query: AnswerQuery) -> QueryResult:
         """Rows of `dns_answers`, newest first; those of one message in its order."""
 
+    def told(self, sensor: str, address: bytes, until_ns: int) -> list[NameTold]:
+        """What anyone of a sensor was told of an address, none of it after a time (Unix ns), in no particular order. What
+        attempts that do not count have left may be among it."""
+
     def scan(self, table: Table) -> Iterator[tuple[object, ...]]:
         """Every row of a table in no particular order, as values that cross the port (export, tests)."""
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import islice
 
 from schema.records import NameTold
-from schema.store.cassandra.connection import Row
+from schema.store.cassandra.connection import Connection, Row
 from schema.store.cassandra.hold import Hold
 from schema.store.port import MOST_TOLD
 from schema.store.told import TOLD, name_told, newest_told
@@ -32,6 +32,13 @@ def read_told_at(hold: Hold, addresses: Mapping[bytes, int]) -> list[NameTold]:
         whole: Iterable[Row] = rows if len(rows) < _PAGE else hold.connection.stream(_OF_ADDRESS, bounds)
         told += newest_told(_page_by_page(hold, whole), until_ns)
     return told
+
+
+def read_all_told(connection: Connection, sensor: str, address: bytes, until_ns: int) -> list[NameTold]:
+    """All that anyone was told of an address, not after a time (Unix ns), by whatever attempt."""
+    rows = connection.stream(_OF_ADDRESS, (sensor, address, until_ns // 1_000_000))
+    told = (name_told(row[0], row[1], row) for row in rows)
+    return [fact for fact in told if fact.valid_from_ns <= until_ns]
 
 
 def _page_by_page(hold: Hold, rows: Iterable[Row]) -> Iterator[NameTold]:

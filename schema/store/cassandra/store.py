@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
-from schema.records import Admission, AdmissionBook, CaptureRecord, CommitRecord, LedgerTotals
-from schema.store.cassandra import admissions, captures, claims, history, lease, ledger, queries
+from schema.records import Admission, AdmissionBook, CaptureRecord, CommitRecord, LedgerTotals, NameTold
+from schema.store.cassandra import admissions, captures, claims, history, lease, ledger, names, queries
 from schema.store.cassandra.connection import Connection
 from schema.store.cassandra.health import read_health
 from schema.store.cassandra.own_rows import recount_capture
@@ -100,6 +100,10 @@ class CassandraStore:
     def answers(self, query: AnswerQuery) -> QueryResult:
         """Rows of `dns_answers`, newest first."""
         return queries.find_answers(self._checked(), query)
+
+    def told(self, sensor: str, address: bytes, until_ns: int) -> list[NameTold]:
+        """What anyone of a sensor was told of an address."""
+        return names.read_all_told(self._checked(), sensor, address, until_ns)
 
     def scan(self, table: Table) -> Iterator[tuple[object, ...]]:
         """Every row of a table."""

@@ -12,6 +12,7 @@ _OF_ADDRESS = f"""
     SELECT {TOLD} FROM names_by_address WHERE sensor = ? AND address = ? AND valid_from <= ? AND seq <= ?
     ORDER BY valid_from DESC, ns DESC
 """
+_ANY_SEQ = (1 << 63) - 1
 
 
 def read_told(session: Session, sensor: str, seq: int, clients: Collection[bytes]) -> list[NameTold]:
@@ -26,6 +27,12 @@ def read_told_at(session: Session, sensor: str, seq: int, addresses: Mapping[byt
         rows = session.stream(_OF_ADDRESS, (sensor, address_text(address), until_ns // 1_000_000, seq))
         told += newest_told(map(_told, rows), until_ns)
     return told
+
+
+def read_all_told(session: Session, sensor: str, address: bytes, until_ns: int) -> list[NameTold]:
+    """All that anyone was told of an address, not after a time (Unix ns), at any ledger version."""
+    bounds = (sensor, address_text(address), until_ns // 1_000_000, _ANY_SEQ)
+    return [fact for fact in map(_told, session.stream(_OF_ADDRESS, bounds)) if fact.valid_from_ns <= until_ns]
 
 
 def _told(row: Row) -> NameTold:

@@ -5,9 +5,9 @@ from contextlib import AbstractContextManager
 
 import apsw
 
-from schema.records import Admission, AdmissionBook, CaptureRecord, CommitRecord, LedgerTotals
+from schema.records import Admission, AdmissionBook, CaptureRecord, CommitRecord, LedgerTotals, NameTold
 from schema.store.port import AnswerQuery, FlowQuery, QueryResult, Recount, SensorLease, SensorRecord, StoreHealth
-from schema.store.sqlite import admissions, captures, history, lease, ledger, queries
+from schema.store.sqlite import admissions, captures, history, lease, ledger, names, queries
 from schema.store.sqlite.database import Database, Session
 from schema.store.sqlite.recount import recount_capture
 from schema.store.sqlite.retention import expire_rows
@@ -129,6 +129,11 @@ class SqliteStore:
         """Rows of `dns_answers`, newest first."""
         with self._reading() as session:
             return queries.find_answers(session, query)
+
+    def told(self, sensor: str, address: bytes, until_ns: int) -> list[NameTold]:
+        """What anyone of a sensor was told of an address."""
+        with self._reading() as session:
+            return names.read_all_told(session, sensor, address, until_ns)
 
     def scan(self, table: Table) -> Iterator[tuple[object, ...]]:
         """Every row of a table."""

@@ -131,3 +131,20 @@ def test_names_of_an_address_are_bounded_after_what_does_not_count(store: Store)
     expected = sorted(((LATER_NS, 1 + n % 7, f"{n:03}") for n in range(MOST_TOLD + 40)), reverse=True)
     expected = [(LATER_NS + n * 1_000_000, 1, "newer") for n in (3, 2, 1)] + expected
     assert found == expected[:MOST_TOLD]
+
+
+def test_all_that_was_told_of_an_address_is_told_to_readers(store: Store) -> None:
+    lease = take(store)
+    rows = [
+        *(at_row("a", 1, ns=ns, client_ip=client) for ns, client in ((5, CLIENT), (6, OTHER), (7, OTHER))),
+        at_row("a", 1, ns=5, address=OTHER),
+        at_row("a", 1, ns=5, sensor="edge-2"),
+    ]
+    load(lease, with_rows({NAMES_BY_ADDRESS: rows}, "a"))
+    load(lease, with_rows({NAMES_BY_ADDRESS: [at_row("b", 2, valid_from=T0_MS - 1)]}, "b"))
+    found = store.told("edge-1", SERVER, T0_NS + 6)
+    assert sorted((name.valid_from_ns - T0_NS, name.client_ip, name.capture_id) for name in found) == [
+        (-1, CLIENT, id_of("b")),
+        (5, CLIENT, id_of("a")),
+        (6, OTHER, id_of("a")),
+    ]
