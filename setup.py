@@ -9,7 +9,8 @@ from pathlib import Path
 
 from setuptools import Extension, setup  # type: ignore[import-untyped]
 
-KERNELS = ("pcap", "pcapng", "headers", "fragments", "evidence", "flows", "dns", "dnssegments", "queries")
+_DECODE = ("pcap", "pcapng", "headers", "fragments", "evidence", "flows", "dns", "dnssegments", "queries")
+KERNELS = (*(f"loader.decode.{name}" for name in _DECODE), "loader.naming.told")
 MODE = os.environ.get("PCAPLINE_KERNELS", "release")
 OPTIMISE = "-O1" if MODE == "checked" else "-O3"  # checked kernels are for tests, which wait for the compiler
 
@@ -44,8 +45,7 @@ def extensions() -> list[Extension]:
         "legacy_implicit_noexcept": not checked,  # without checks nothing in a kernel can raise
     }
     modules = [
-        Extension(f"loader.decode.{name}", [f"loader/decode/{name}.py"], extra_compile_args=[OPTIMISE], optional=True)
-        for name in KERNELS
+        Extension(name, [f"{name.replace('.', '/')}.py"], extra_compile_args=[OPTIMISE], optional=True) for name in KERNELS
     ]
     build = str(Path("build") / f"kernels-{MODE}")
     return cythonize(modules, compiler_directives=directives, build_dir=build, quiet=True)  # type: ignore[no-any-return, no-untyped-call]

@@ -1,13 +1,24 @@
-"""What one capture hands to the next of its sensor: where the sensor stands in time and order, and the decoder's state."""
+"""What one capture hands to the next of its sensor: where it stands in time and order, the decoder's state, and the flow rows
+that await a name."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import Enum
 from struct import Struct, error
 
-from schema.errors import StoreError
+from loader.naming import awaiting
+from loader.naming.awaiting import Awaiting
 
-_HEADER = Struct("<Bqq")
-_VERSION = 1
+_HEADER = Struct("<BqqqI")
+_VERSION = 2
 NO_SEQUENCE = -1
+
+
+class StateUsed(Enum):
+    """What of the carried state a capture went on from."""
+
+    NONE = "none"  # it stands alone, or is out of order
+    WHOLE = "whole"
+    UNREADABLE = "unreadable"  # made by another version: nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,30 +26,36 @@ class CarriedState:
     """State at the end of a sensor's newest capture in order."""
 
     first_ts_ns: int = 0  # of that capture's first packet
+    clock_ns: int = 0  # packet time at its end
     sequence: int = NO_SEQUENCE  # of that capture, where its name has one
     open_flows: bytes = b""  # the decoder's own encoding; empty: none
-
-    @classmethod
-    def after(cls, first_ts_ns: int, sequence: int | None, open_flows: bytes) -> "CarriedState":
-        """The state behind a capture that was loaded in order."""
-        return cls(first_ts_ns=first_ts_ns, sequence=NO_SEQUENCE if sequence is None else sequence, open_flows=open_flows)
+    awaiting: tuple[Awaiting, ...] = ()
+    unreadable: str = ""  # why the store's state was of no use: nothing is carried then
 
     def encode(self) -> bytes:
         """As the store keeps it."""
-        return _HEADER.pack(_VERSION, self.first_ts_ns, self.sequence) + self.open_flows
+        header = _HEADER.pack(_VERSION, self.first_ts_ns, self.clock_ns, self.sequence, len(self.open_flows))
+        return header + self.open_flows + awaiting.encode(self.awaiting)
 
     @classmethod
     def decode(cls, data: bytes | None) -> "CarriedState":
-        """The state that `encode` wrote; None: nothing was carried yet."""
+        """The state that `encode` wrote; None: nothing was carried yet. Bytes of another version carry nothing, and say so."""
         if data is None:
             return cls()
+        if data[:1] != bytes([_VERSION]):
+            return cls(unreadable=f"it has version {data[:1].hex() or 'none'}; this loader reads {_VERSION:02x}")
         try:
-            version, first_ts_ns, sequence = _HEADER.unpack_from(data)
-        except error as cause:
-            raise StoreError(f"the carried state is cut off: {len(data)} bytes") from cause
-        if version != _VERSION:
-            raise StoreError(f"the carried state has version {version}; this loader reads {_VERSION}")
-        return cls(first_ts_ns=first_ts_ns, sequence=sequence, open_flows=data[_HEADER.size :])
+            _, first_ts_ns, clock_ns, sequence, of_flows = _HEADER.unpack_from(data)
+            behind = _HEADER.size + of_flows
+            entries = tuple(awaiting.decode(data[behind:]))
+        except (error, ValueError) as cause:
+            return cls(unreadable=str(cause))
+        open_flows = data[_HEADER.size : behind]
+        return cls(first_ts_ns=first_ts_ns, clock_ns=clock_ns, sequence=sequence, open_flows=open_flows, awaiting=entries)
+
+    def with_awaiting(self, entries: list[Awaiting]) -> "CarriedState":
+        """The same, with other rows that await a name."""
+        return replace(self, awaiting=tuple(entries))
 
     def is_before(self, first_ts_ns: int, sequence: int | None) -> bool:
         """Whether a capture comes after this state: by its number in the sensor's own order, or by packet time (a sensor

@@ -1,6 +1,7 @@
 """One packet in full, as the decoder sees it: what was read of it, which flow it is in, what DNS it carries."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -42,8 +43,10 @@ def explain(path: str, number: int, deep: DeepDecoder | None) -> Explanation:
     """
     reading = CaptureReading(path, DecodeOptions(packets=True), identify=False)
     found = _Found(number)
-    for batch in reading.batches(deep, watch=number):
-        found.look(batch)
+    with closing(found.builder):
+        for batch in reading.batches(deep, watch=number):
+            found.look(batch)
+        flows = found.flows()
     frame = reading.watched
     if frame is None:
         frames = reading.report.frames
@@ -55,7 +58,7 @@ def explain(path: str, number: int, deep: DeepDecoder | None) -> Explanation:
         deep=reading.deep_outcome,
         ip_offset=reading.watched_ip,
         packet=found.packet,
-        flows=found.flows,
+        flows=flows,
         dns=found.dns,
         dns_message=_dns_message(found.packet, payload_of(frame, reading.watched_ip)),
         dns_faults=faults,
@@ -69,8 +72,8 @@ class _Found:
     number: int
     packet: PacketColumns = field(default_factory=PacketColumns)
     dns: DnsColumns = field(default_factory=DnsColumns)
-    flows: list[tuple[object, ...]] = field(default_factory=list)
     builder: RowBuilder = field(default_factory=builder_alone)
+    _rows: list[list[int]] = field(default_factory=list)  # its flows, by batch of flows
 
     def look(self, batch: DecodedBatch) -> None:
         """A flow's row never comes before those of its packets."""
@@ -78,10 +81,15 @@ class _Found:
             self.packet = _only(batch.packets, rows)
         if rows := _of_frame(batch.dns.frame, self.number):
             self.dns = _only(batch.dns, rows)
-        flows = list(self._flows_of_packet(batch.flows)) if len(self.packet) else []
-        for made in self.builder.build(batch):
-            if made.table is FLOWS and flows:
-                self.flows += _picked(made, flows)
+        for _ in self.builder.build(batch):  # answers name flows; their rows are nobody's concern
+            pass
+        if len(batch.flows):
+            self._rows.append(list(self._flows_of_packet(batch.flows)) if len(self.packet) else [])
+
+    def flows(self) -> list[tuple[object, ...]]:
+        """Rows of `FLOWS` that it is counted in, when all batches were looked at."""
+        made = (rows for rows in self.builder.finish(b"") if rows.table is FLOWS)
+        return [row for batch, rows in zip(made, self._rows, strict=True) for row in _picked(batch, rows)]
 
     def _flows_of_packet(self, flows: FlowColumns) -> Iterator[int]:
         packet = self.packet

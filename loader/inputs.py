@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 
+from loader.carried import StateUsed
 from loader.settings import LoaderSettings
 from schema.records import CaptureRecord
 from schema.store.port import LedgerHead
 
 # Raised with every change that makes the same bytes give other rows.
-DECODER_VERSION = "native-2"
+DECODER_VERSION = "native-3"
 # A claim's rows are counted from its first attempt; a retry later than this counts them anew, as a new attempt.
 REUSE_CLAIM_MS = 3_600_000
 
@@ -20,17 +21,20 @@ def settings_inputs(settings: LoaderSettings) -> dict[str, str]:
         "active_timeout_s": str(settings.active_timeout_s),
         "max_carried_flows": str(settings.max_carried_flows),
         "max_name_entries": str(settings.max_name_entries),
+        "name_grace_s": str(settings.name_grace_s),
+        "name_late_s": str(settings.name_late_s),
+        "name_repair_s": str(settings.name_repair_s),
+        "max_others_asked": str(settings.max_others_asked),
         "packets": str(settings.packets).lower(),
         "bucket_policy": settings.bucket,
     }
 
 
-def ledger_inputs(head: LedgerHead, *, carried: bool) -> dict[str, str]:
+def ledger_inputs(head: LedgerHead, state_used: StateUsed) -> dict[str, str]:
     """The ledger version that names are read as of, and the carried state that flows go on from."""
-    return {
-        "ledger_version": str(head.position.seq),
-        "state": f"{head.state_version}:{head.state_nonce.hex()}" if carried else "none",
-    }
+    state = f"{head.state_version}:{head.state_nonce.hex()}"
+    told = {StateUsed.NONE: "none", StateUsed.WHOLE: state, StateUsed.UNREADABLE: f"unreadable:{state}"}
+    return {"ledger_version": str(head.position.seq), "state": told[state_used]}
 
 
 def rows_from_ms(now_ms: int, earlier: CaptureRecord | None) -> int:

@@ -4,7 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from loader.carried import NO_SEQUENCE, CarriedState
+from loader.naming.listed import Inventory
 from loader.pipeline import SensorLoader
+from loader.sensornames import inventory_of
 from loader.settings import LoaderSettings
 from schema.capture_names import CaptureName
 from schema.errors import STORE_WIDE, LeaseHeldError, StoreError
@@ -41,8 +43,12 @@ class LeasedSensors:
     owner: str  # HOST:PID:RANDOM
     clock: Callable[[], float]
     tell: Callable[[str], None]
+    _inventory: Callable[[], Inventory] = field(init=False)
     _held: dict[str, LeasedSensor] = field(default_factory=dict, init=False)
     _elsewhere: dict[str, float] = field(default_factory=dict, init=False)  # sensor -> when to ask again
+
+    def __post_init__(self) -> None:
+        self._inventory = inventory_of(self.settings, self.tell)
 
     def take(self, sensor: str) -> LeasedSensor | None:
         """The sensor, taken if it is not; None while another loader has it. Raises `StoreError`."""
@@ -64,7 +70,7 @@ class LeasedSensors:
         self._elsewhere.pop(sensor, None)
         state = CarriedState.decode(lease.carried())
         self._held[sensor] = held = LeasedSensor(
-            loader=SensorLoader(self.store, lease, self.settings, self.clock),
+            loader=SensorLoader(self.store, lease, self.settings, self.clock, self._inventory),
             expected_sequence=None if state.sequence == NO_SEQUENCE else state.sequence + 1,
             newest_start_ns=state.first_ts_ns,
         )

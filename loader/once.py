@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from loader.naming.listed import Inventory
 from loader.outcome import FileOutcome
 from loader.pipeline import Clock, SensorLoader
 from loader.reading import first_packet_time
+from loader.sensornames import inventory_of
 from loader.settings import LoaderSettings
 from schema.capture_names import parse_capture_name
 from schema.enums import FileState
@@ -73,6 +75,10 @@ class OnceLoader:
     request: Request
     world: Surroundings
     _loader: SensorLoader | None = field(default=None, init=False)
+    _inventory: Callable[[], Inventory] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._inventory = inventory_of(self.settings, self.world.tell)
 
     def outcomes(self) -> Iterator[FileOutcome]:
         """One outcome a file. Ends early only when it is time to stop; what was not reached then has no outcome."""
@@ -142,9 +148,7 @@ class OnceLoader:
 
     def _taken(self) -> SensorLoader:
         if self._loader is None:
-            carries = self.request.sensor != STANDALONE_SENSOR
-            lease = self._take()
-            self._loader = SensorLoader(self.store, lease, self.settings, self.world.clock, carries=carries)
+            self._loader = SensorLoader(self.store, self._take(), self.settings, self.world.clock, self._inventory)
         return self._loader
 
     def _take(self) -> SensorLease:

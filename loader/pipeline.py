@@ -5,14 +5,18 @@ When and in what order files come, and what becomes of them afterwards, is the s
 
 import logging
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 from loader.carried import CarriedState
 from loader.decode.columns import DecodeOptions
 from loader.deep import TsharkBatch
+from loader.following import Followed, PlaceInOrder
 from loader.inputs import ledger_inputs, prefix_of, rows_from_ms, settings_inputs
-from loader.names import CaptureNames, LearnedNames, NameCache
+from loader.late import repaired_partitions
+from loader.naming.awaiting import Waitlist
+from loader.naming.listed import Inventory
 from loader.outcome import FileOutcome
 from loader.prepared import (
     CUT_SHORT,
@@ -27,11 +31,12 @@ from loader.prepared import (
 )
 from loader.reading import CaptureReading, LoadedPart, file_identity, first_packet_time, first_part_matches
 from loader.rows import RowBuilder, RowContext
+from loader.sensornames import SensorNames, no_inventory
 from loader.settings import LoaderSettings
 from loader.staging import StagedRows
 from schema.enums import FileState
 from schema.errors import CaptureError, LeaseLostError, PcaplineError
-from schema.records import CaptureFacts, CaptureRecord, CommitDeltas, Manifest
+from schema.records import STANDALONE_SENSOR, CaptureFacts, CaptureRecord, CommitDeltas, Manifest
 from schema.store.port import Attempt, ClaimRefusal, SensorLease, StoreReader
 
 _LOG = logging.getLogger(__name__)
@@ -47,17 +52,27 @@ class SensorLoader:
     """
 
     def __init__(
-        self, store: StoreReader, lease: SensorLease, settings: LoaderSettings, clock: Clock, *, carries: bool = True
+        self,
+        store: StoreReader,
+        lease: SensorLease,
+        settings: LoaderSettings,
+        clock: Clock,
+        inventory: Callable[[], Inventory] = no_inventory,
     ) -> None:
-        """`carries`: whether names and open flows go from capture to capture (False: every file stands alone)."""
-        self._store, self._lease, self._settings, self._clock, self._carries = store, lease, settings, clock, carries
-        self._names = NameCache(settings.max_name_entries)
+        """`inventory`: reads it as it is now. Files of no sensor stand alone: neither names nor flows go between them."""
+        self._store, self._lease, self._settings, self._clock = store, lease, settings, clock
+        self._carries = lease.sensor != STANDALONE_SENSOR
+        self._names = SensorNames(lease, settings, inventory, carries=self._carries)
         self._renew_at = 0.0
 
     @property
     def lease(self) -> SensorLease:
         """The lease that captures are loaded under."""
         return self._lease
+
+    def evictions(self) -> int:
+        """Facts about names dropped from memory since the last call: each may cost a read."""
+        return self._names.evictions()
 
     def load(self, path: Path, sequence: int | None = None) -> FileOutcome:
         """Load one file; `sequence`: its number in the sensor's own order, where its name has one."""
@@ -81,16 +96,17 @@ class SensorLoader:
         in_order = self._carries and (first_ts_ns is None or state.is_before(first_ts_ns, sequence))
         carried = state.open_flows if in_order else b""
         reading = CaptureReading(path, self._options(carries=in_order), carried or None, identify=True, after=part)
-        with StagedRows(self._settings.staging_rows) as staged:
-            builder = self._decode(reading, staged)
+        place = PlaceInOrder(state=state, in_order=in_order, carries=self._carries, sequence=sequence)
+        with StagedRows(self._settings.staging_rows) as staged, closing(self._builder()) as builder:
+            waitlist = self._decode(reading, builder, staged, place)
             first = first_ts_ns if part else believed_start(reading.report)
-            after = CarriedState.after(first or 0, sequence, reading.carried) if in_order else None
-            prepared = self._prepare(path, reading, builder, staged.manifest(), after)
+            follows = place.followed(first or 0, reading, builder.names, waitlist)
+            prepared = self._prepare(path, reading, builder, staged.manifest(), follows)
             if reading.report.frames == 0:
                 return self._without_packets(path, part, prepared)
             if known := self._same_content(reading, part):
                 return self._already_loaded(path, prepared, known.facts.capture_id)
-            return self._commit(path, prepared, staged)
+            return self._commit(path, prepared, staged, builder)
 
     def _options(self, *, carries: bool) -> DecodeOptions:
         settings = self._settings
@@ -102,53 +118,65 @@ class SensorLoader:
             packets=settings.packets,
         )
 
-    def _decode(self, reading: CaptureReading, staged: StagedRows) -> RowBuilder:
-        """The capture's rows. A fault of ours while they are made is the capture's end, not that of the files behind it."""
-        try:
-            return self._rows_of(reading, staged)
-        except (PcaplineError, OSError, MemoryError):
-            raise
-        except Exception as error:
-            _LOG.exception("a capture could not be decoded")
-            raise CaptureError("internal_error", f"{error!r}; report it, with the capture") from error
-
-    def _rows_of(self, reading: CaptureReading, staged: StagedRows) -> RowBuilder:
+    def _builder(self) -> RowBuilder:
         context = RowContext(
             sensor=self._lease.sensor,
             seq=self._lease.head.position.seq + 1,
             granularity=self._settings.bucket,
             carries=self._carries,
         )
-        learned = LearnedNames.empty(self._settings.max_name_entries)
-        known = (self._names, self._lease.names_told) if self._carries else (None, None)
-        builder = RowBuilder(context=context, names=CaptureNames(learned, *known), learned=learned)
+        return RowBuilder(context, self._names.for_capture(), self._settings.staging_rows)
+
+    def _decode(self, reading: CaptureReading, builder: RowBuilder, staged: StagedRows, place: PlaceInOrder) -> Waitlist | None:
+        """The capture's rows, and those that await a name. A fault of ours while they are made is the capture's end, not that
+        of the files behind it."""
+        try:
+            return self._rows_of(reading, builder, staged, place)
+        except (PcaplineError, OSError, MemoryError):
+            raise
+        except Exception as error:
+            _LOG.exception("a capture could not be decoded")
+            raise CaptureError("internal_error", f"{error!r}; report it, with the capture") from error
+
+    def _rows_of(
+        self, reading: CaptureReading, builder: RowBuilder, staged: StagedRows, place: PlaceInOrder
+    ) -> Waitlist | None:
         for batch in reading.batches(TsharkBatch if self._settings.deep else None):
             for rows in builder.build(batch):
                 staged.add(rows)
             self._keep_lease()
-        for rows in builder.finish():
+        waitlist = place.waitlist(reading.report, self._names.rules)
+        for rows in builder.finish(reading.capture_id, waitlist):
             staged.add(rows)
-        return builder
+            self._keep_lease()
+        return waitlist
 
     def _prepare(
-        self, path: Path, reading: CaptureReading, builder: RowBuilder, manifest: Manifest, after: CarriedState | None
+        self, path: Path, reading: CaptureReading, builder: RowBuilder, manifest: Manifest, follows: Followed
     ) -> PreparedCapture:
-        """`after`: what the next capture goes on from; None for a capture out of order, which moves nothing."""
+        """All that is known before the claim."""
         report, drops = reading.report, kernel_drops_beside(path)
-        rows_from = rows_from_ms(self._now_ms(), self._store.capture(reading.capture_id))
-        inputs = settings_inputs(self._settings) | ledger_inputs(self._lease.head, carried=after is not None)
-        inputs |= {"sensor": self._lease.sensor, "prefix": reading.prefix_id.hex(), "rows_from_ms": str(rows_from)}
-        inputs["deep"] = reading.deep_outcome
-        late = self._carries and after is None
-        totals = named_totals(report, manifest, drops, late=late) | builder.named_totals()
+        earlier = self._store.capture(reading.capture_id)
+        inputs = settings_inputs(self._settings) | ledger_inputs(self._lease.head, follows.state_used)
+        inputs |= {"sensor": self._lease.sensor, "prefix": reading.prefix_id.hex()}
+        inputs["rows_from_ms"] = str(rows_from_ms(self._now_ms(), earlier))
+        inputs["deep"], inputs["inventory"] = reading.deep_outcome, self._names.inventory.digest
+        repairs, totals = follows.repairs, {**follows.totals, **builder.named_totals()}
+        if follows.late and (earlier is None or earlier.state != "loaded"):
+            sought = self._names.late_answers(self._store, builder.names.learned, self._keep_lease)
+            repairs = sought.repairs()
+            totals |= {"repairs_not_sought": sought.not_sought}
+        totals |= {"names_repaired": len(repairs)}
         return PreparedCapture(
             facts=facts_of(path, reading, drops),
             inputs=inputs,
-            manifest=manifest,
+            manifest=replace(manifest, repaired=repaired_partitions(repairs)),
             report=report,
-            deltas=CommitDeltas(endpoints=builder.endpoint_deltas(), totals=totals),
-            carried=None if after is None else after.encode(),
-            learned=builder.learned,
+            deltas=CommitDeltas(
+                endpoints=builder.endpoint_deltas(), totals=named_totals(report, manifest, drops, further=totals)
+            ),
+            carried=follows.carried,
+            repairs=repairs,
         )
 
     def _without_packets(self, path: Path, part: LoadedPart | None, prepared: PreparedCapture) -> FileOutcome:
@@ -159,7 +187,7 @@ class SensorLoader:
             raise CaptureError(min(spoilt), f"no packet can be read ({damage_text(prepared.report)}); capture it again")
         return prepared.outcome(path, FileState.EMPTY, self._lease.sensor, damage_text(prepared.report) or "no packets")
 
-    def _commit(self, path: Path, prepared: PreparedCapture, staged: StagedRows) -> FileOutcome:
+    def _commit(self, path: Path, prepared: PreparedCapture, staged: StagedRows, builder: RowBuilder) -> FileOutcome:
         capture_id = prepared.facts.capture_id
         begun = self._lease.begin(prepared.claim(self._now_ms()))
         if begun is ClaimRefusal.ALREADY_LOADED:
@@ -169,10 +197,11 @@ class SensorLoader:
             return prepared.outcome(path, FileState.WAITING, self._lease.sensor, reason)
         with begun as attempt:
             self._write(attempt, staged, capture_id)
+            if prepared.repairs:
+                attempt.repair(prepared.repairs)
             loaded_at_ms = self._now_ms()
             attempt.commit(prepared.commit(loaded_at_ms))
-        if self._carries:
-            self._names.commit(prepared.learned, capture_id)
+        self._names.committed(builder.names)
         return prepared.outcome(path, FileState.LOADED, self._lease.sensor, damage_text(prepared.report), loaded_at_ms)
 
     def _write(self, attempt: Attempt, staged: StagedRows, capture_id: bytes) -> None:

@@ -1,18 +1,17 @@
 """A capture decoded under given inputs: identity, manifest, deltas. What claim and commit are told, and no row of it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from loader.decode.columns import DecodeReport
 from loader.inputs import prefix_of
-from loader.names import LearnedNames
 from loader.outcome import FileOutcome
 from loader.reading import CaptureReading
 from schema.enums import FileState
-from schema.records import CaptureFacts, CommitDeltas, Manifest
+from schema.records import CaptureFacts, CommitDeltas, Manifest, NameRepair
 from schema.store.port import Claim, Commit
 
 # Damage that more bytes may mend: the file was cut off, or is still being written.
@@ -29,7 +28,7 @@ class PreparedCapture:
     report: DecodeReport
     deltas: CommitDeltas
     carried: bytes | None
-    learned: LearnedNames
+    repairs: Sequence[NameRepair] = ()
 
     def claim(self, started_at_ms: int) -> Claim:
         """What is fixed before the first row."""
@@ -109,14 +108,17 @@ def kernel_drops_beside(path: Path) -> int | None:
     return None
 
 
-def named_totals(report: DecodeReport, manifest: Manifest, kernel_drops: int | None, *, late: bool) -> dict[str, int]:
+def named_totals(
+    report: DecodeReport, manifest: Manifest, kernel_drops: int | None, further: Mapping[str, int]
+) -> dict[str, int]:
     """What a commit adds to the ledger's flat totals; zeros are left out."""
-    totals = {"captures": 1, "frames": report.frames, "flow_packets": report.flow_packets, "out_of_order": int(late)}
+    totals = {"captures": 1, "frames": report.frames, "flow_packets": report.flow_packets}
     totals["kernel_drops"] = kernel_drops or 0
     totals |= {f"rows/{table}": rows for table, rows in manifest.own_rows().items()}
     totals |= {f"non_flow/{reason}": packets for reason, packets in report.non_flow.items()}
     totals |= {f"damage/{reason}": count for reason, count in report.damage.items()}
     totals |= report.counters
+    totals |= further
     return {name: count for name, count in totals.items() if count}
 
 

@@ -16,7 +16,7 @@ from loader.decode.tables import table_of
 from loader.decode.walking import Container, Unreadable
 from loader.source import Source
 from loader.streams import opened
-from schema.errors import CaptureError, StoreError
+from schema.errors import CaptureError
 
 # A read lands at a page's border; what is left of the one before is put in front of it (a chain of records at most).
 _FRONT = 1_310_720
@@ -89,12 +89,13 @@ class CaptureReading:
         self.capture_id = b""  # 16 bytes, after the last batch
         self.prefix_id = b""  # hash of the whole content so far: the capture's id unless it is a tail
         self.carried = b""  # state for the sensor's next capture
+        self.state_refused = ""  # why the capture before's was of no use, if it was not
         self.deep_outcome = "off"  # what the rows of frames that only a deep decoder understands depend on
         self.watched: HeldFrame | None = None  # the frame asked for
         self.watched_ip: int | None = None  # where its IP header begins, if only the deep decoder knows
         self.report = DecodeReport(
             frames=0, flow_packets=0, non_flow={}, damage={}, link_types=(), first_ts_ns=0, last_ts_ns=0,
-            consumed_bytes=0, clock_first_ts_ns=0, counters={},
+            consumed_bytes=0, clock_first_ts_ns=0, clock_last_ts_ns=0, counters={},
         )  # fmt: skip
 
     def batches(self, deep: DeepDecoder | None = None, *, watch: int = 0) -> Iterator[DecodedBatch]:
@@ -149,8 +150,9 @@ class CaptureReading:
     def _decoder(self, container: Container, held: HeldFrames) -> CaptureDecoder:
         try:
             return CaptureDecoder(container, self._options, self._carried_before, held)
-        except UnreadableState as error:  # not the capture's fault
-            raise StoreError(f"the carried state cannot be read: {error}") from error
+        except UnreadableState as error:  # not the capture's fault, and no reason to hold it up
+            self.state_refused = str(error)
+            return CaptureDecoder(container, self._options, None, held)
 
     def _conclude(self, decoder: CaptureDecoder, identity: "_Identity", stream_damage: str) -> None:
         report = decoder.report()

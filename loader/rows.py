@@ -4,19 +4,23 @@ The capture's id is known only when its last byte has been read: rows are built 
 the id in.
 """
 
-from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import accumulate
+from dataclasses import dataclass
+from operator import attrgetter
 
 from loader.decode.columns import DecodedBatch, DnsColumns, FlowColumns, MinuteColumns, PacketColumns
 from loader.dictionary import Dictionary
 from loader.identity import endpoint_of, flow_ids
-from loader.names import Answer, CaptureNames, LearnedNames, Name
+from loader.naming.awaiting import Awaiting, Waitlist
+from loader.naming.choice import Name
+from loader.naming.learned import Answer
+from loader.naming.names import CaptureNames
+from loader.spill import Spill
+from loader.tallies import EndpointTally, MinuteTally
 from schema.buckets import GRANULARITIES, bucket_text, day_of
 from schema.coded import CodedColumn
 from schema.enums import FlowEndReason, Initiator
-from schema.records import MAX_COMMIT_ENDPOINTS, MAX_COMMIT_NAME_BYTES, OTHER_ENDPOINT, EndpointTotals
+from schema.records import EndpointTotals, FlowKey
 from schema.tables import (
     ANSWER_BUCKETS,
     DNS_ANSWERS,
@@ -25,14 +29,11 @@ from schema.tables import (
     NAMES_BY_ADDRESS,
     NAMES_BY_CLIENT,
     PACKETS,
-    TRAFFIC_BY_MINUTE,
     RowBatch,
     batches_of,
 )
 
-_BATCH_ROWS = 32_768
 _MS = 1_000_000
-_MINUTES_A_DAY = 1440
 _END_REASONS = {int(reason): reason.text for reason in FlowEndReason}
 _INITIATORS = {int(initiator): initiator.text for initiator in Initiator}
 
@@ -47,102 +48,90 @@ class RowContext:
     carries: bool  # False: the file stands alone, and what its clients were told is of no use to another
 
 
-@dataclass(slots=True)
 class RowBuilder:
-    """Takes one capture's batches in order, gives row batches; at the end the aggregates and the endpoints' deltas."""
+    """Takes one capture's batches in order; `finish` gives what is known at its end only: flows are named by all its answers.
 
-    context: RowContext
-    names: CaptureNames
-    learned: LearnedNames
-    dictionary: Dictionary = field(init=False)
-    _endpoints: dict[str, list[int]] = field(default_factory=dict)
-    _minutes: dict[tuple[bytes, int, str], list[int]] = field(default_factory=dict)
-    _buckets: set[tuple[bytes, int, str]] = field(default_factory=set)
-    _answer_buckets: set[tuple[str, int, str]] = field(default_factory=set)
+    Close it: what waits until then may be in a file.
+    """
 
-    def __post_init__(self) -> None:
-        self.dictionary = Dictionary(self.learned.limit)
+    def __init__(self, context: RowContext, names: CaptureNames, rows_in_memory: int) -> None:
+        """`rows_in_memory`: more rows of flows than that wait in a temporary file."""
+        self.context, self.names = context, names
+        self._waiting: Spill[tuple[FlowColumns, MinuteColumns]] = Spill(rows_in_memory)
+        self._dictionary = Dictionary(names.learned.limit)
+        self._endpoints, self._minutes = EndpointTally(), MinuteTally()
+        self._buckets: set[tuple[bytes, int, str]] = set()
+        self._answer_buckets: set[tuple[str, int, str]] = set()
+
+    def close(self) -> None:
+        """Let go of what waits."""
+        self._waiting.close()
 
     def build(self, batch: DecodedBatch) -> Iterator[RowBatch]:
-        """Rows of what became complete; answers first, so that flows of the same batch can be named by them."""
+        """Rows of what became complete, the flows aside."""
         if len(batch.dns):
             yield self._dns(batch.dns)
-            told = self.learned.learn(batch.dns)
+            told = self.names.learned.learn(batch.dns)
             self._remember(told)
             if told and self.context.carries:
                 yield from self._names_told(told)
         if len(batch.flows):
-            yield self._flows(batch.flows, batch.minutes)
+            self._waiting.add((batch.flows, batch.minutes), len(batch.flows) + len(batch.minutes))
         if len(batch.packets):
             yield self._packets(batch.packets)
 
-    def finish(self) -> Iterator[RowBatch]:
-        """Rows that sum over the whole capture: minutes, then the shared dictionaries."""
-        yield from _slices(self._minute_rows())
+    def finish(self, capture_id: bytes, waitlist: Waitlist | None = None) -> Iterator[RowBatch]:
+        """Rows of the flows, in the order of their batches; then those that sum over the whole capture.
+
+        `waitlist`: takes the rows that an answer yet to come may name.
+        """
+        self.names.learned.settle(capture_id)
+        for flows, _ in self._waiting:
+            self.names.look(flows)
+        self.names.ask_others()
+        for flows, minutes in self._waiting:
+            yield self._flows(flows, minutes, capture_id, waitlist)
+        yield from self._minutes.rows(self.context.sensor)
         yield from batches_of(FLOW_BUCKETS, sorted(self._buckets))
         yield from batches_of(ANSWER_BUCKETS, sorted(self._answer_buckets))
-        yield from self.dictionary.rows(self.context.sensor)
-
-    def _minute_rows(self) -> RowBatch:
-        keys, counts = list(self._minutes), list(self._minutes.values())
-        size = len(keys)
-        minutes = [minute for _, minute, _ in keys]
-        return RowBatch(
-            TRAFFIC_BY_MINUTE,
-            (
-                [address for address, _, _ in keys],
-                [minute // _MINUTES_A_DAY for minute in minutes],
-                [minute * 60_000 for minute in minutes],
-                [self.context.sensor] * size,
-                [endpoint for _, _, endpoint in keys],
-                [None] * size,
-                *([count[n] for count in counts] for n in range(5)),
-            ),
-        )
+        yield from self._dictionary.rows(self.context.sensor)
 
     def endpoint_deltas(self) -> dict[str, EndpointTotals]:
-        """What each endpoint gains: the busiest by flows, then by name, within the bounds of a commit; the rest as `_other`."""
-        kept = self._kept_endpoints()
-        deltas = {endpoint: EndpointTotals(*self._endpoints[endpoint]) for endpoint in kept}
-        rest = [counts for endpoint, counts in self._endpoints.items() if endpoint not in deltas]
-        if rest:
-            deltas[OTHER_ENDPOINT] = EndpointTotals(*map(sum, zip(*rest, strict=True)))
-        return deltas
+        """What each endpoint gains, within the bounds of a commit."""
+        return self._endpoints.deltas()
 
     def named_totals(self) -> dict[str, int]:
         """What was bounded while rows were made."""
-        folded = len(self._endpoints) - len(self._kept_endpoints())
-        totals = {"folded_endpoints": folded, "names_not_learned": self.learned.refused}
-        totals["names_not_listed"] = self.dictionary.unlisted
+        totals = {
+            "folded_endpoints": self._endpoints.folded(),
+            "names_not_learned": self.names.learned.refused,
+            "names_not_listed": self._dictionary.unlisted,
+            "others_not_asked": self.names.others_not_asked,
+        }
         return {name: count for name, count in totals.items() if count}
 
-    def _kept_endpoints(self) -> list[str]:
-        ranked: list[str] = list(self._endpoints)
-        if len(ranked) > MAX_COMMIT_ENDPOINTS or sum(map(len, ranked)) > MAX_COMMIT_NAME_BYTES:
-            ranked.sort(key=lambda endpoint: (-self._endpoints[endpoint][0], endpoint))
-            room = bisect_right(list(accumulate(map(len, ranked))), MAX_COMMIT_NAME_BYTES)
-            ranked = ranked[: min(room, MAX_COMMIT_ENDPOINTS - 1)]
-        return ranked
-
-    def _flows(self, flows: FlowColumns, minutes: MinuteColumns) -> RowBatch:
-        names, conflicts = self._names(flows)
-        hostnames = [name.hostname for name in names]
+    def _flows(self, flows: FlowColumns, minutes: MinuteColumns, capture_id: bytes, waitlist: Waitlist | None) -> RowBatch:
+        names = self.names.names(flows)
+        hostnames = list(map(_hostname, names))
         self._remember_said(flows)
         endpoints = list(map(endpoint_of, hostnames, flows.destination_ip))
-        self._count_endpoints(endpoints, flows)
-        self._count_minutes(endpoints, flows, minutes)
+        self._endpoints.count(endpoints, flows)
+        self._minutes.count(endpoints, flows, minutes)
         size = len(flows)
-        ms = [ts // _MS for ts in flows.first_ts_ns]
+        ms, ns = [ts // _MS for ts in flows.first_ts_ns], [ts % _MS for ts in flows.first_ts_ns]
         buckets = self._bucket_column(ms)
         self._buckets.update(zip(flows.destination_ip, map(day_of, ms), buckets, strict=True))
         durations = [(last - first) // 1000 for first, last in zip(flows.first_ts_ns, flows.last_ts_ns, strict=True)]
+        if waitlist is not None:
+            keys = map(FlowKey, flows.destination_ip, buckets, ms, ns, [capture_id] * size, flows.frame)
+            _put_on(waitlist, names, keys, flows)
         return RowBatch(
             FLOWS,
             (
                 flows.destination_ip,
                 buckets,
                 ms,
-                [ts % _MS for ts in flows.first_ts_ns],
+                ns,
                 [None] * size,
                 flows.frame,
                 flows.source_ip,
@@ -162,59 +151,11 @@ class RowBuilder:
                 flows.tcp_flags,
                 [_END_REASONS[code] for code in flows.end_reason],
                 hostnames,
-                [name.evidence for name in names],
-                conflicts,
+                list(map(_evidence, names)),
+                list(map(_conflict, names)),
                 flows.alpn,
             ),
         )
-
-    def _names(self, flows: FlowColumns) -> tuple[list[Name], list[bool]]:
-        """Names of the destinations, and whether the flow's own one is none of those that DNS gave its client."""
-        self.names.prepare(flows.source_ip)
-        starts = flows.chain_ts_ns
-        told = map(self.names.name_of, flows.source_ip, flows.destination_ip, starts)
-        names = list(map(_first_said, flows.said_name, flows.said_by, told))
-        conflicts = map(self.names.contradicts, flows.source_ip, flows.destination_ip, starts, flows.said_name)
-        return names, list(conflicts)
-
-    def _count_endpoints(self, endpoints: Sequence[str], flows: FlowColumns) -> None:
-        totals = self._endpoints
-        for endpoint, packets, size, packets_rev, size_rev in zip(
-            endpoints, flows.packets, flows.bytes, flows.packets_rev, flows.bytes_rev, strict=True
-        ):
-            counts = totals.get(endpoint)
-            if counts is None:
-                totals[endpoint] = [1, packets, size, packets_rev, size_rev]
-            else:
-                counts[0] += 1
-                counts[1] += packets
-                counts[2] += size
-                counts[3] += packets_rev
-                counts[4] += size_rev
-
-    def _count_minutes(self, endpoints: Sequence[str], flows: FlowColumns, minutes: MinuteColumns) -> None:
-        """Every packet in its own minute; a flow row counts in the minute of its first packet."""
-        rows, destinations = self._minutes, flows.destination_ip
-        for flow, minute, packets, size, packets_rev, size_rev in zip(
-            minutes.flow,
-            minutes.minute,
-            minutes.packets,
-            minutes.bytes,
-            minutes.packets_rev,
-            minutes.bytes_rev,
-            strict=True,
-        ):
-            key = (destinations[flow], minute, endpoints[flow])
-            counts = rows.get(key)
-            if counts is None:
-                rows[key] = [0, packets, size, packets_rev, size_rev]
-            else:
-                counts[1] += packets
-                counts[2] += size
-                counts[3] += packets_rev
-                counts[4] += size_rev
-        for destination, endpoint, first in zip(destinations, endpoints, flows.first_ts_ns, strict=True):
-            rows.setdefault((destination, first // 60_000_000_000, endpoint), [0, 0, 0, 0, 0])[0] += 1
 
     def _bucket_column(self, times_ms: Sequence[int]) -> CodedColumn[str]:
         granularity = self.context.granularity
@@ -260,7 +201,7 @@ class RowBuilder:
     def _names_told(self, told: Sequence[Answer]) -> Iterator[RowBatch]:
         """The same rows twice: by client, and by address."""
         size = len(told)
-        clients, addresses, from_ns, hostnames, to_ns, frames, asked = zip(*told, strict=True)
+        clients, addresses, from_ns, hostnames, to_ns, asked, frames = zip(*told, strict=True)
         valid_from, valid_to = [ts // _MS for ts in from_ns], [ts // _MS for ts in to_ns]
         sensors, seqs, unknown = [self.context.sensor] * size, [self.context.seq] * size, [None] * size
         ns = [ts % _MS for ts in from_ns]
@@ -269,14 +210,15 @@ class RowBuilder:
         yield RowBatch(NAMES_BY_ADDRESS, (sensors, addresses, valid_from, ns, hostnames, clients, unknown, *rest))
 
     def _remember(self, told: Sequence[Answer]) -> None:
-        for _, address, seen, hostname, _, _, _ in told:
-            self.dictionary.see(address, hostname, (seen // _MS, seen // _MS), "dns")
+        for answer in told:
+            seen_ms = answer.valid_from_ns // _MS
+            self._dictionary.see(answer.address, answer.hostname, (seen_ms, seen_ms), "dns")
 
     def _remember_said(self, flows: FlowColumns) -> None:
         seen = (flows.said_name, flows.said_by, flows.destination_ip, flows.first_ts_ns, flows.last_ts_ns)
         for name, by, address, first, last in zip(*seen, strict=True):
             if name is not None and by is not None:
-                self.dictionary.see(address, name, (first // _MS, last // _MS), by)
+                self._dictionary.see(address, name, (first // _MS, last // _MS), by)
 
     def _packets(self, packets: PacketColumns) -> RowBatch:
         """Packets with an IP header; the others are counted by reason and have no destination to be found under."""
@@ -303,12 +245,10 @@ class RowBuilder:
         return RowBatch(PACKETS, columns)
 
 
-def _slices(batch: RowBatch) -> Iterator[RowBatch]:
-    """The same rows, at most `_BATCH_ROWS` at a time."""
-    for start in range(0, len(batch), _BATCH_ROWS):
-        yield RowBatch(batch.table, tuple(column[start : start + _BATCH_ROWS] for column in batch.columns))
+_hostname, _evidence, _conflict = attrgetter("hostname"), attrgetter("evidence"), attrgetter("conflict")
 
 
-def _first_said(said: str | None, by: str | None, told: Name) -> Name:
-    """The name in the flow itself comes before what its client was told."""
-    return told if said is None or by is None else Name(said, by)
+def _put_on(waitlist: Waitlist, names: Sequence[Name], keys: Iterator[FlowKey], flows: FlowColumns) -> None:
+    for name, key, client, start in zip(names, keys, flows.source_ip, flows.chain_ts_ns, strict=True):
+        if name.awaits:
+            waitlist.add(Awaiting(start, key, client, name.fact if name.evidence == "dns_late" else None))

@@ -15,7 +15,12 @@ class LoaderSettings:
     idle_timeout_s: int = 60  # (rows) a flow silent for so long, by packet time, has ended
     active_timeout_s: int = 1800  # (rows) a flow row is cut after so long
     max_carried_flows: int = 65_536  # (rows) open flows handed from one capture to the next
-    max_name_entries: int = 262_144  # names held in memory; the store holds the rest
+    max_name_entries: int = 262_144  # (rows) names held in memory; the store holds the rest
+    name_grace_s: int = 60  # (rows) a name that DNS told holds so long after its TTL
+    name_late_s: int = 300  # (rows) an answer names flows that started so long before it
+    name_repair_s: int = 86_400  # (rows) an answer out of order names flows that started so long after it, at most
+    max_others_asked: int = 10_000  # (rows) addresses of a capture for which is asked what other clients were told
+    inventory: str = ""  # (rows, by its content) file of the names of your own addresses; none without
     packets: bool = False  # (rows) write the `packets` table: one row a packet
     deep: bool = True  # (rows) ask tshark about frames of link types that the decoder does not read
     bucket: str = "hour"  # (rows) day | hour | 10min | min: length of a partition of `flows`

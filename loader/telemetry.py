@@ -54,6 +54,11 @@ class LoaderTelemetry:
         self._disposed = Counter(
             "pcapline_captures_disposed", "Loaded files moved to the archive, or deleted.", registry=registry
         )
+        self._names_evicted = Counter(
+            "pcapline_loader_names_evicted",
+            "Facts about names dropped from memory: each may cost a read of the store, and changes no name.",
+            registry=registry,
+        )
         self._expired = Counter(
             "pcapline_retention_deleted_rows", "Rows deleted because their time was over.", registry=registry
         )
@@ -126,6 +131,10 @@ class LoaderTelemetry:
     def disposed(self) -> None:
         """A loaded file was archived or deleted."""
         self._disposed.inc()
+
+    def names_evicted(self, facts: int) -> None:
+        """So many facts about names were dropped from memory."""
+        self._names_evicted.inc(facts)
 
     def expired(self, rows: int) -> None:
         """Rows were deleted because their time was over."""

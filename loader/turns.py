@@ -93,6 +93,7 @@ class Turns:
             self.spool.again(file, self.world.clock() + _AGAIN_S)
             return
         self.telemetry.answered(outcome, self.world.clock() - started)
+        self.telemetry.names_evicted(taken.loader.evictions())
         self._settle(file, outcome)
         self.world.on_outcome(outcome)
 

@@ -203,6 +203,7 @@ class CaptureDecoder:
             first_ts_ns=self._opening[0] if self._opening else 0,
             clock_first_ts_ns=_believed_start(self._opening),
             last_ts_ns=self._last_ts_ns,
+            clock_last_ts_ns=flow[layout.TABLE_REFERENCE],
             consumed_bytes=self._walker.consumed,
             counters={name: count for name, count in counters.items() if count},
         )

@@ -47,6 +47,9 @@ class LazyColumn(Sequence[Item], Generic[Item]):
 
     __hash__ = None  # type: ignore[assignment]
 
+    def __reduce__(self) -> "tuple[Callable[..., list[Item]], tuple[list[Item]]]":
+        return list, (self._made(),)
+
 
 class AddressBook:
     """One `bytes` object an address (4 or 16, canonical); begun again when it has grown large."""

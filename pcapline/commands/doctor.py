@@ -110,7 +110,7 @@ def _room_names() -> Finding:
 
 
 def _kernels() -> Finding:
-    from loader.decode.build import kernels_compiled
+    from loader.build import kernels_compiled
 
     if kernels_compiled():
         return Finding("ok", "the decoder is compiled")

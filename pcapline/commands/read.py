@@ -7,6 +7,7 @@ pcapline read *.pcap.gz --summary --json
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from pcapline.deep import add_no_deep_option, deep_decoder
@@ -106,9 +107,11 @@ def _flows(batches: "Batches") -> Iterator["Object"]:
     from pcapline.objects import flow_objects
     from schema.tables import FLOWS
 
-    builder = builder_alone()
-    for batch in batches:
-        for rows in builder.build(batch):
+    with closing(builder_alone()) as builder:
+        for batch in batches:
+            for _ in builder.build(batch):  # answers: they name the flows, which come when the last is known
+                pass
+        for rows in builder.finish(b""):
             if rows.table is FLOWS:
                 yield from flow_objects(rows)
 

@@ -22,7 +22,7 @@ def load_all(
     settings = settings or LoaderSettings()
     owner = f"{os.uname().nodename}:{os.getpid()}:test"
     lease = store.take_sensor(sensor, DEFAULT_NETWORK, owner, int((time.time() + settings.lease_s) * 1000))
-    loader = SensorLoader(store, lease, settings, time.time, carries=sensor != STANDALONE_SENSOR)
+    loader = SensorLoader(store, lease, settings, time.time)
     try:
         return [loader.load(path) for path in paths]
     finally:

@@ -13,7 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TypedDict
 
-from loader.decode.build import kernels_compiled
+from loader.build import kernels_compiled
 from tests.fuzz.checks import Decoded, check, features
 from tests.fuzz.corpus import Corpus
 from tests.fuzz.inputs import Input, make

@@ -5,13 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loader.carried import NO_SEQUENCE, CarriedState
-from schema.errors import StoreError
+
+from .naming.test_awaiting import entries
 
 states = st.builds(
     CarriedState,
     first_ts_ns=st.integers(-(2**63), 2**63 - 1),
+    clock_ns=st.integers(-(2**63), 2**63 - 1),
     sequence=st.integers(NO_SEQUENCE, 2**63 - 1),
     open_flows=st.binary(max_size=64),
+    awaiting=st.lists(entries, max_size=2).map(tuple),
 )
 
 
@@ -24,10 +27,18 @@ def test_nothing_carried_yet() -> None:
     assert CarriedState.decode(None).is_before(5, None)
 
 
-@pytest.mark.parametrize("data", [b"", b"\x01", b"\x02" + bytes(16)])
-def test_a_state_that_is_not_ours_is_told(data: bytes) -> None:
-    with pytest.raises(StoreError):
-        CarriedState.decode(data)
+@given(st.binary(max_size=80).filter(lambda data: data[:1] != b"\x02"))
+def test_a_state_that_is_not_ours_carries_nothing_and_says_so(data: bytes) -> None:
+    state = CarriedState.decode(data)
+    assert state.unreadable
+    assert (state.open_flows, state.awaiting, state.sequence) == (b"", (), NO_SEQUENCE)
+
+
+@given(states, st.data())
+def test_nor_does_one_that_is_cut(state: CarriedState, data: st.DataObject) -> None:
+    encoded = state.encode()
+    cut = data.draw(st.integers(0, len(encoded) - 1))
+    assert CarriedState.decode(encoded[:cut]).unreadable
 
 
 @pytest.mark.parametrize(

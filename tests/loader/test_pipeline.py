@@ -226,7 +226,7 @@ def test_large_captures_wait_in_a_file_and_give_the_same_rows(
 def test_a_standalone_file_carries_nothing(frames: Frames, tmp_path: Path, new_store: Callable[[], Store]) -> None:
     store = new_store()
     lease = store.take_sensor("standalone", DEFAULT_NETWORK, f"here:{os.getpid()}:x", int((time.time() + 60) * 1000))
-    loader = SensorLoader(store, lease, SETTINGS, time.time, carries=False)
+    loader = SensorLoader(store, lease, SETTINGS, time.time)
     for path in cut(frames, 3, tmp_path):
         loader.load(path)
     assert lease.carried() is None

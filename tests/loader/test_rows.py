@@ -8,21 +8,31 @@ from hypothesis import strategies as st
 
 from loader.decode.columns import DecodedBatch, DnsColumns, FlowColumns, MinuteColumns
 from loader.identity import endpoint_of, flow_ids
-from loader.names import CaptureNames, LearnedNames
+from loader.naming.choice import NamingRules
+from loader.naming.learned import LearnedNames
+from loader.naming.names import CaptureNames
 from loader.rows import RowBuilder, RowContext
 from schema.records import MAX_COMMIT_ENDPOINTS, OTHER_ENDPOINT
 from schema.tables import FLOWS, IPS_BY_NAME, NAMES_BY_DOMAIN, NAMES_BY_IP, TRAFFIC_BY_MINUTE, RowBatch
 
-from .test_names import answers
+from .naming.facts import answers
 
 CLIENT = b"\x0a\x00\x00\x01"
 MINUTE_NS = 60_000_000_000
 CONTEXT = RowContext(sensor="edge-1", seq=1, granularity="hour", carries=True)
 
 
+RULES = NamingRules()
+
+
 def builder() -> RowBuilder:
-    learned = LearnedNames.empty(100)
-    return RowBuilder(context=CONTEXT, names=CaptureNames(learned, None, None), learned=learned)
+    return RowBuilder(CONTEXT, CaptureNames(LearnedNames(100, RULES), RULES), 1000)
+
+
+def rows_of(*batches: DecodedBatch) -> list[RowBatch]:
+    """All rows of one capture."""
+    made = builder()
+    return [rows for batch in batches for rows in made.build(batch)] + list(made.finish(bytes(16)))
 
 
 def flow_batch(flows: list[tuple[int, int, list[tuple[int, int, int, int, int]]]], first_frame: int = 1) -> DecodedBatch:
@@ -90,12 +100,12 @@ def summed(batches: list[RowBatch], key: tuple[str, ...]) -> Counter[tuple[objec
 @given(st.lists(flow_lists, max_size=3))
 def test_flows_minutes_and_endpoints_hold_the_same_packets(batches: list[list]) -> None:
     rows, frame = builder(), 1
-    flows: list[RowBatch] = []
     for batch in batches:
-        flows += rows.build(flow_batch(batch, frame))
+        assert not list(rows.build(flow_batch(batch, frame))), "flows wait for the capture's end"
         frame += len(batch)
-    minutes = [batch for batch in rows.finish() if batch.table == TRAFFIC_BY_MINUTE]
-    assert {batch.table for batch in flows} <= {FLOWS}
+    made = list(rows.finish(bytes(16)))
+    flows = [batch for batch in made if batch.table == FLOWS]
+    minutes = [batch for batch in made if batch.table == TRAFFIC_BY_MINUTE]
     assert summed(flows, ("destination_ip", "endpoint")) == summed(minutes, ("destination_ip", "endpoint"))
     deltas = rows.endpoint_deltas()
     assert sum(delta.flows for delta in deltas.values()) == sum(map(len, flows)) == frame - 1
@@ -114,6 +124,7 @@ def test_endpoints_beyond_a_commits_bound_are_folded_and_counted() -> None:
     columns = {name: list(values) * many for name, values in flows.as_dict().items()}
     columns["destination_ip"] = [(0x0B000000 + i).to_bytes(4, "big") for i in range(many)]
     list(rows.build(DecodedBatch(flows=FlowColumns(**columns))))
+    list(rows.finish(bytes(16)))
     deltas = rows.endpoint_deltas()
     assert len(deltas) == MAX_COMMIT_ENDPOINTS
     assert sum(delta.flows for delta in deltas.values()) == many
@@ -129,24 +140,28 @@ def test_the_name_in_the_flow_itself_comes_first(dns: tuple[str, int] | None, co
     batch = DecodedBatch(flows=saying("www.example", "sni", "h2"))
     if dns:
         batch.dns = told(*dns)
-    (flows,) = [rows for rows in builder().build(batch) if rows.table == FLOWS]
+    (flows,) = [rows for rows in rows_of(batch) if rows.table == FLOWS]
     shown = [flows.column(name)[0] for name in ("hostname", "endpoint", "name_evidence", "name_conflict", "alpn")]
     assert shown == ["www.example", "www.example", "sni", conflict, "h2"]
 
 
+def test_an_answer_behind_the_flow_in_the_same_capture_names_it_and_its_endpoint() -> None:
+    batches = (DecodedBatch(flows=saying(None, None)), DecodedBatch(dns=told("www.example", 150)))
+    (flows,) = [rows for rows in rows_of(*batches) if rows.table == FLOWS]
+    assert [flows.column(name)[0] for name in ("endpoint", "name_evidence")] == ["www.example", "dns_late"]
+
+
 def test_a_flow_that_says_no_name_has_that_of_dns() -> None:
     batch = DecodedBatch(flows=saying(None, None, "h3"), dns=told("www.example", 50))
-    (flows,) = [rows for rows in builder().build(batch) if rows.table == FLOWS]
+    (flows,) = [rows for rows in rows_of(batch) if rows.table == FLOWS]
     shown = [flows.column(name)[0] for name in ("hostname", "name_evidence", "name_conflict", "alpn")]
     assert shown == ["www.example", "dns", False, "h3"]
 
 
 def test_the_dictionaries_know_a_name_by_its_best_evidence() -> None:
-    rows = builder()
-    for batch in (told("www.example", 50), told("other.example", 50)):
-        list(rows.build(DecodedBatch(dns=batch)))
-    list(rows.build(DecodedBatch(flows=saying("www.example", "quic"))))
-    seen = {batch.table: list(batch.rows()) for batch in rows.finish()}
+    batches = [DecodedBatch(dns=told("www.example", 50)), DecodedBatch(dns=told("other.example", 50))]
+    made = rows_of(*batches, DecodedBatch(flows=saying("www.example", "quic")))
+    seen = {batch.table: list(batch.rows()) for batch in made}
     minute = 29_000_000 * 60_000
     assert [row[1:5] for row in seen[NAMES_BY_IP]] == [
         ("other.example", "dns", minute + 50, minute + 50),

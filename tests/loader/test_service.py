@@ -9,7 +9,7 @@ from threading import Event
 
 import pytest
 
-import loader.staging
+import loader.spill
 from loader.decode.columns import DecodedBatch
 from loader.rows import RowBuilder
 from loader.service import WatchRequest, run_watch
@@ -343,7 +343,7 @@ def test_a_fault_while_decoding_puts_that_file_aside(spool: Path, database: Path
 
 
 def test_no_room_for_temporary_rows_is_no_file_that_is_gone(spool: Path, database: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(loader.staging.tempfile, "TemporaryFile", no_temporary_file)
+    monkeypatch.setattr(loader.spill.tempfile, "TemporaryFile", no_temporary_file)
     with watching(spool, database, replace(QUICK, staging_rows=1)) as watch:
         hand_over(some(1), spool / "a.pcap")
         watch.until(lambda: watch.states() == {"a.pcap": FileState.WAITING})

@@ -19,7 +19,8 @@ import json, sys
 sys.modules["cython"] = None  # as if it were not installed
 from loader.decode import layout
 layout.MAX_OPEN_FLOWS = int(sys.argv[2])
-from loader.decode import build, plain
+from loader import build
+from loader.decode import plain
 from loader.decode.columns import DecodeOptions
 from loader.reading import CaptureReading
 from pathlib import Path

@@ -10,7 +10,7 @@ from tests.builds import Build, environment, tree
 
 # What starts builds of its own.
 _NOT_AGAIN = ("tests/loader/decode/test_builds.py", "tests/loader/decode/test_bare_interpreter.py")
-_NOT_COMPILED = "import sys; from loader.decode.build import kernels_compiled; sys.exit(kernels_compiled())"
+_NOT_COMPILED = "import sys; from loader.build import kernels_compiled; sys.exit(kernels_compiled())"
 
 
 @pytest.mark.timeout(900)

@@ -3,10 +3,11 @@
 from types import ModuleType
 
 from loader.decode import dns, dnssegments, evidence, flows, fragments, headers, pcap, pcapng, queries
+from loader.naming import told
 
-_KERNELS: tuple[ModuleType, ...] = (dns, dnssegments, evidence, flows, fragments, headers, pcap, pcapng, queries)
+_KERNELS: tuple[ModuleType, ...] = (dns, dnssegments, evidence, flows, fragments, headers, pcap, pcapng, queries, told)
 
 
 def kernels_compiled() -> bool:
-    """True if every kernel is a compiled extension: otherwise decoding is right but some hundred times slower."""
+    """True if every kernel is a compiled extension: otherwise loading is right but some hundred times slower."""
     return all((kernel.__file__ or "").endswith((".so", ".pyd")) for kernel in _KERNELS)

@@ -1,0 +1,126 @@
+"""Flow rows whose name may come later, from one capture of a sensor to the next.
+
+A pure function of the state before and of a capture's facts: an answer that comes late costs no read, its absence none either.
+"""
+
+from collections.abc import Sequence
+from struct import Struct, error
+from typing import NamedTuple
+
+from loader.naming.choice import LATER, Found, Name, NamingRules, better
+from loader.naming.facts import Told
+from loader.naming.names import CaptureNames
+from schema.records import FlowKey, NameRepair
+
+# Start of the chain, time of the row (ms, and ns), destination, client, capture, frame, their lengths and that of the bucket,
+# whether a fact names it so far.
+_ENTRY = Struct("<qqi16s16s16sqBBBB")
+_FACT = Struct("<q16sqqH")
+_COUNT = Struct("<I")
+MAX_AWAITING = 16_384
+
+
+class Awaiting(NamedTuple):
+    """A flow row named by nothing better than the inventory, or by a late answer that its client had not asked for."""
+
+    start_ns: int  # of the flow's chain
+    key: FlowKey
+    client: bytes
+    late: Told | None  # the answer that names it so far
+
+
+def settle(awaiting: Sequence[Awaiting], names: CaptureNames) -> tuple[list[NameRepair], list[Awaiting]]:
+    """What this capture's answers name, and what goes on waiting."""
+    clients, addresses = [entry.client for entry in awaiting], [entry.key.destination_ip for entry in awaiting]
+    repairs: list[NameRepair] = []
+    waiting: list[Awaiting] = []
+    starts = [entry.start_ns for entry in awaiting]
+    for entry, name in zip(awaiting, names.learned_of(clients, addresses, starts), strict=True):
+        if name is not None and _is_better(name, entry.late):
+            repairs.append(NameRepair(entry.key, str(name.hostname), name.evidence, conflict=False))
+            if name.awaits:
+                waiting.append(entry._replace(late=name.fact))
+        else:
+            waiting.append(entry)
+    return repairs, waiting
+
+
+def _is_better(name: Name, late: Told | None) -> bool:
+    """Whether a name goes before that of the late answer there is, which nobody asked for."""
+    if name.evidence == "dns_late" and name.fact is not None and late is not None:
+        return better(Found(LATER, late), Found(LATER, name.fact)).told != late
+    return name.evidence in ("dns", "dns_late")
+
+
+class Waitlist:
+    """What goes on waiting behind a capture: bounded, those that started longest ago are given up first."""
+
+    def __init__(self, clock_ns: int, rules: NamingRules) -> None:
+        """`clock_ns`: packet time at the capture's end; a row whose flow started longer before it than late answers count waits
+        no more, and one that is dated as far ahead of it never does."""
+        self._clock_ns, self._late_ns = clock_ns, rules.late_ns
+        self._entries: list[Awaiting] = []
+        self.given_up = 0
+
+    def add(self, entry: Awaiting) -> None:
+        """One flow row that awaits a name, unless its time is over."""
+        if abs(entry.start_ns - self._clock_ns) <= self._late_ns:
+            self._entries.append(entry)
+            if len(self._entries) >= 2 * MAX_AWAITING:
+                self._cut()
+
+    def entries(self) -> list[Awaiting]:
+        """The last to start first."""
+        self._cut()
+        return self._entries
+
+    def _cut(self) -> None:
+        self._entries.sort(key=lambda entry: (-entry.start_ns, entry.key))
+        self.given_up += max(len(self._entries) - MAX_AWAITING, 0)
+        del self._entries[MAX_AWAITING:]
+
+
+def encode(awaiting: Sequence[Awaiting]) -> bytes:
+    """As the carried state keeps them."""
+    return _COUNT.pack(len(awaiting)) + b"".join(map(_encoded, awaiting))
+
+
+def _encoded(entry: Awaiting) -> bytes:
+    key, bucket = entry.key, entry.key.bucket.encode()
+    lengths = (len(key.destination_ip), len(entry.client), len(bucket), entry.late is not None)
+    head = _ENTRY.pack(entry.start_ns, key.ts_ms, key.ns, key.destination_ip, entry.client, key.capture_id, key.frame, *lengths)
+    return head + bucket + (_encoded_fact(entry.late) if entry.late else b"")
+
+
+def _encoded_fact(told: Told) -> bytes:
+    name = told.hostname.encode()
+    return _FACT.pack(told.valid_from_ns, told.capture_id, told.frame, told.valid_to_ns, len(name)) + name
+
+
+def decode(data: bytes) -> list[Awaiting]:
+    """What `encode` wrote; raises `ValueError` for other bytes."""
+    try:
+        (count,), at = _COUNT.unpack_from(data), _COUNT.size
+        entries = []
+        for _ in range(count):
+            entry, at = _decoded(data, at)
+            entries.append(entry)
+    except error as cause:
+        raise ValueError("the flows that await a name are cut") from cause
+    if at != len(data):
+        raise ValueError("the flows that await a name are not all that is there")
+    return entries
+
+
+def _decoded(data: bytes, at: int) -> tuple[Awaiting, int]:
+    start_ns, ts_ms, ns, destination, client, capture_id, frame, *lengths = _ENTRY.unpack_from(data, at)
+    of_destination, of_client, of_bucket, has_fact = lengths
+    at += _ENTRY.size + of_bucket
+    bucket = data[at - of_bucket : at].decode()
+    late = None
+    if has_fact:
+        valid_from, told_in, told_at, valid_to, of_name = _FACT.unpack_from(data, at)
+        at += _FACT.size + of_name
+        late = Told(valid_from, told_in, told_at, data[at - of_name : at].decode(), valid_to, asked=False)
+    key = FlowKey(destination[:of_destination], bucket, ts_ms, ns, capture_id, frame)
+    return Awaiting(start_ns, key, client[:of_client], late), at

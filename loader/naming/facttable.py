@@ -1,0 +1,173 @@
+"""Tables of facts, in arrays: some 130 bytes a fact, its name aside."""
+
+from array import array
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, TypeVar
+
+from loader.decode.tables import enlarged, table_of, zeroed
+from loader.naming.choice import LATER, Found, Name, NamingRules, named
+from loader.naming.facts import GROUPS, Fact, Told
+from loader.naming.told import ToldKernel
+from schema.coded import CodedColumn
+
+Item = TypeVar("Item")
+
+_FIRST_ROWS = 256
+_FACT_WORDS, _PAIR_WORDS, _NEW_WORDS = 7, 6, 4
+_FACTS = 0  # word of the kernel's table: their number
+_FROM, _TO, _WHAT, _WHERE = 0, 1, 5, 6  # words of a fact
+_LOW = 0xFFFF_FFFF
+_NEVER_TOLD = 0xFFFF_FFFF_FFFF_FFFF
+_ASKED, _FRAME = 1 << 31, (1 << 31) - 1
+_LATEST = (1 << 63) - 1  # stores keep no later time
+_MAPPED = bytes(10) + b"\xff\xff"
+
+
+# What `compare` gives where a client was told names, and the flow's own is none of them.
+TOLD_OTHERS = 1
+
+
+class Addresses(NamedTuple):
+    """A column of addresses as the kernel has them: two words each distinct one, and for each row which one it is."""
+
+    words: memoryview
+    codes: "array[int]"
+
+
+def addresses_of(column: Sequence[bytes]) -> Addresses:
+    """Of 4 or 16 bytes each."""
+    codes, values = column.parts() if isinstance(column, CodedColumn) else _coded(column)
+    return Addresses(_words_of(values), array("I", codes))
+
+
+def all_of(address: bytes, rows: int) -> Addresses:
+    """A column that holds one address only."""
+    return Addresses(_words_of([address]), array("I", bytes(4 * rows)))
+
+
+def _coded(column: Sequence[bytes]) -> tuple[Sequence[int], Sequence[bytes]]:
+    known: dict[bytes, int] = {}
+    return [known.setdefault(address, len(known)) for address in column], list(known)
+
+
+def _words_of(values: Sequence[bytes]) -> memoryview:
+    words = array("Q", b"".join([value if len(value) == 16 else _MAPPED + value for value in values]))
+    words.byteswap()
+    return _table(words, 2)
+
+
+def _table(words: "array[int]", width: int) -> memoryview:
+    return memoryview(words).cast("B").cast("Q", (len(words) // width, width))
+
+
+class FactTable:
+    """Grows as it needs. Facts of a pair are put in from the oldest to the newest, and never taken out."""
+
+    def __init__(self, rules: NamingRules) -> None:
+        self._table = array("Q", bytes(16))
+        # The seed differs from process to process, so that nobody can make addresses that all collide.
+        seed = hash("facts") & 0xFFFF_FFFF_FFFF_FFFF
+        self._kernel = ToldKernel(self._table, seed, rules.grace_ns, rules.late_ns)
+        self._facts, self._pairs = table_of(_FIRST_ROWS, _FACT_WORDS), table_of(_FIRST_ROWS, _PAIR_WORDS)
+        self._attach()
+        self._names: dict[str, int] = {}
+        self._captures: dict[bytes, int] = {}
+        self._texts: list[str] = []
+        self._capture_ids: list[bytes] = []
+        self.groups: list[bytes] = []  # of `GROUPS`, those that were told something here
+
+    def __len__(self) -> int:
+        return self._table[_FACTS]
+
+    def add(self, facts: Iterable[Fact]) -> bool:
+        """Put in facts, in any order. False, and not all are in, where one is older than what its pair was told before."""
+        ordered = sorted(facts, key=lambda fact: fact.told)
+        if not ordered:
+            return True
+        self._make_room(len(ordered))
+        told = {fact.client for fact in ordered}
+        self.groups = [group for group in GROUPS if group in told or group in self.groups]
+        rows = array("Q")
+        for fact in ordered:
+            rows.extend(self._row(fact.told))
+        clients, addresses = _words_of([fact.client for fact in ordered]), _words_of([fact.address for fact in ordered])
+        put: int = self._kernel.put(clients, addresses, _table(rows, _NEW_WORDS))
+        return put == len(ordered)
+
+    def look(self, clients: Addresses, addresses: Addresses, starts: "array[int]") -> "array[int]":
+        """What names each flow, of what its client was told of its destination, as a code; 0: nothing."""
+        found = array("Q", bytes(8 * len(starts)))
+        if starts:
+            self._kernel.look((*clients, *addresses), starts, found)
+        return found
+
+    def found(self, code: int) -> Found:
+        """What a code of `look` stands for."""
+        row = code & _LOW
+        facts = self._facts
+        what, where = facts[row, _WHAT], facts[row, _WHERE]
+        told = Told(
+            facts[row, _FROM],
+            self._capture_ids[what >> 32],
+            where & _FRAME,
+            self._texts[what & _LOW],
+            facts[row, _TO],
+            bool(where & _ASKED),
+        )
+        return Found(code >> 32, told)
+
+    def names(self, codes: "array[int]") -> list[Name | None]:
+        """The name that each code of `look` gives, if any."""
+        keys = array("Q", bytes(8 * len(codes)))
+        self._kernel.tell(codes, keys)
+        of_keys: dict[int, Name | None] = {key: named(key >> 32, self._texts[key & _LOW]) for key in set(keys) if key}
+        of_keys[0] = None
+        names = list(map(of_keys.__getitem__, keys))
+        if any(key >> 32 == LATER for key in of_keys):
+            for row, code in enumerate(codes):
+                if code >> 32 == LATER:
+                    found = self.found(code)
+                    names[row] = named(LATER, found.told.hostname, found.told)
+        return names
+
+    def compare(self, clients: Addresses, addresses: Addresses, starts: "array[int]", said: Sequence[str]) -> bytearray:
+        """Of flows that say a name: 0 where their client was told none of their destination by then, 2 where it was told this
+        one, else 1."""
+        result = bytearray(len(starts))
+        if starts:
+            numbers = array("Q", [self._names.get(name, _NEVER_TOLD) for name in said])
+            self._kernel.compare((*clients, *addresses), starts, numbers, result)
+        return result
+
+    def _row(self, told: Told) -> tuple[int, int, int, int]:
+        what = self._number(told.capture_id, self._captures, self._capture_ids) << 32
+        what |= self._number(told.hostname, self._names, self._texts)
+        where = told.frame & _FRAME | (_ASKED if told.asked else 0)
+        return _clamped(told.valid_from_ns), _clamped(told.valid_to_ns), what, where
+
+    @staticmethod
+    def _number(item: Item, numbers: dict[Item, int], items: list[Item]) -> int:
+        number = numbers.setdefault(item, len(items))
+        if number == len(items):
+            items.append(item)
+        return number
+
+    def _make_room(self, facts: int) -> None:
+        """For so many more, each of a pair of its own."""
+        rows = len(self._facts)
+        if len(self) + facts + 1 <= rows:
+            return
+        while len(self) + facts + 1 > rows:
+            rows *= 2
+        self._facts = enlarged(self._facts, rows)
+        self._pairs = enlarged(self._pairs, rows)
+        self._attach()
+
+    def _attach(self) -> None:
+        places = 2 * len(self._facts)
+        index, names = zeroed(4 * places).cast("I"), zeroed(4 * places).cast("I")
+        self._kernel.attach(self._facts, self._pairs, index, names)
+
+
+def _clamped(time_ns: int) -> int:
+    return min(max(time_ns, 0), _LATEST)

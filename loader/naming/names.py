@@ -1,0 +1,154 @@
+"""Names for the flows of one capture: its own facts, and what else there is to ask."""
+
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from itertools import groupby, repeat
+
+from loader.decode.columns import FlowColumns
+from loader.naming.cache import NameCache, TellNames, fact_of
+from loader.naming.choice import Name, NamingRules, better, choose, named
+from loader.naming.facts import GROUPS, Fact
+from loader.naming.facttable import TOLD_OTHERS, Addresses, FactTable, addresses_of, all_of
+from loader.naming.learned import ANYONE, LearnedNames, told_to_anyone
+from loader.naming.listed import NO_INVENTORY, Inventory
+from schema.records import NameTold
+
+TellNamesAt = Callable[[Mapping[bytes, int]], Sequence[NameTold]]
+_ASKED_AT_ONCE = 64  # addresses
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredNames:
+    """What the sensor's earlier captures learned."""
+
+    cache: NameCache
+    tell: TellNames  # of clients
+    tell_at: TellNamesAt  # of addresses, each until a time
+    most_asked: int  # addresses that `tell_at` is asked about for one capture
+
+
+class CaptureNames:
+    """Learn the answers of a whole capture, `settle`, look through its flows once, then ask for their names."""
+
+    def __init__(
+        self,
+        learned: LearnedNames,
+        rules: NamingRules,
+        stored: StoredNames | None = None,
+        inventory: Inventory = NO_INVENTORY,
+    ) -> None:
+        """Without `stored` the capture stands alone."""
+        self.learned, self.rules = learned, rules
+        self._stored, self._inventory = stored, inventory
+        self._unnamed: dict[bytes, tuple[int, int]] = {}  # destination: first and last start of the flows that nothing names
+        self._others = FactTable(rules)  # what the store says that anybody was told of them
+        self.others_not_asked = 0  # of them, those that the store was not asked about
+
+    def look(self, flows: FlowColumns) -> None:
+        """Note the destinations of these flows that only what others were told may name."""
+        if self._stored is None:
+            return
+        unnamed = self._unnamed
+        for name, address, start in zip(self.names(flows), flows.destination_ip, flows.chain_ts_ns, strict=True):
+            if name.evidence in ("none", "dns_other_client"):
+                first, last = unnamed.get(address, (start, start))
+                unnamed[address] = min(start, first), max(start, last)
+
+    def ask_others(self) -> None:
+        """Ask the store about the destinations noted: the first of them in order of address, within the bound."""
+        if self._stored is None:
+            return
+        self._others = FactTable(self.rules)
+        asked = sorted(self._unnamed)[: self._stored.most_asked]
+        self.others_not_asked += len(self._unnamed) - len(asked)
+        for start in range(0, len(asked), _ASKED_AT_ONCE):
+            until = {address: self._unnamed[address][1] for address in asked[start : start + _ASKED_AT_ONCE]}
+            rows = map(fact_of, self._stored.tell_at(until))
+            for address, facts in groupby(rows, key=lambda fact: fact.address):
+                self._others.add(_since(self._unnamed[address][0], facts))
+        self._unnamed.clear()
+
+    def names(self, flows: FlowColumns) -> list[Name]:
+        """Names of the destinations: what the flow says itself, else what is chosen."""
+        if not len(flows):
+            return []
+        if self._stored is not None:
+            self._stored.cache.fetch({*flows.source_ip, *GROUPS}, self._stored.tell)
+        ends = addresses_of(flows.source_ip), addresses_of(flows.destination_ip)
+        starts = array("Q", flows.chain_ts_ns)
+        names = list(
+            map(choose, _best(self._askers(ends[0]), ends[1], starts), self._called(flows), self._anyone(ends[1], starts))
+        )
+        said = [row for row, by in enumerate(flows.said_by) if by is not None]
+        for row, conflict in zip(said, self._conflicts(said, flows), strict=True):
+            names[row] = Name(flows.said_name[row], str(flows.said_by[row]), None, conflict)
+        return names
+
+    def learned_of(self, clients: Sequence[bytes], addresses: Sequence[bytes], starts: Sequence[int]) -> list[Name | None]:
+        """What of this capture's own facts names each flow."""
+        if not starts:
+            return []
+        askers = _askers(self.learned.table, addresses_of(clients))
+        return _best(askers, addresses_of(addresses), array("Q", starts))
+
+    def _askers(self, clients: Addresses) -> list[tuple[FactTable, Addresses]]:
+        tables = (self.learned.table, *(self._stored.cache.tables if self._stored else ()))
+        return [asker for table in tables for asker in _askers(table, clients)]
+
+    def _anyone(self, addresses: Addresses, starts: "array[int]") -> list[str | None]:
+        """What anybody was told of each destination last, as far as it was asked for."""
+        anyone = all_of(ANYONE, len(starts))
+        told = _best([(table, anyone) for table in (self.learned.anyone, self._others)], addresses, starts)
+        return [name.hostname if name is not None and name.evidence == "dns" else None for name in told]
+
+    def _called(self, flows: FlowColumns) -> Iterable[str | None]:
+        """What the inventory calls each destination."""
+        if not self._inventory.digest:
+            return repeat(None, len(flows))
+        called = {address: self._inventory.name_of(address) for address in set(flows.destination_ip)}
+        return map(called.__getitem__, flows.destination_ip)
+
+    def _conflicts(self, said: list[int], flows: FlowColumns) -> list[bool]:
+        """Whether a flow's own name is none of those that its client was told of its destination before it started."""
+        if not said:
+            return []
+        clients = addresses_of([flows.source_ip[row] for row in said])
+        addresses = addresses_of([flows.destination_ip[row] for row in said])
+        starts = array("Q", [flows.chain_ts_ns[row] for row in said])
+        names = [str(flows.said_name[row]) for row in said]
+        compared = [table.compare(askers, addresses, starts, names) for table, askers in self._askers(clients)]
+        return [max(told) == TOLD_OTHERS for told in zip(*compared, strict=True)] if compared else [False] * len(said)
+
+
+def _askers(table: FactTable, clients: Addresses) -> list[tuple[FactTable, Addresses]]:
+    """Whose facts count for these clients: their own, and those of all groups."""
+    return [(table, clients), *((table, all_of(group, len(clients.codes))) for group in table.groups)]
+
+
+def _best(askers: list[tuple[FactTable, Addresses]], addresses: Addresses, starts: "array[int]") -> list[Name | None]:
+    """The best name by what they were told of each destination."""
+    looked = [(table, table.look(clients, addresses, starts)) for table, clients in askers if len(table)]
+    best: list[Name | None] = []
+    several = set()
+    for table, codes in looked:
+        names = table.names(codes)
+        for row, name in enumerate(best):
+            if name is not None:
+                if names[row] is not None:
+                    several.add(row)
+                names[row] = name
+        best = names
+    for row in several:
+        found = reduce(better, [table.found(codes[row]) for table, codes in looked if codes[row]])
+        best[row] = named(found.how, found.told.hostname, found.told)
+    return best or [None] * len(starts)
+
+
+def _since(first_ns: int, newest_first: Iterable[Fact]) -> Iterator[Fact]:
+    """What names flows that started at a time or later."""
+    for fact in newest_first:
+        yield told_to_anyone(fact)
+        if fact.told.valid_from_ns <= first_ns:
+            return

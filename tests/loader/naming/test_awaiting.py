@@ -1,0 +1,85 @@
+"""Rows that await a name: from capture to capture, bounded, and named by what comes."""
+
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loader.naming import awaiting
+from loader.naming.awaiting import MAX_AWAITING, Awaiting, Waitlist, settle
+from loader.naming.choice import NamingRules
+from loader.naming.facts import Told
+from schema.records import FlowKey
+
+from .facts import ALICE, BOB, CDN, WEB
+from .test_names import names_of
+
+MS = 1_000_000
+RULES = NamingRules()
+times = st.integers(-(2**62), 2**62)
+addresses = st.binary(min_size=4, max_size=4) | st.binary(min_size=16, max_size=16)
+ids = st.binary(min_size=16, max_size=16)
+frames = st.integers(1, 2**31 - 1)
+keys = st.builds(FlowKey, addresses, st.text(max_size=16), times, st.integers(0, 999_999), ids, frames)
+late = st.builds(Told, times, ids, frames, st.text(max_size=20), times, st.just(False))
+entries = st.builds(Awaiting, times, keys, addresses, st.none() | late)
+
+
+@given(st.lists(entries, max_size=5))
+def test_what_is_stored_is_what_comes_back(waiting: list[Awaiting]) -> None:
+    assert awaiting.decode(awaiting.encode(waiting)) == waiting
+
+
+@given(st.lists(entries, min_size=1, max_size=3), st.data())
+def test_other_bytes_are_told(waiting: list[Awaiting], data: st.DataObject) -> None:
+    encoded = awaiting.encode(waiting)
+    for other in (encoded[: data.draw(st.integers(0, len(encoded) - 1))], encoded + b"x"):
+        with pytest.raises(ValueError, match=r"flows that await|codec"):
+            awaiting.decode(other)
+
+
+def waits(start_ms: int, client: bytes = ALICE, frame: int = 1) -> Awaiting:
+    return Awaiting(start_ms * MS, FlowKey(WEB, "2026-01-01T00", start_ms, 0, bytes(16), frame), client, None)
+
+
+def test_a_late_answer_names_the_row_of_its_client() -> None:
+    waiting = [waits(1000), waits(1000, BOB, 2)]
+    repairs, left = settle(waiting, names_of((ALICE, WEB, 2000, 60, "a.example", True)))
+    assert [(repair.key.frame, *repair[1:]) for repair in repairs] == [(1, "a.example", "dns_late", False)]
+    assert left == waiting[1:]
+
+
+def test_an_answer_that_nobody_asked_for_names_until_one_comes_that_was() -> None:
+    repairs, left = settle([waits(1000)], names_of((ALICE, WEB, 2000, 60, "forged", False)))
+    assert [repair.hostname for repair in repairs] == ["forged"]
+    repairs, left = settle(left, names_of((ALICE, WEB, 2500, 60, "forged", False)))
+    assert repairs == []
+    repairs, left = settle(left, names_of((ALICE, WEB, 3000, 60, "true.example", True)))
+    assert ([repair.hostname for repair in repairs], left) == (["true.example"], [])
+
+
+def test_what_comes_too_late_or_for_another_address_names_nothing() -> None:
+    waiting = [waits(1000)]
+    answers = names_of((ALICE, WEB, 301_001, 60, "late", True), (ALICE, CDN, 1500, 60, "other", True))
+    assert settle(waiting, answers) == ([], waiting)
+
+
+def test_rows_wait_as_long_as_late_answers_count_by_packet_time() -> None:
+    waitlist = Waitlist(1_000_000 * MS, RULES)
+    for start_ms in (699_999, 700_000, 1_000_000, 4_000_000_000):
+        waitlist.add(waits(start_ms))
+    assert [entry.start_ns // MS for entry in waitlist.entries()] == [1_000_000, 700_000]
+    assert waitlist.given_up == 0
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_those_that_started_longest_ago_are_given_up_first(seed: int) -> None:
+    many = [waits(1000, frame=frame) for frame in range(2 * MAX_AWAITING)] + [waits(2000, frame=9)]
+    Random(seed).shuffle(many)
+    waitlist = Waitlist(3000 * MS, RULES)
+    for entry in many:
+        waitlist.add(entry)
+    left = waitlist.entries()
+    assert (len(left), waitlist.given_up) == (MAX_AWAITING, MAX_AWAITING + 1)
+    assert left == [waits(2000, frame=9), *(waits(1000, frame=frame) for frame in range(MAX_AWAITING - 1))]

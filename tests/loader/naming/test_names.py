@@ -1,0 +1,195 @@
+"""Names of a capture's flows: who was told what, before when; and memory never differs from the store."""
+
+from collections.abc import Collection, Mapping
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loader.naming.cache import NameCache
+from loader.naming.choice import NamingRules
+from loader.naming.learned import LearnedNames
+from loader.naming.listed import NO_INVENTORY, Inventory
+from loader.naming.names import CaptureNames, StoredNames
+from schema.records import NameTold
+
+from .facts import ALICE, BOB, CDN, MDNS, WEB, Row, answers, dns, flow, stored
+
+SECOND = 1_000
+RULES = NamingRules()
+CAPTURE = bytes([255]) * 16
+
+
+class Store:
+    """What a store would answer: every committed row, as of now."""
+
+    def __init__(self) -> None:
+        self.rows: list[NameTold] = []
+        self.asked: list[bytes] = []
+
+    def tell(self, clients: Collection[bytes]) -> list[NameTold]:
+        return [row for row in self.rows if row.client_ip in clients]
+
+    def tell_at(self, addresses: Mapping[bytes, int]) -> list[NameTold]:
+        self.asked += addresses
+        rows = [row for row in self.rows if row.valid_from_ns <= addresses.get(row.address, -1)]
+        rows.sort(key=lambda row: (row.valid_from_ns, row.capture_id, row.frame, row.hostname), reverse=True)
+        return sorted(rows, key=lambda row: row.address)
+
+    def names(self, cache: NameCache, most_asked: int = 10) -> StoredNames:
+        return StoredNames(cache=cache, tell=self.tell, tell_at=self.tell_at, most_asked=most_asked)
+
+
+class OnePrinter:
+    """An inventory of one address."""
+
+    digest = "1"
+
+    def name_of(self, address: bytes) -> str | None:
+        return "printer" if address == CDN else None
+
+
+def learned_of(*rows: Row, capture_id: bytes = CAPTURE) -> LearnedNames:
+    learned = LearnedNames(1000, RULES)
+    learned.learn(dns(*rows))
+    learned.settle(capture_id)
+    return learned
+
+
+def names_of(*rows: Row, stored: StoredNames | None = None, inventory: Inventory = NO_INVENTORY) -> CaptureNames:
+    """Of a capture with these answers."""
+    return CaptureNames(learned_of(*rows), RULES, stored, inventory)
+
+
+def name(names: CaptureNames, client: bytes, address: bytes, at_ms: int, said: str | None = None) -> tuple[str | None, str]:
+    flows = flow(client, address, at_ms, said)
+    names.look(flows)
+    names.ask_others()
+    return names.names(flows)[0][:2]
+
+
+def test_two_clients_of_one_address_each_get_the_name_they_asked_for() -> None:
+    names = names_of((ALICE, WEB, 0, 60, "a.example", True), (BOB, WEB, 1, 60, "b.example", True))
+    assert name(names, ALICE, WEB, 10) == ("a.example", "dns")
+    assert name(names, BOB, WEB, 10) == ("b.example", "dns")
+
+
+def test_addresses_match_exactly() -> None:
+    names = names_of((ALICE, bytes([1, 1, 1, 1]), 0, 60, "one.example", True))
+    assert name(names, ALICE, bytes([1, 1, 121, 1]), 10) == (None, "none")
+
+
+def test_what_a_group_was_told_everybody_was_told() -> None:
+    row, store = (MDNS, WEB, 0, 60, "printer.local", False), Store()
+    assert name(names_of(row), ALICE, WEB, 10) == ("printer.local", "dns")
+    store.rows.append(stored(row, bytes(16), 1))
+    assert name(names_of(stored=store.names(NameCache(100, RULES))), BOB, WEB, 10) == ("printer.local", "dns")
+
+
+@pytest.mark.parametrize("earlier", [False, True])
+def test_what_others_were_told_names_what_nothing_else_does(earlier: bool) -> None:
+    """Whether they were told in this capture or in an earlier one."""
+    row, store = (BOB, WEB, 5, 60, "b.example", True), Store()
+    if earlier:
+        store.rows.append(stored(row, bytes(16), 1))
+    names = names_of(*([] if earlier else [row]), stored=store.names(NameCache(100, RULES)))
+    assert name(names, ALICE, WEB, 10) == ("b.example", "dns_other_client")
+    assert name(names, ALICE, WEB, 4) == (None, "none")
+    assert name(names, ALICE, WEB, 10, "said.example") == ("said.example", "sni")
+
+
+def test_the_inventory_names_what_dns_does_not() -> None:
+    names = names_of((ALICE, CDN, 0, 1, "cdn.example", True), inventory=OnePrinter())
+    assert name(names, ALICE, CDN, 10) == ("cdn.example", "dns")
+    assert name(names, ALICE, CDN, 90 * SECOND) == ("printer", "inventory")
+    assert name(names, BOB, CDN, 10) == ("printer", "inventory")
+
+
+def test_destinations_beyond_the_bound_are_not_asked_about_and_counted() -> None:
+    store = Store()
+    store.rows += [stored((BOB, address, 0, 60, "b.example", True), bytes(16), 1) for address in (WEB, CDN)]
+    names = names_of(stored=store.names(NameCache(100, RULES), most_asked=1))
+    both = [flow(ALICE, address, 5) for address in (CDN, WEB)]
+    for flows in both:
+        names.look(flows)
+    names.ask_others()
+    assert (store.asked, names.others_not_asked) == ([WEB], 1)
+    assert [names.names(flows)[0].hostname for flows in both] == [None, "b.example"]
+
+
+def test_the_same_answer_twice_at_one_time_is_one_fact() -> None:
+    told = LearnedNames(1000, RULES).learn(answers((ALICE, WEB, 5, 60, "x.example"), (ALICE, WEB, 5, 60, "x.example")))
+    assert [answer.frame for answer in told] == [1]
+
+
+def test_answers_beyond_the_bound_are_counted() -> None:
+    learned = LearnedNames(1, RULES)
+    learned.learn(answers((ALICE, WEB, 5, 60, "x.example"), (BOB, WEB, 5, 60, "x.example")))
+    assert (len(learned), learned.refused) == (1, 1)
+
+
+def test_what_the_cache_drops_is_counted() -> None:
+    store, cache = Store(), NameCache(5, RULES)
+    store.rows += [stored((bytes([10, 0, 0, client]), WEB, 0, 60, "x", True), bytes(16), 1) for client in range(10)]
+    for client in range(10):
+        cache.fetch([bytes([10, 0, 0, client])], store.tell)
+        assert len(cache) <= 6, "what is asked for at once may exceed it"
+    assert cache.evicted + sum(map(len, cache.tables)) == 10
+
+
+rows = st.lists(
+    st.tuples(
+        st.sampled_from([ALICE, BOB, MDNS]),
+        st.sampled_from([WEB, CDN]),
+        st.integers(0, 500),
+        st.integers(0, 1),
+        st.sampled_from(["a", "b"]),
+        st.booleans(),
+    ),
+    max_size=12,
+)
+asked = st.lists(st.tuples(st.sampled_from([ALICE, BOB]), st.sampled_from([WEB, CDN]), st.integers(0, 900)), max_size=4)
+
+
+@given(rows, rows, asked)
+def test_what_is_told_of_other_addresses_and_to_other_clients_changes_nothing(
+    told: list[Row], more: list[Row], flows: list[tuple[bytes, bytes, int]]
+) -> None:
+    for client, address, at_ms in flows:
+        elsewhere = [row for row in more if row[1] != address]
+        to_others = [row for row in more if row[1] == address and row[0] not in (client, MDNS)]
+        alone = name(names_of(*told), client, address, at_ms)
+        assert name(names_of(*told, *elsewhere), client, address, at_ms) == alone
+        if alone[1] not in ("none", "dns_other_client"):
+            assert name(names_of(*told, *to_others), client, address, at_ms) == alone
+
+
+@given(st.lists(st.tuples(rows, asked), max_size=4), st.integers(1, 6))
+def test_a_restart_between_any_captures_changes_no_name(
+    captures: list[tuple[list[Row], list[tuple[bytes, bytes, int]]]], limit: int
+) -> None:
+    """One loader keeps its small cache over all captures, another starts anew before each: the same names."""
+    store, kept = Store(), NameCache(limit, RULES)
+    for number, (told, flows) in enumerate(captures):
+        capture_id = bytes([number]) * 16
+        learned = learned_of(*told, capture_id=capture_id)
+        for client, address, at_ms in flows:
+            goes_on, restarted = (
+                name(CaptureNames(learned, RULES, store.names(cache)), client, address, at_ms)
+                for cache in (kept, NameCache(limit, RULES))
+            )
+            assert goes_on == restarted
+        store.rows += [
+            NameTold(
+                client_ip=client,
+                address=address,
+                valid_from_ns=then.valid_from_ns,
+                hostname=then.hostname,
+                capture_id=then.capture_id,
+                valid_to_ns=then.valid_to_ns,
+                frame=then.frame,
+                asked=then.asked,
+            )
+            for client, address, then in learned.facts()
+        ]
+        kept.commit(learned)
