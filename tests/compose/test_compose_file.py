@@ -101,6 +101,19 @@ def test_data_live_in_named_volumes(services: dict[str, Service]) -> None:
             assert mount["type"] == "volume" or Path(mount["source"]).is_relative_to(FOLDER), (name, mount)
 
 
+def test_grafana_finds_what_it_is_provisioned_with(services: dict[str, Service]) -> None:
+    provisioning = FOLDER / "grafana" / "provisioning"
+    mounts = {mount["target"]: Path(mount["source"]) for mount in services["grafana"]["volumes"] if mount["type"] == "bind"}
+    assert mounts["/etc/grafana/provisioning"] == provisioning
+    path = re.search(r"path: (/\w+)", (provisioning / "dashboards" / "pcapline.yml").read_text())[1]  # type: ignore[index]
+    assert list(mounts[path].glob("*.json"))
+    home = services["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
+    assert (mounts[path] / Path(home).name).exists()
+    source = (provisioning / "datasources" / "prometheus.yml").read_text()
+    host = re.search(r"url: http://(\w+):9090$", source, re.MULTILINE)[1]  # type: ignore[index]
+    assert services[host]["networks"].keys() & services["grafana"]["networks"].keys()
+
+
 def test_images_are_of_one_version(services: dict[str, Service]) -> None:
     for name, service in services.items():
         assert re.search(r":v?\d+\.\d+", service["image"]), name

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import time
@@ -14,12 +15,15 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from capture.demo import Rotation, write_captures
+from capture.traffic import TrafficPlan
 from tests.compose.standins import provide
-from tests.servers.compose import FOLDER, ROOT, configuration, require_compose
+from tests.servers.compose import FOLDER, ROOT, build_compose, compose_command, configuration, require_compose
 from tests.servers.docker import Engine, engine
 from tests.servers.prometheus import free_port, until
 
@@ -113,6 +117,8 @@ def running(docker: Engine) -> Iterator[Stack]:
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
+    if compose_command() is None and shutil.which("go"):
+        build_compose()
     require_compose()
     with engine() as docker, running(docker) as started:
         yield started
@@ -145,6 +151,15 @@ def test_commands_of_the_pages_work(stack: Stack, command: str) -> None:
     if service not in stack.states():
         pytest.skip(f"{service} is not here: its image is not to be had")
     stack.compose("exec", "-T", service, *words)
+
+
+def test_a_capture_from_elsewhere_is_loaded(stack: Stack, tmp_path: Path) -> None:
+    write_captures(TrafficPlan(seed=7, packets=500), tmp_path, Rotation(packets=500), sensor="elsewhere")
+    next(tmp_path.glob("*.pcap")).rename(tmp_path / "holiday.pcap")
+    stack.compose("exec", "-T", "loader", "mkdir", "-p", "/captures/holiday")
+    stack.compose("cp", str(tmp_path / "holiday.pcap"), "loader:/captures/holiday/")
+    status = ["exec", "-T", "loader", "python", "-m", "pcapline", "status"]
+    until(lambda: "holiday (default): 1 capture, 500 packets" in stack.compose(*status), "it is loaded", 60)
 
 
 def test_every_identity_holds(stack: Stack) -> None:
