@@ -40,11 +40,10 @@ class CassandraAttempt:
             if not len(batch):
                 continue
             seconds = self._seconds_left(batch.table)
-            if not batch.table.spans:
+            if batch.table.spans:
+                writer.write_parts(spanning_batches(self._connection, batch), seconds)
+            else:
                 writer.write(batch, seconds)
-                continue
-            for part, timestamps in spanning_batches(self._connection, batch):
-                writer.write(part, seconds, timestamps)
 
     def repair(self, repairs: Sequence[NameRepair]) -> int:
         """Late names of rows of earlier captures, under this attempt's timestamp: it is larger than any committed one."""

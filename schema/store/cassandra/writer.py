@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import repeat
 from typing import Any
@@ -14,21 +14,20 @@ from schema.store.cassandra.connection import Connection, backoff_s
 from schema.store.cassandra.failures import is_retryable, meaning
 from schema.store.cassandra.statements import insert_of
 from schema.store.cassandra.values import encode_int, encode_long, encoded_rows
-from schema.tables import RowBatch, Table
+from schema.tables import RowBatch
 
 _FIRST_WINDOW = 4.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Shipment:
-    """Rows of one partition that travel together, as the wire has them."""
+    """Rows of one partition that travel together: each with its prepared statement, as the wire has them."""
 
-    prepared: Any
-    rows: list[tuple[Any, ...]]
+    rows: list[tuple[Any, tuple[Any, ...]]]
     attempt: int = 0
 
     def statement(self) -> Any:
-        bound = [_bound(self.prepared, row) for row in self.rows]
+        bound = [_bound(prepared, row) for prepared, row in self.rows]
         if len(bound) == 1:
             return bound[0]
         batch = BatchStatement(BatchType.UNLOGGED)
@@ -57,27 +56,29 @@ class Writer:
         self._again: list[tuple[_Shipment, Exception]] = []
         self._fatal: Exception | None = None
 
-    def write(self, batch: RowBatch, ttl_seconds: int, timestamps: Sequence[int] | None = None) -> None:
-        """Write all rows; returns when every one is acknowledged. `timestamps`: where each row has its own (microseconds)."""
-        ttl = encode_int(ttl_seconds)
-        stamps = repeat(encode_long(self._row_ts)) if timestamps is None else map(encode_long, timestamps)
-        rows = ((*row, stamp, ttl) for row, stamp in zip(encoded_rows(batch), stamps))  # noqa: B905  one stamp may be for all
-        for shipment in self._shipments(batch.table, rows):
+    def write(self, batch: RowBatch, ttl_seconds: int) -> None:
+        """Write all rows; returns when every one is acknowledged."""
+        self.write_parts([(batch, repeat(self._row_ts))], ttl_seconds)
+
+    def write_parts(self, parts: Iterable[tuple[RowBatch, Iterable[int]]], ttl_seconds: int) -> None:
+        """The same for rows of one table whose columns have write timestamps of their own: those with the same one, and that of
+        each row (microseconds)."""
+        for shipment in self._shipments(parts, encode_int(ttl_seconds)):
             self._send(shipment)
             self._send_again()
         self._settle()
 
-    def _shipments(self, table: Table, rows: Iterable[tuple[Any, ...]]) -> Iterator[_Shipment]:
-        prepared = self._connection.prepared(insert_of(table))
-        width, limit = len(table.partition), self._connection.options.rows_per_batch
-        groups: dict[tuple[Any, ...], list[tuple[Any, ...]]] = defaultdict(list)
-        for row in rows:
-            group = groups[row[:width]]
-            group.append(row)
-            if len(group) >= limit:
-                yield _Shipment(prepared, groups.pop(row[:width]))
-        for group in groups.values():
-            yield _Shipment(prepared, group)
+    def _shipments(self, parts: Iterable[tuple[RowBatch, Iterable[int]]], ttl: bytes) -> Iterator[_Shipment]:
+        limit = self._connection.options.rows_per_batch
+        groups: dict[tuple[Any, ...], list[tuple[Any, tuple[Any, ...]]]] = defaultdict(list)
+        for batch, timestamps in parts:
+            prepared, width = self._connection.prepared(insert_of(batch.table)), len(batch.table.partition)
+            for row, stamp in zip(encoded_rows(batch), map(encode_long, timestamps)):  # noqa: B905  one may be for all
+                group = groups[row[:width]]
+                group.append((prepared, (*row, stamp, ttl)))
+                if len(group) >= limit:
+                    yield _Shipment(groups.pop(row[:width]))
+        yield from map(_Shipment, groups.values())
 
     def _send(self, shipment: _Shipment) -> None:
         with self._results:
@@ -122,7 +123,7 @@ class Writer:
                 backoff_s(min(shipment.attempt for shipment, _ in again))
             )  # the producer waits: that is the back-pressure
             for shipment, _ in again:
-                self._send(_Shipment(shipment.prepared, shipment.rows, shipment.attempt + 1))
+                self._send(_Shipment(shipment.rows, shipment.attempt + 1))
 
     def _settle(self) -> None:
         while True:

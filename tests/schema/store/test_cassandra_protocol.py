@@ -297,8 +297,7 @@ def test_dictionary_rows_of_two_loaders_at_once_keep_the_least_and_the_greatest(
     read = [list(spanning_batches(connection, *batches_of(NAMES_BY_IP, [row]))) for row in rows]
     writer = Writer(connection, 1, lambda: None)
     for parts in (read[1 - last], read[last]):
-        for part, timestamps in parts:
-            writer.write(part, NAMES_BY_IP.ttl_seconds, timestamps)
+        writer.write_parts(parts, NAMES_BY_IP.ttl_seconds)
     assert store.names_of(SERVER).rows == rows[:1]
 
 
