@@ -69,4 +69,12 @@ def _own() -> Iterator[Engine]:
         finally:
             process.terminate()
             process.wait(60)
-            shutil.rmtree(directory, ignore_errors=True)
+            _unmount(directory)
+            shutil.rmtree(directory)
+
+
+def _unmount(directory: Path) -> None:
+    """What the engine leaves mounted: its own network namespace at least."""
+    for line in reversed(Path("/proc/self/mounts").read_text().splitlines()):
+        if (place := line.split()[1]).startswith(f"{directory}/"):
+            subprocess.run(["umount", place], check=True)
