@@ -13,7 +13,7 @@ from loader.dictionary import Dictionary
 from loader.identity import endpoint_of, flow_ids
 from loader.naming.awaiting import Awaiting, Waitlist
 from loader.naming.choice import Name
-from loader.naming.learned import Answer
+from loader.naming.facts import Fact
 from loader.naming.names import CaptureNames
 from loader.spill import Spill
 from loader.tallies import EndpointTally, MinuteTally
@@ -198,10 +198,11 @@ class RowBuilder:
             ),
         )
 
-    def _names_told(self, told: Sequence[Answer]) -> Iterator[RowBatch]:
+    def _names_told(self, told: Sequence[Fact]) -> Iterator[RowBatch]:
         """The same rows twice: by client, and by address."""
         size = len(told)
-        clients, addresses, from_ns, hostnames, to_ns, asked, frames = zip(*told, strict=True)
+        clients, addresses, facts = zip(*told, strict=True)
+        from_ns, _, frames, hostnames, to_ns, asked = zip(*facts, strict=True)
         valid_from, valid_to = [ts // _MS for ts in from_ns], [ts // _MS for ts in to_ns]
         sensors, seqs, unknown = [self.context.sensor] * size, [self.context.seq] * size, [None] * size
         ns = [ts % _MS for ts in from_ns]
@@ -209,10 +210,10 @@ class RowBuilder:
         yield RowBatch(NAMES_BY_CLIENT, (sensors, clients, addresses, valid_from, ns, hostnames, unknown, *rest))
         yield RowBatch(NAMES_BY_ADDRESS, (sensors, addresses, valid_from, ns, hostnames, clients, unknown, *rest))
 
-    def _remember(self, told: Sequence[Answer]) -> None:
-        for answer in told:
-            seen_ms = answer.valid_from_ns // _MS
-            self._dictionary.see(answer.address, answer.hostname, (seen_ms, seen_ms), "dns")
+    def _remember(self, told: Sequence[Fact]) -> None:
+        for _, address, fact in told:
+            seen_ms = fact.valid_from_ns // _MS
+            self._dictionary.see(address, fact.hostname, (seen_ms, seen_ms), "dns")
 
     def _remember_said(self, flows: FlowColumns) -> None:
         seen = (flows.said_name, flows.said_by, flows.destination_ip, flows.first_ts_ns, flows.last_ts_ns)

@@ -1,16 +1,16 @@
 """Tables of facts, in arrays: some 130 bytes a fact, its name aside."""
 
 from array import array
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple, TypeVar
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
+from operator import attrgetter
+from typing import NamedTuple
 
 from loader.decode.tables import enlarged, table_of, zeroed
 from loader.naming.choice import LATER, Found, Name, NamingRules, named
 from loader.naming.facts import GROUPS, Fact, Told
 from loader.naming.told import ToldKernel
 from schema.coded import CodedColumn
-
-Item = TypeVar("Item")
 
 _FIRST_ROWS = 256
 _FACT_WORDS, _PAIR_WORDS, _NEW_WORDS = 7, 6, 4
@@ -79,20 +79,28 @@ class FactTable:
     def __len__(self) -> int:
         return self._table[_FACTS]
 
-    def add(self, facts: Iterable[Fact]) -> bool:
-        """Put in facts, in any order. False, and not all are in, where one is older than what its pair was told before."""
-        ordered = sorted(facts, key=lambda fact: fact.told)
+    def add(self, facts: Iterable[Fact], capture_id: bytes | None = None) -> bool:
+        """Put in facts, in any order; `capture_id`: of all of them, whatever they say. False, and not all are in, where one is
+        older than what its pair was told before."""
+        ordered = sorted(facts, key=_told)
         if not ordered:
             return True
         self._make_room(len(ordered))
-        told = {fact.client for fact in ordered}
-        self.groups = [group for group in GROUPS if group in told or group in self.groups]
-        rows = array("Q")
-        for fact in ordered:
-            rows.extend(self._row(fact.told))
-        clients, addresses = _words_of([fact.client for fact in ordered]), _words_of([fact.address for fact in ordered])
-        put: int = self._kernel.put(clients, addresses, _table(rows, _NEW_WORDS))
+        clients, addresses, told = zip(*ordered, strict=True)
+        self.groups = [group for group in GROUPS if group in self.groups or group in clients]
+        rows = array("Q", chain.from_iterable(self._rows(told, capture_id)))
+        put: int = self._kernel.put(_words_of(clients), _words_of(addresses), _table(rows, _NEW_WORDS))
         return put == len(ordered)
+
+    def _rows(self, told: Sequence[Told], capture_id: bytes | None) -> Iterator[tuple[int, int, int, int]]:
+        """The words of facts that are to be put in."""
+        names, captures = self._names, self._captures
+        for valid_from, told_in, frame, hostname, valid_to, asked in told:
+            number = captures.setdefault(told_in if capture_id is None else capture_id, len(captures))
+            what = number << 32 | names.setdefault(hostname, len(names))
+            yield _clamped(valid_from), _clamped(valid_to), what, frame & _FRAME | (_ASKED if asked else 0)
+        self._texts.extend(islice(names, len(self._texts), None))
+        self._capture_ids.extend(islice(captures, len(self._capture_ids), None))
 
     def look(self, clients: Addresses, addresses: Addresses, starts: "array[int]") -> "array[int]":
         """What names each flow, of what its client was told of its destination, as a code; 0: nothing."""
@@ -139,19 +147,6 @@ class FactTable:
             self._kernel.compare((*clients, *addresses), starts, numbers, result)
         return result
 
-    def _row(self, told: Told) -> tuple[int, int, int, int]:
-        what = self._number(told.capture_id, self._captures, self._capture_ids) << 32
-        what |= self._number(told.hostname, self._names, self._texts)
-        where = told.frame & _FRAME | (_ASKED if told.asked else 0)
-        return _clamped(told.valid_from_ns), _clamped(told.valid_to_ns), what, where
-
-    @staticmethod
-    def _number(item: Item, numbers: dict[Item, int], items: list[Item]) -> int:
-        number = numbers.setdefault(item, len(items))
-        if number == len(items):
-            items.append(item)
-        return number
-
     def _make_room(self, facts: int) -> None:
         """For so many more, each of a pair of its own."""
         rows = len(self._facts)
@@ -170,4 +165,7 @@ class FactTable:
 
 
 def _clamped(time_ns: int) -> int:
-    return min(max(time_ns, 0), _LATEST)
+    return time_ns if 0 <= time_ns <= _LATEST else 0 if time_ns < 0 else _LATEST
+
+
+_told = attrgetter("told")

@@ -1,7 +1,6 @@
 """The facts of the capture in hand."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from loader.decode.columns import DnsColumns
 from loader.naming.choice import NamingRules
@@ -13,18 +12,6 @@ ANYONE = bytes(16)
 FOR_EVER = (1 << 63) - 1
 
 
-class Answer(NamedTuple):
-    """One address record that names something: a row of `names_by_client`, its capture aside."""
-
-    client: bytes
-    address: bytes
-    valid_from_ns: int
-    hostname: str
-    valid_to_ns: int
-    asked: bool
-    frame: int
-
-
 class LearnedNames:
     """What one capture's answers say; bounded by the number of facts. Learn all, then `settle`, then ask."""
 
@@ -33,47 +20,58 @@ class LearnedNames:
         self.limit = limit
         self.refused = 0  # answers beyond the limit: not learned, counted
         self.table = FactTable(rules)
-        self.anyone = FactTable(rules)  # the same, as if one client had been told all of them, and for ever
-        self._answers: dict[tuple[bytes, bytes, int, str], Answer] = {}
+        self.addresses: set[bytes] = set()
+        self._rules = rules
+        self._facts: dict[tuple[bytes, bytes, int, str], Fact] = {}
         self._capture_id = b""
+        self._anyone: FactTable | None = None
 
     def __len__(self) -> int:
-        return len(self._answers)
+        return len(self._facts)
 
-    def learn(self, dns: DnsColumns) -> list[Answer]:
-        """Take a batch of records; returns the facts new to this capture: one a client, address, nanosecond and name."""
-        fresh: list[Answer] = []
-        answers = self._answers
+    def learn(self, dns: DnsColumns) -> list[Fact]:
+        """Take a batch of records; returns the facts new to this capture (whose id is not known yet): one a client, address,
+        nanosecond and name."""
+        fresh: list[Fact] = []
+        facts = self._facts
         columns = zip(dns.names, dns.client_ip, dns.address, dns.ts_ns, dns.rr_ttl, dns.latency_us, dns.frame, strict=True)
         for name, client, address, ts_ns, ttl, latency, frame in columns:
             if name is None or address is None:
                 continue
             key = (client, address, ts_ns, name)
-            if key in answers:
+            if key in facts:
                 continue
-            if len(answers) >= self.limit:
+            if len(facts) >= self.limit:
                 self.refused += 1
                 continue
-            answers[key] = answer = Answer(client, address, ts_ns, name, ts_ns + (ttl or 0) * _NS, latency is not None, frame)
-            fresh.append(answer)
+            told = Told(ts_ns, b"", frame, name, ts_ns + (ttl or 0) * _NS, latency is not None)
+            facts[key] = fact = Fact(client, address, told)
+            self.addresses.add(address)
+            fresh.append(fact)
         return fresh
 
     def settle(self, capture_id: bytes) -> None:
         """All is learned, and whose facts they are is known."""
         self._capture_id = capture_id
-        self.table.add(self.facts())
-        self.anyone.add(map(told_to_anyone, self.facts()))
+        self.table.add(self._facts.values(), capture_id)
 
     def facts(self) -> Iterator[Fact]:
         """All of them."""
-        for client, address, valid_from, hostname, valid_to, asked, frame in self._answers.values():
-            yield Fact(client, address, Told(valid_from, self._capture_id, frame, hostname, valid_to, asked))
+        for fact in self._facts.values():
+            yield fact._replace(told=fact.told._replace(capture_id=self._capture_id))
+
+    def anyone(self) -> FactTable:
+        """The same facts, as if `ANYONE` had been told all of them, and for ever."""
+        if self._anyone is None:
+            self._anyone = FactTable(self._rules)
+            self._anyone.add(map(told_to_anyone, self._facts.values()), self._capture_id)
+        return self._anyone
 
     def times(self) -> dict[bytes, list[int]]:
         """When each address was told (Unix ns)."""
         times: dict[bytes, list[int]] = {}
-        for answer in self._answers.values():
-            times.setdefault(answer.address, []).append(answer.valid_from_ns)
+        for fact in self._facts.values():
+            times.setdefault(fact.address, []).append(fact.told.valid_from_ns)
         return times
 
 

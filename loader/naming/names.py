@@ -8,7 +8,7 @@ from itertools import groupby, repeat
 
 from loader.decode.columns import FlowColumns
 from loader.naming.cache import NameCache, TellNames, fact_of
-from loader.naming.choice import Name, NamingRules, better, choose, named
+from loader.naming.choice import UNNAMED, Name, NamingRules, better, choose, named
 from loader.naming.facts import GROUPS, Fact
 from loader.naming.facttable import TOLD_OTHERS, Addresses, FactTable, addresses_of, all_of
 from loader.naming.learned import ANYONE, LearnedNames, told_to_anyone
@@ -78,13 +78,24 @@ class CaptureNames:
             self._stored.cache.fetch({*flows.source_ip, *GROUPS}, self._stored.tell)
         ends = addresses_of(flows.source_ip), addresses_of(flows.destination_ip)
         starts = array("Q", flows.chain_ts_ns)
-        names = list(
-            map(choose, _best(self._askers(ends[0]), ends[1], starts), self._called(flows), self._anyone(ends[1], starts))
-        )
+        own = _best(self._askers(ends[0]), ends[1], starts)
+        names = [UNNAMED if name is None else name for name in own]
+        for row, name in self._weak(own, flows):
+            names[row] = name
         said = [row for row, by in enumerate(flows.said_by) if by is not None]
         for row, conflict in zip(said, self._conflicts(said, flows), strict=True):
             names[row] = Name(flows.said_name[row], str(flows.said_by[row]), None, conflict)
         return names
+
+    def _weak(self, own: list[Name | None], flows: FlowColumns) -> Iterator[tuple[int, Name]]:
+        """Of flows that what their clients were told does not name, or no more: by row, what anything else does."""
+        rows = [row for row, name in enumerate(own) if name is None or name.evidence == "dns_stale"]
+        addresses = [flows.destination_ip[row] for row in rows]
+        listed = self._called(addresses)
+        others = self._anyone(addresses, [flows.chain_ts_ns[row] for row in rows])
+        for row, called, told in zip(rows, listed, others, strict=True):
+            if called is not None or told is not None:
+                yield row, choose(own[row], called, told)
 
     def learned_of(self, clients: Sequence[bytes], addresses: Sequence[bytes], starts: Sequence[int]) -> list[Name | None]:
         """What of this capture's own facts names each flow."""
@@ -97,18 +108,22 @@ class CaptureNames:
         tables = (self.learned.table, *(self._stored.cache.tables if self._stored else ()))
         return [asker for table in tables for asker in _askers(table, clients)]
 
-    def _anyone(self, addresses: Addresses, starts: "array[int]") -> list[str | None]:
+    def _anyone(self, addresses: Sequence[bytes], starts: Sequence[int]) -> Iterable[str | None]:
         """What anybody was told of each destination last, as far as it was asked for."""
-        anyone = all_of(ANYONE, len(starts))
-        told = _best([(table, anyone) for table in (self.learned.anyone, self._others)], addresses, starts)
+        asked = [(self._others, all_of(ANYONE, len(starts)))]
+        if not self.learned.addresses.isdisjoint(addresses):
+            asked.append((self.learned.anyone(), asked[0][1]))
+        if not len(addresses) or not any(len(table) for table, _ in asked):
+            return repeat(None, len(addresses))
+        told = _best(asked, addresses_of(addresses), array("Q", starts))
         return [name.hostname if name is not None and name.evidence == "dns" else None for name in told]
 
-    def _called(self, flows: FlowColumns) -> Iterable[str | None]:
+    def _called(self, addresses: Sequence[bytes]) -> Iterable[str | None]:
         """What the inventory calls each destination."""
         if not self._inventory.digest:
-            return repeat(None, len(flows))
-        called = {address: self._inventory.name_of(address) for address in set(flows.destination_ip)}
-        return map(called.__getitem__, flows.destination_ip)
+            return repeat(None, len(addresses))
+        called = {address: self._inventory.name_of(address) for address in set(addresses)}
+        return map(called.__getitem__, addresses)
 
     def _conflicts(self, said: list[int], flows: FlowColumns) -> list[bool]:
         """Whether a flow's own name is none of those that its client was told of its destination before it started."""

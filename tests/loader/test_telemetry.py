@@ -18,6 +18,7 @@ def busy() -> LoaderTelemetry:
     telemetry.leases(["edge"])
     telemetry.missed(2)
     telemetry.expired(9)
+    telemetry.names_evicted(4)
     telemetry.disposed()
     return telemetry
 
@@ -35,6 +36,7 @@ def test_what_is_shown():
         'pcapline_lease_held{sensor="edge"} 1.0',
         "pcapline_spool_missed_events_total 2.0",
         "pcapline_retention_deleted_rows_total 9.0",
+        "pcapline_loader_names_evicted_total 4.0",
         "pcapline_captures_disposed_total 1.0",
         "pcapline_capture_load_seconds_count 2.0",
         'pcapline_loader_rows_total{table="flows"} 3.0',

@@ -119,7 +119,7 @@ def test_destinations_beyond_the_bound_are_not_asked_about_and_counted() -> None
 
 def test_the_same_answer_twice_at_one_time_is_one_fact() -> None:
     told = LearnedNames(1000, RULES).learn(answers((ALICE, WEB, 5, 60, "x.example"), (ALICE, WEB, 5, 60, "x.example")))
-    assert [answer.frame for answer in told] == [1]
+    assert [fact.told.frame for fact in told] == [1]
 
 
 def test_answers_beyond_the_bound_are_counted() -> None:
