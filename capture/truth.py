@@ -12,6 +12,7 @@ from capture.emission import Emission, Flow, Lesson
 
 _NS = 1_000_000_000
 _FORGET_EVERY = 4_096  # flows begun between two looks at which flows are long over
+_GRACE_NS = 60 * _NS  # what the loader's `name_grace_s` is by itself
 _OVER_NS = 600 * _NS  # no made-up conversation is as long
 
 
@@ -185,9 +186,9 @@ class Witness:
             self._names = {flow: known for flow, known in self._names.items() if known[0] > now_ns - _OVER_NS}
 
     def _name_of(self, flow: Flow, ts_ns: int) -> str | None:
-        """What was told last and still holds, else what was told last."""
+        """What was told last and still holds (its time to live, and a minute), else what was told last."""
         told = self._told.get((flow.source, flow.destination), [])
-        valid = [name for _, until, name in told if ts_ns <= until]
+        valid = [name for _, until, name in told if ts_ns <= until + _GRACE_NS]
         return valid[-1] if valid else told[-1][2] if told else None
 
     def _learn(self, lesson: Lesson, ts_ns: int) -> None:
