@@ -1,9 +1,9 @@
 """The balance of one file that is only read, as an object and as a line."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from loader.decode.columns import DecodeOptions
+from loader.decode.columns import DecodedBatch, DecodeOptions
 from loader.reading import CaptureReading, DeepDecoder
 from pcapline.text import count_text, counts_text, printable
 from schema.enums import FileState
@@ -12,14 +12,20 @@ from schema.errors import CaptureError
 Object = dict[str, Any]
 
 
-def summary_of(file: str, deep: DeepDecoder | None) -> Object:
-    """Decode a file and count; `deep` as of `CaptureReading.batches`. Raises `OSError` where it cannot be read."""
+def _pass_by(_batch: DecodedBatch) -> None:
+    """Where nobody looks."""
+
+
+def summary_of(file: str, deep: DeepDecoder | None, look: Callable[[DecodedBatch], None] = _pass_by) -> Object:
+    """Decode a file and count; `deep` as of `CaptureReading.batches`; `look` is shown all there is to count. Raises `OSError`
+    where the file cannot be read."""
     reading = CaptureReading(file, DecodeOptions(), identify=False)
     rows = {"flows": 0, "dns_answers": 0}
     try:
         for batch in reading.batches(deep):
             rows["flows"] += len(batch.flows)
             rows["dns_answers"] += len(batch.dns)
+            look(batch)
     except CaptureError as error:
         state, reason = FileState.QUARANTINED, f"{error.reason}: {error}"
     else:

@@ -1,51 +1,106 @@
-"""One packet in full: how it was counted, its flow, its DNS records, and every layer as tshark sees it.
+"""Where things come from: one packet in full, the balance of a capture and the names in it, or what named a flow row.
 
-pcapline explain holiday.pcap 17
-pcapline explain holiday.pcap        (without a packet: the balance, where they all are)
+pcapline explain holiday.pcap 17     (how it was counted, its flow, its DNS records, every layer as tshark sees it)
+pcapline explain holiday.pcap        (where all its packets are, which names its answers give)
+pcapline explain 0af3...:17@192.0.2.7 --store sqlite:pcapline.db --file holiday.pcap     (a row, as `query` prints it)
 """
 
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from pcapline.deep import add_no_deep_option, deep_decoder
-from pcapline.options import add_json_option
+from pcapline.options import add_config_option, add_json_option, add_store_option, settings_of
 from pcapline.text import counts_text, printable, why_unread
-from pcapline.usage import at_least_one
+from pcapline.usage import UsageError, at_least_one
 from schema.errors import CaptureError, PcaplineError
+from schema.settings import StoreSettings
 
 if TYPE_CHECKING:
     from loader.explaining import Explanation
     from pcapline.objects import Object
 
+_NOTHING = 6  # exit code: nothing matched
 _Told = TypeVar("_Told")
 
 
 def arguments(parser: ArgumentParser) -> None:
     """Which packet of which capture."""
-    parser.add_argument("capture", metavar="CAPTURE", help="a capture, plain or compressed")
+    what = "a capture, plain or compressed; or a flow row, by the id that query prints"
+    parser.add_argument("capture", metavar="CAPTURE|ROW", help=what)
     frame = "number of the packet, from 1; without it the balance of the capture"
     parser.add_argument("frame", metavar="FRAME", nargs="?", type=at_least_one, help=frame)
+    parser.add_argument("--file", metavar="CAPTURE", help="of a row: its capture, in which to find its packets")
+    add_store_option(parser)
     add_json_option(parser)
     add_no_deep_option(parser)
+    add_config_option(parser)
 
 
 def run(given: Namespace) -> int:
     """What cannot be told is said on stderr, and decides the exit code; the rest is told."""
+    row = _row_id(given)
     try:
+        if row is not None:
+            return _row(given, row)
         return _balance(given) if given.frame is None else _packet(given)
     except BrokenPipeError:
         raise
     except (CaptureError, OSError) as error:
-        sys.stderr.write(f"pcapline: {printable(given.capture)}: {why_unread(error)}\n")
+        sys.stderr.write(f"pcapline: {printable(given.capture if row is None else given.file)}: {why_unread(error)}\n")
         return 4 if isinstance(error, PermissionError) else 1
 
 
+def _row_id(given: Namespace) -> tuple[bytes, int, bytes] | None:
+    """Capture, frame and destination, where a row is asked for."""
+    from schema.row_id import parse_row_id
+
+    try:
+        row = parse_row_id(given.capture)
+    except ValueError:
+        if given.file is not None:
+            raise UsageError("--file goes with a row") from None
+        return None
+    if given.frame is not None:
+        raise UsageError("a row has no FRAME: give --file CAPTURE to find all of its packets")
+    return row
+
+
+def _row(given: Namespace, row: tuple[bytes, int, bytes]) -> int:
+    from loader.flowframes import frames_of
+    from loader.inventory import NOTHING, InventoryFile
+    from loader.lineage import lineage_of
+    from loader.settings import LoaderSettings
+    from pcapline.lineage import lineage_lines, lineage_object
+    from pcapline.wiring import Purpose, opened_store
+
+    settings = settings_of(given.config, {"store.url": given.store})
+    listed = settings.of(LoaderSettings).inventory
+    inventory = InventoryFile(Path(listed), _warn).current() if listed else NOTHING
+    with opened_store(settings.of(StoreSettings), Purpose.READ) as reader:
+        lineage = lineage_of(reader, *row, inventory.name_of)
+    if lineage is None:
+        sys.stderr.write(f"pcapline: there is no row {given.capture}, or it has expired\n")
+        return _NOTHING
+    frames = frames_of(given.file, lineage.row, deep_decoder(given)) if given.file else None
+    item = lineage_object(lineage, given.file, frames)
+    _write(item, lineage_lines(item), as_json=given.as_json)
+    return 0
+
+
+def _warn(text: str) -> None:
+    sys.stderr.write(f"pcapline: {printable(text)}\n")
+
+
 def _balance(given: Namespace) -> int:
+    from pcapline.learned import NamesLearned
     from pcapline.summary import summary_of
 
-    item = summary_of(given.capture, deep_decoder(given))
+    learned = NamesLearned()
+    item = summary_of(given.capture, deep_decoder(given), learned.look)
+    item["names"] = learned.names()
     _write(item, _balance_lines(item), as_json=given.as_json)
     return 1 if item["state"] == "quarantined" else 0
 
@@ -142,6 +197,8 @@ def _remarks(item: "Object", explanation: "Explanation") -> Iterator[str]:
 
 
 def _balance_lines(item: "Object") -> Iterator[str]:
+    from pcapline.learned import learned_lines
+
     state = f"{item['state']} ({item['reason']})" if item["reason"] else item["state"]
     yield f"{printable(item['file'])}: {state}"
     yield f"{item['packets']:>12,}  packets"
@@ -149,3 +206,4 @@ def _balance_lines(item: "Object") -> Iterator[str]:
     for reason, packets in sorted(item["non_flow"].items(), key=lambda entry: (-entry[1], entry[0])):
         yield f"{packets:>12,}  in no flow: {reason}"
     yield f"{item['rows']['dns_answers']:>12,}  DNS records"
+    yield from learned_lines(item["names"])

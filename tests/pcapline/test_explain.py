@@ -97,9 +97,12 @@ def test_what_is_not_there_is_told_in_a_line(file: Path, name: str, frame: str, 
 
 def test_a_capture_alone_is_explained_by_its_balance(file: Path) -> None:
     (told,) = objects(pcapline("explain", file, "--json", cwd=file.parent))
+    (name,) = told.pop("names")
     assert told == objects(pcapline("read", "--summary", "--json", file, cwd=file.parent))[0]
+    assert (name["ip"], name["hostname"], name["evidence"]) == ("93.184.216.34", "www.example.com", "dns")
     lines = pcapline("explain", file, cwd=file.parent).stdout.splitlines()
-    assert [line.split()[0] for line in lines[1:]] == ["5", "4", "1", "1"]
+    assert [line.split()[0] for line in lines[1:5]] == ["5", "4", "1", "1"]
+    assert lines[-1].split() == ["93.184.216.34", "dns", "www.example.com"]
     assert "in no flow: arp" in lines[3]
     file.write_text("no capture")
     assert pcapline("explain", file, cwd=file.parent).returncode == 1
