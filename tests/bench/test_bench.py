@@ -68,3 +68,11 @@ def test_a_page_without_a_place_stays_as_it_is(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no place"):
         fill(page, "", "")
     assert page.read_text() == "nothing to fill\n"
+
+
+def test_the_cache_of_names_keeps_to_its_bound_and_counts_what_it_drops() -> None:
+    """But for the clients of one capture, which it is asked about at once."""
+    command = [sys.executable, "-m", "bench.naming", "--pairs", "200000", "--limit", "50000"]
+    told = json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=250, check=True).stdout)
+    assert told["facts_and_clients_held_at_most"] <= 50_000 + 16_016
+    assert told["facts_dropped"] >= 200_000 - 50_000 - 16_000
