@@ -1,6 +1,7 @@
 """Real servers for the tests. Where one is missing a test is skipped, but in CI it fails."""
 
 import os
+import shutil
 
 import pytest
 
@@ -11,3 +12,8 @@ def require(condition: bool, reason: str) -> None:
         if os.environ.get("CI") == "true":
             pytest.fail(reason)
         pytest.skip(reason)
+
+
+def require_tshark() -> None:
+    """Go on only where tshark is."""
+    require(shutil.which("tshark") is not None, "tshark is not installed")
