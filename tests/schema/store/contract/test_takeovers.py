@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from schema.store.port import ClaimRefusal, SensorLease, Store
-from schema.tables import NAMES_BY_CLIENT, TRAFFIC_BY_MINUTE
+from schema.tables import NAMES_BY_ADDRESS, NAMES_BY_CLIENT, TRAFFIC_BY_MINUTE
 from tests.schema.store.samples import (
     CLIENT,
     Sample,
@@ -26,8 +26,8 @@ def of_sensor(sensor: str) -> Sample:
     capture = sample("a")
     at = TRAFFIC_BY_MINUTE.index("sensor")
     minutes = [(*row[:at], sensor, *row[at + 1 :]) for row in capture.rows[TRAFFIC_BY_MINUTE]]
-    names = [name_row(capture.capture_id, 1, sensor=sensor)]
-    rows = {**capture.rows, TRAFFIC_BY_MINUTE: minutes, NAMES_BY_CLIENT: names}
+    names = {table: [name_row(capture.capture_id, 1, table, sensor=sensor)] for table in (NAMES_BY_CLIENT, NAMES_BY_ADDRESS)}
+    rows = {**capture.rows, TRAFFIC_BY_MINUTE: minutes, **names}
     return replace(capture, rows=rows, inputs=INPUTS)
 
 
@@ -41,7 +41,7 @@ def test_rows_of_the_old_sensor_are_gone(store: Store) -> None:
     first.release()
     capture = of_sensor("edge-2")
     load(take(store, "edge-2"), capture)
-    for table in (TRAFFIC_BY_MINUTE, NAMES_BY_CLIENT):
+    for table in (TRAFFIC_BY_MINUTE, NAMES_BY_CLIENT, NAMES_BY_ADDRESS):
         assert scanned(store, table) == capture.rows[table]
     recount = store.recount(capture.capture_id)
     assert recount.found == recount.expected
