@@ -20,15 +20,15 @@ class _Generation:
         self.table = FactTable(rules)
 
     def __len__(self) -> int:
-        """Facts, and clients: one that was told nothing takes room too."""
-        return len(self.table) + len(self.clients)
+        """Entries: the facts', and one a client, for one that was told nothing takes room too."""
+        return self.table.entries + len(self.clients)
 
 
 class NameCache:
     """Whole clients, in two generations: when the younger fills half of the room, the older is dropped."""
 
     def __init__(self, limit: int, rules: NamingRules) -> None:
-        """`limit`: facts and clients held at most (the clients that are asked for at once may exceed it alone)."""
+        """`limit`: entries held at most (the clients that are asked for at once may exceed it alone)."""
         self._limit, self._rules = limit, rules
         self._young, self._old = _Generation(rules), _Generation(rules)
         self.evicted = 0  # facts dropped so far

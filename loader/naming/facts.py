@@ -31,3 +31,8 @@ class Fact(NamedTuple):
     client: bytes
     address: bytes
     told: Told
+
+    @property
+    def entries(self) -> int:
+        """The room that it takes where facts are bounded: one of a long name, which is rare, takes more."""
+        return 1 + len(self.told.hostname) // 64

@@ -74,6 +74,7 @@ class FactTable:
         self._captures: dict[bytes, int] = {}
         self._texts: list[str] = []
         self._capture_ids: list[bytes] = []
+        self.entries = 0  # the room that they take: `Fact.entries`
         self.groups: list[bytes] = []  # of `GROUPS`, those that were told something here
 
     def __len__(self) -> int:
@@ -87,6 +88,7 @@ class FactTable:
             return True
         self._make_room(len(ordered))
         clients, addresses, told = zip(*ordered, strict=True)
+        self.entries += sum(fact.entries for fact in ordered)
         self.groups = [group for group in GROUPS if group in self.groups or group in clients]
         rows = array("Q", chain.from_iterable(self._rows(told, capture_id)))
         put: int = self._kernel.put(_words_of(clients), _words_of(addresses), _table(rows, _NEW_WORDS))

@@ -13,16 +13,17 @@ FOR_EVER = (1 << 63) - 1
 
 
 class LearnedNames:
-    """What one capture's answers say; bounded by the number of facts. Learn all, then `settle`, then ask."""
+    """What one capture's answers say; bounded. Learn all, then `settle`, then ask."""
 
     def __init__(self, limit: int, rules: NamingRules) -> None:
-        """`limit`: facts held at most."""
+        """`limit`: entries held at most (`Fact.entries`)."""
         self.limit = limit
         self.refused = 0  # answers beyond the limit: not learned, counted
         self.table = FactTable(rules)
         self.addresses: set[bytes] = set()
         self._rules = rules
         self._facts: dict[tuple[bytes, bytes, int, str], Fact] = {}
+        self._entries = 0
         self._capture_id = b""
         self._anyone: FactTable | None = None
 
@@ -41,11 +42,13 @@ class LearnedNames:
             key = (client, address, ts_ns, name)
             if key in facts:
                 continue
-            if len(facts) >= self.limit:
+            fact = Fact(client, address, Told(ts_ns, b"", frame, name, ts_ns + (ttl or 0) * _NS, latency is not None))
+            entries = fact.entries
+            if self._entries + entries > self.limit:
                 self.refused += 1
                 continue
-            told = Told(ts_ns, b"", frame, name, ts_ns + (ttl or 0) * _NS, latency is not None)
-            facts[key] = fact = Fact(client, address, told)
+            self._entries += entries
+            facts[key] = fact
             self.addresses.add(address)
             fresh.append(fact)
         return fresh

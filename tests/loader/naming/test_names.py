@@ -128,6 +128,17 @@ def test_answers_beyond_the_bound_are_counted() -> None:
     assert (len(learned), learned.refused) == (1, 1)
 
 
+def test_long_names_take_the_room_of_several() -> None:
+    told = [(ALICE, WEB, at, 60, name, True) for at, name in enumerate(["short.example", 1000 * "x", "other.example"])]
+    learned = LearnedNames(16, RULES)
+    assert [fact.told.frame for fact in learned.learn(dns(*told))] == [1, 3]
+    assert learned.refused == 1
+    store, cache = Store(), NameCache(100, RULES)
+    store.rows += [stored(row, bytes(16), 1) for row in told]
+    cache.fetch([ALICE], store.tell)
+    assert len(cache) == 1 + 1 + 16 + 1
+
+
 def test_what_the_cache_drops_is_counted() -> None:
     store, cache = Store(), NameCache(5, RULES)
     store.rows += [stored((bytes([10, 0, 0, client]), WEB, 0, 60, "x", True), bytes(16), 1) for client in range(10)]
