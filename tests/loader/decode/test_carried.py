@@ -11,9 +11,8 @@ from loader.decode.carried import UnreadableState
 from loader.decode.columns import DecodeOptions
 from loader.decode.said import SaidNames
 from loader.reading import CaptureReading
-from schema.errors import StoreError
 
-from .captures import decode, ethernet, ipv4, pcap_header, record, udp
+from .captures import decode, ethernet, flow_rows, ipv4, pcap_header, record, udp
 
 CAPTURE = pcap_header() + record(1_700_000_000_000_000, ethernet(ipv4("10.0.0.1", "10.0.0.2", 17, udp(40_000, 443))))
 CARRIED = decode(CAPTURE, DecodeOptions(carries=True))[2]
@@ -25,11 +24,13 @@ def test_other_bytes_are_an_unreadable_state(carried: bytes) -> None:
         decode(CAPTURE, None, carried)
 
 
-def test_an_unreadable_state_is_the_stores_error(tmp_path: Path) -> None:
+def test_a_capture_behind_an_unreadable_state_is_read_without_it(tmp_path: Path) -> None:
     path = tmp_path / "good.pcap"
     path.write_bytes(CAPTURE)
-    with pytest.raises(StoreError, match="the carried state cannot be read: the carried state is cut"):
-        list(CaptureReading(path, DecodeOptions(), CARRIED[:-1]).batches())
+    alone, behind = CaptureReading(path, DecodeOptions()), CaptureReading(path, DecodeOptions(), CARRIED[:-1])
+    assert flow_rows(list(behind.batches())) == flow_rows(list(alone.batches())) != []
+    assert (alone.state_refused, behind.state_refused) == ("", "the carried state is cut")
+    assert behind.report == alone.report
 
 
 def test_what_is_not_carried_is_counted() -> None:
