@@ -1,0 +1,59 @@
+"""Lineage is found in every store as the loader left it."""
+
+from loader.lineage import Lineage, lineage_of
+from tests.loader.naming.script import ALICE, BOB, CDN, RESOLVER, WEB, Call
+from tests.loader.naming.stand import Stand
+
+
+def lineage(stand: Stand, call: Call) -> Lineage:
+    row = stand.row_of(call)
+    found = lineage_of(stand.store, row["capture_id"], row["frame"], row["destination_ip"], lambda _: None)
+    assert found is not None
+    assert found.row == {name: row[name] for name in found.row}
+    return found
+
+
+def test_answers_are_found_with_who_gave_them(stand: Stand) -> None:
+    script = stand.script()
+    script.tell(1, ALICE, "www.example", WEB, aliases=["edge.example"])
+    script.tell(2, BOB, "bobs.example", CDN)
+    stand.load(script)
+    calls = [script.call(3, ALICE, WEB), script.call(3, ALICE, CDN), script.call(3, BOB, "198.51.100.99")]
+    first = stand.load(script)[0].capture_id
+    script.tell(5, BOB, "late.example", "198.51.100.99", over_tcp=True)
+    stand.load(script)
+    told, others, late = (lineage(stand, call) for call in calls)
+    for found, hostname, transport in (
+        (told, "www.example", "udp"),
+        (others, "bobs.example", "udp"),
+        (late, "late.example", "tcp"),
+    ):
+        assert found.answer is not None
+        assert found.answer.record is not None
+        assert found.answer.fact.hostname == hostname
+        assert found.answer.record["transport"] == transport
+        assert found.answer.record["resolver_ip"] == bytes(map(int, RESOLVER.split(".")))
+        assert found.without.hostname is None
+        assert found.capture is not None
+        assert found.capture.facts.capture_id == first
+    assert [found.repaired for found in (told, others, late)] == [False, False, True]
+
+
+def test_without_the_newest_answer_the_one_before_it_names(stand: Stand) -> None:
+    script = stand.script()
+    script.tell(1, ALICE, "old.example", CDN, ttl=1)
+    script.tell(2, ALICE, "unasked.example", CDN, asked=False)
+    script.tell(3, ALICE, "new.example", CDN)
+    call = script.call(100, ALICE, CDN)
+    stand.load(script)
+    without = lineage(stand, call).without
+    assert (without.hostname, without.evidence) == ("unasked.example", "dns")
+
+
+def test_a_row_that_is_not_there_has_none(stand: Stand) -> None:
+    script = stand.script()
+    call = script.call(1, ALICE, WEB)
+    stand.load(script)
+    row = stand.row_of(call)
+    for capture_id, frame in ((row["capture_id"], 99), (bytes(16), row["frame"])):
+        assert lineage_of(stand.store, capture_id, frame, row["destination_ip"], lambda _: None) is None
