@@ -108,7 +108,7 @@ class FactTable:
         """What names each flow, of what its client was told of its destination, as a code; 0: nothing."""
         found = array("Q", bytes(8 * len(starts)))
         if starts:
-            self._kernel.look((*clients, *addresses), starts, found)
+            self._kernel.look((*clients, *addresses), memoryview(starts), memoryview(found))
         return found
 
     def found(self, code: int) -> Found:
@@ -129,7 +129,7 @@ class FactTable:
     def names(self, codes: "array[int]") -> list[Name | None]:
         """The name that each code of `look` gives, if any."""
         keys = array("Q", bytes(8 * len(codes)))
-        self._kernel.tell(codes, keys)
+        self._kernel.tell(memoryview(codes), memoryview(keys))
         of_keys: dict[int, Name | None] = {key: named(key >> 32, self._texts[key & _LOW]) for key in set(keys) if key}
         of_keys[0] = None
         names = list(map(of_keys.__getitem__, keys))
@@ -146,7 +146,7 @@ class FactTable:
         result = bytearray(len(starts))
         if starts:
             numbers = array("Q", [self._names.get(name, _NEVER_TOLD) for name in said])
-            self._kernel.compare((*clients, *addresses), starts, numbers, result)
+            self._kernel.compare((*clients, *addresses), memoryview(starts), memoryview(numbers), memoryview(result))
         return result
 
     def _make_room(self, facts: int) -> None:
