@@ -24,7 +24,7 @@ check: setup ## format, lint, types, import rules, shell scripts
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@if command -v shellcheck >/dev/null; then shellcheck scripts/setup scripts/lock scripts/fresh-debian .ci/run compose/scripts/[a-z]*[a-z] compose/cassandra/[am]*[a-z]; else echo "shellcheck is not here: scripts not checked"; fi
+	@if command -v shellcheck >/dev/null; then shellcheck scripts/setup scripts/lock scripts/fresh-debian .ci/run $$(grep -rlE '^#!/bin/(ba)?sh$$' compose tests/compose); else echo "shellcheck is not here: scripts not checked"; fi
 
 format: setup ## put the code into its format
 	@$(BIN)/ruff format .
