@@ -101,5 +101,5 @@ def load(lease: SensorLease, capture: Capture) -> None:
 
 def _row(sensor: str, capture: Capture, frame: int, endpoint: str, numbers: FlowNumbers) -> tuple[object, ...]:
     key = (_SERVER, bucket_of(NOW_MS), NOW_MS, 0, capture.capture_id, frame)
-    flow = (_CLIENT, 40_000, 443, 6, sensor, endpoint, capture.capture_id, "syn", 1_000)
+    flow = (_CLIENT, 40_000, 443, 6, sensor, endpoint, capture.capture_id, 0, "syn", 1_000)
     return (*key, *flow, *numbers, 0, "idle_timeout", endpoint, "dns", False, None)
