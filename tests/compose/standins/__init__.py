@@ -8,6 +8,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.servers.cassandra.node import LOGBACK, fetched_jars, java_options
 from tests.servers.compose import ROOT
 from tests.servers.docker import Engine
@@ -69,7 +71,9 @@ def _mirror() -> str:
     sources = [*Path("/etc/apt/sources.list.d").glob("debian.sources"), Path("/etc/apt/sources.list")]
     text = "\n".join(path.read_text() for path in sources if path.exists())
     found = re.search(r"^(?:URIs: |deb (?:\[.*?\] )?)(\S+)", text, re.MULTILINE)
-    return found[1] if found else "http://deb.debian.org/debian"
+    if found is None:
+        pytest.skip("no image of Python is here, and no package source is named in /etc/apt to make one from")
+    return found[1]
 
 
 def _make_cassandra(engine: Engine, image: str) -> None:
