@@ -10,11 +10,17 @@ from pathlib import Path
 
 import publicsuffixlist
 
+from schema.labels import labels_of
+
 
 @lru_cache(maxsize=65_536)
 def registered_domain(name: str) -> str | None:
     """The registered domain of a name as DNS text has it; None for a public suffix (`co.uk`) or a name of one label."""
-    return _suffixes().privatesuffix(name)
+    if "\\" not in name:
+        return _suffixes().privatesuffix(name)
+    labels = labels_of(name)
+    domain = _suffixes().privatesuffix(".".join(label.replace(".", "-") for label in labels))  # the list splits at every dot
+    return ".".join(labels[-domain.count(".") - 1 :]) if domain else None
 
 
 @cache

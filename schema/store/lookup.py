@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import replace
 from ipaddress import IPv6Address, ip_address
 
+from schema.labels import is_below, labels_of
 from schema.store.port import FlowQuery, QueryResult, StoreReader
 from schema.tables import FLOWS, IPS_BY_NAME, NAMES_BY_DOMAIN
 
@@ -23,7 +24,10 @@ def parse_address(text: str) -> bytes | None:
 
 def parse_name(text: str) -> str:
     """A name as rows have it, for whoever types it: without case and final dot."""
-    return text.lower().rstrip(".") or text[:1]  # "." is the root
+    labels = labels_of(text.lower())
+    while len(labels) > 1 and not labels[-1]:
+        labels.pop()
+    return ".".join(labels) or text[:1]  # "." is the root
 
 
 def flow_pages(reader: StoreReader, query: FlowQuery, size: int = _PAGE) -> Iterator[QueryResult]:
@@ -62,7 +66,7 @@ def names_below(reader: StoreReader, domain: str, suffix: str) -> QueryResult:
     """Names seen below `suffix`, which is `domain` (a registered one) or a name below it."""
     found = reader.names_below(domain)
     at = NAMES_BY_DOMAIN.index("hostname")
-    return replace(found, rows=[row for row in found.rows if str(row[at]).endswith(f".{suffix}")])
+    return replace(found, rows=[row for row in found.rows if is_below(str(row[at]), suffix)])
 
 
 def _called(reader: StoreReader, names: Collection[str], query: FlowQuery) -> QueryResult:

@@ -104,7 +104,7 @@ def test_a_name_finds_the_flows_that_were_counted_for_it_and_those_that_were_nam
 
 
 def test_names_below_a_domain(store: Store) -> None:
-    names = ["example.com", "www.example.com", "a.www.example.com", "awww.example.com"]
+    names = ["example.com", "www.example.com", "a.www.example.com", "awww.example.com", r"a\.www.example.com"]
     rows = [("example.com", name, "dns", T0_MS, T0_MS, "edge-1") for name in names]
     load(take(store), with_rows({NAMES_BY_DOMAIN: [*rows, ("example.net", "www.example.net", "dns", T0_MS, T0_MS, "edge-1")]}))
     assert {row[1] for row in store.names_below("example.com").rows} == set(names)
