@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers.cassandra.node import die_with_parent
 from tests.servers.prometheus import until
 
 _LACKING = "no Docker engine answers, and {} is missing to start one: apt-get install docker.io iptables debootstrap, as root"
@@ -60,7 +61,8 @@ def _own() -> Iterator[Engine]:
     command = ["dockerd", "--bridge", "none", "--data-root", directory / "data", "--exec-root", directory / "exec"]
     own = Engine(os.environ | {"DOCKER_HOST": address})
     with (directory / "log").open("wb") as log:
-        process = subprocess.Popen([*command, "-p", directory / "pid", "-H", address], stdout=log, stderr=subprocess.STDOUT)
+        arguments = [*command, "-p", directory / "pid", "-H", address]
+        process = subprocess.Popen(arguments, stdout=log, stderr=subprocess.STDOUT, preexec_fn=die_with_parent)
         try:
             until(lambda: process.poll() is not None or own.succeeds("info"), "the engine answers", 60)
             if process.poll() is not None:

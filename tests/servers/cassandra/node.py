@@ -76,7 +76,7 @@ class CassandraNode:
         (self.directory / "cassandra.yaml").write_text(text)
         with (self.directory / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                self._command(jars), stdout=log, stderr=subprocess.STDOUT, cwd=self.directory, preexec_fn=_die_with_parent
+                self._command(jars), stdout=log, stderr=subprocess.STDOUT, cwd=self.directory, preexec_fn=die_with_parent
             )
         self._await_answer()
 
@@ -165,7 +165,8 @@ def _jars() -> Path:
     return cache / f"cassandra-{VERSION}"
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
+    """Run in a child before its program: it is told to end when the process that started it is gone, however that ended."""
     pr_set_pdeathsig = 1
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
