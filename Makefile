@@ -4,10 +4,10 @@ export PYTHON
 BIN := .venv/bin
 WORKERS ?= 2
 
-.PHONY: help setup demo test check format bench clean
+.PHONY: help setup demo test test-stack check format bench clean
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
 
 setup: ## Debian packages where apt may be used, virtual environment, compiled kernels
 	@scripts/setup test
@@ -18,6 +18,9 @@ demo: ## synthetic traffic into an embedded store, with metrics to look at; Ctrl
 
 test: setup ## the whole suite, real servers included: make test ARGS="-k names"
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+
+test-stack: setup ## the whole stack of compose/, brought up, asked, stopped and killed; needs Docker, or root to start it
+	@PCAPLINE_STACK=1 $(BIN)/python -m pytest tests/compose/test_stack.py $(ARGS)
 
 check: setup ## format, lint, types, import rules, shell scripts
 	@$(BIN)/ruff format --check .
