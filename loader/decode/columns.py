@@ -100,7 +100,7 @@ class PacketColumns(Record):
     fragment: Sequence[bool | None] = ()
     outer: Sequence[tuple[tuple[bytes, bytes], ...]] = ()  # source and destination around the innermost ones, outermost first
     reason: Sequence[str | None] = ()  # why the packet is in no flow row; None: it is in one
-    said_name: Sequence[str | None] = ()  # what its sender calls its destination, where a hello or head ends in it
+    said_name: Sequence[str | None] = ()  # what its sender calls its destination, where a flow's first hello or head ends in it
     said_by: Sequence[str | None] = ()  # sni | quic | http
 
     def __len__(self) -> int:

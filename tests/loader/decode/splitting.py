@@ -72,6 +72,8 @@ def _add(sums: Totals, batch: DecodedBatch) -> None:
     for row in _rows(batch.minutes):
         sums.minutes.update({(*chains[row["flow"]], row["minute"], name): row[name] for name in _COUNTS})
     for row in _rows(batch.packets):
+        # A flow's first hello stands; whether a further one is read, nobody but the capture's own memory decides.
+        del row["said_name"], row["said_by"]
         sums.packets.append((row.pop("frame") + sums.frames, *row.values()))
     for row in _rows(batch.dns):
         frame = row.pop("frame")  # an unanswered query's may be of a capture before
