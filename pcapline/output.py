@@ -81,7 +81,7 @@ def _endpoint_and_name(item: Object) -> str:
 
 
 def _seen(key: str) -> Callable[[Object], str]:
-    return lambda item: time_text(item[key] * 1_000_000)
+    return lambda item: "-" if item[key] is None else time_text(item[key] * 1_000_000)
 
 
 _TIME = Field("time (UTC)", 27, lambda item: time_text(item["ts_ns"]))

@@ -1,7 +1,7 @@
 """What `query` is asked: a destination, a name, all names below a domain, a client; and the rows that answer it."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from pcapline.objects import Object, row_objects, stored_flow_objects
@@ -64,9 +64,7 @@ class Question:
             return [names, *flows_named(reader, [str(row[at]) for row in names.rows], query)]
         if self.name is not None:
             return list(flows_named(reader, [self.name], query))
-        return [
-            reader.flows(FlowQuery(destination=self.address, source=query.source, since_ms=query.since_ms, limit=query.limit))
-        ]
+        return [reader.flows(replace(query, destination=self.address))]
 
     def _dictionary(self, reader: StoreReader) -> QueryResult:
         if self.domain is not None and self.below is not None:
@@ -81,15 +79,22 @@ def rows_shown(view: View, results: Iterable[QueryResult], since_ms: int | None,
         return sorted(stored_flow_objects(flows), key=lambda item: -item["ts_ns"])[:limit]
     items = [item for result in results for item in row_objects(result.table, result.rows)]
     if view is View.NAMES:
-        items = sorted((item for item in items if item["last_seen"] >= (since_ms or 0)), key=lambda item: -item["last_seen"])
+        items = sorted(
+            (item for item in items if _last_seen_ms(item) >= (since_ms or 0)), key=lambda item: -_last_seen_ms(item)
+        )
     return items[:limit]
 
 
 def newest_ns(view: View, results: Iterable[QueryResult]) -> int | None:
     """Packet time of the newest row (Unix ns); None where there is none."""
     for item in rows_shown(view, results, None, 1):
-        return int(item["last_seen"]) * _MS if view is View.NAMES else int(item["ts_ns"])
+        return _last_seen_ms(item) * _MS if view is View.NAMES else int(item["ts_ns"])
     return None
+
+
+def _last_seen_ms(item: Object) -> int:
+    """A row that ends, in a store without transactions, may end column by column."""
+    return int(item["last_seen"] or 0)
 
 
 def _check(what: str | None, source: bytes | None, view: View) -> None:

@@ -39,11 +39,11 @@ class CassandraAttempt:
         for batch in batches:
             if not len(batch):
                 continue
-            seconds = self._seconds_left(batch.table)
             if batch.table.spans:
-                writer.write_parts(spanning_batches(self._connection, batch), seconds)
+                parts = spanning_batches(self._connection, batch, self._hold.clock())
+                writer.write_parts(parts, batch.table.ttl_seconds)
             else:
-                writer.write(batch, seconds)
+                writer.write(batch, self._seconds_left(batch.table))
 
     def repair(self, repairs: Sequence[NameRepair]) -> int:
         """Late names of rows of earlier captures, under this attempt's timestamp: it is larger than any committed one."""

@@ -1,11 +1,14 @@
 """Dictionary rows that say from when to when they were seen: captures come in any order, and from several loaders at once.
 
-Each column has its own write timestamp, made of packet time: that of `first_seen` falls as the time rises, that of
-`last_seen` and of what goes with it rises. So a cluster keeps the least and the greatest whoever writes last, and however
-late. But the cell that wins brings its own end with it: a name that was first seen 90 days ago would lose its `first_seen`
-although it is seen every day, and the expired cell would go on to hide every later one. So what is there is read first, and
-what wins is written again with a whole lifetime: of two cells with one timestamp the one that ends later stays. Two loaders
-that read at once may miss each other's row, and then only what the other one wrote ends when it would have ended.
+Each column has its own write timestamp: the day of the loader's clock, and within the day packet time, with that of
+`first_seen` falling as the time rises, that of `last_seen` and of what goes with it rising. So a cluster keeps the least and
+the greatest whoever writes last on that day, which is what two loaders need that read at once and miss each other's row. What
+is there is read first and written again with what is new: a later day's timestamps win whatever packet time is, over what has
+expired as well, which would otherwise go on to hide what is seen after it. Every load gives a row a whole lifetime, which is
+longer than a day. Two loaders that read at once with midnight between their writes may lose a sighting.
+
+All of these timestamps are below zero: whoever deletes a row by hand deletes it, and until a compaction has purged that
+(`gc_grace_seconds`, ten days) what is seen after it stays hidden.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,17 +20,20 @@ from schema.store.cassandra.statements import row_of
 from schema.tables import RowBatch, Table
 
 _SPAN = ("first_seen", "last_seen")
-_US = 1_000  # microseconds, as write timestamps are, in a millisecond
+_DAY_S = 86_400
+_END_OF_TIME = 1 << 17  # days, more than packet time has
+_DAY_BITS = 44  # for packet time in milliseconds: 2**63 nanoseconds at most
 
 
-def spanning_batches(connection: Connection, batch: RowBatch) -> Iterator[tuple[RowBatch, list[int]]]:
+def spanning_batches(connection: Connection, batch: RowBatch, now_s: float) -> Iterator[tuple[RowBatch, list[int]]]:
     """What is to be written of the rows: columns of one timestamp, and the timestamp of each row."""
     rows = _widened(connection, batch)
     merged = RowBatch(batch.table, tuple(zip(*rows, strict=True)))
     first, last = (cast(Sequence[int], merged.column(name)) for name in _SPAN)
     beside = [name for name in batch.table.names if name not in (*batch.table.key, *_SPAN)]
-    yield _part(merged, ["first_seen"]), [-ms * _US for ms in first]
-    yield _part(merged, ["last_seen", *beside]), [ms * _US for ms in last]
+    day = int(now_s) // _DAY_S - _END_OF_TIME << _DAY_BITS
+    yield _part(merged, ["first_seen"]), [day + (1 << _DAY_BITS) - 1 - ms for ms in first]
+    yield _part(merged, ["last_seen", *beside]), [day + ms for ms in last]
 
 
 def _part(batch: RowBatch, names: Sequence[str]) -> RowBatch:
