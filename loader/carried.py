@@ -9,7 +9,7 @@ from loader.naming import awaiting
 from loader.naming.awaiting import Awaiting
 
 _HEADER = Struct("<BqqqI")
-_VERSION = 2
+_VERSION = 3
 NO_SEQUENCE = -1
 
 

@@ -252,4 +252,4 @@ _hostname, _evidence, _conflict = attrgetter("hostname"), attrgetter("evidence")
 def _put_on(waitlist: Waitlist, names: Sequence[Name], keys: Iterator[FlowKey], flows: FlowColumns) -> None:
     for name, key, client, start in zip(names, keys, flows.source_ip, flows.chain_ts_ns, strict=True):
         if name.awaits:
-            waitlist.add(Awaiting(start, key, client, name.fact if name.evidence == "dns_late" else None))
+            waitlist.add(Awaiting(start, key, client))

@@ -1,21 +1,19 @@
 """Flow rows whose name may come later, from one capture of a sensor to the next.
 
-A pure function of the state before and of a capture's facts: an answer that comes late costs no read, its absence none either.
+A pure function of the state before and of facts: those of the capture in hand say which rows to look at, and all that is known
+of these names them, for a capture out of order may have named them since. Without a late answer nothing is read.
 """
 
 from collections.abc import Sequence
 from struct import Struct, error
 from typing import NamedTuple
 
-from loader.naming.choice import LATER, Found, Name, NamingRules, better
-from loader.naming.facts import Told
+from loader.naming.choice import Name, NamingRules
 from loader.naming.names import CaptureNames
 from schema.records import FlowKey, NameRepair
 
-# Start of the chain, time of the row (ms, and ns), destination, client, capture, frame, their lengths and that of the bucket,
-# whether a fact names it so far.
-_ENTRY = Struct("<qqi16s16s16sqBBBB")
-_FACT = Struct("<q16sqqH")
+# Start of the chain, time of the row (ms, and ns), destination, client, capture, frame, their lengths and that of the bucket.
+_ENTRY = Struct("<qqi16s16s16sqBBB")
 _COUNT = Struct("<I")
 MAX_AWAITING = 16_384
 
@@ -26,30 +24,31 @@ class Awaiting(NamedTuple):
     start_ns: int  # of the flow's chain
     key: FlowKey
     client: bytes
-    late: Told | None  # the answer that names it so far
 
 
 def settle(awaiting: Sequence[Awaiting], names: CaptureNames) -> tuple[list[NameRepair], list[Awaiting]]:
     """What this capture's answers name, and what goes on waiting."""
-    clients, addresses = [entry.client for entry in awaiting], [entry.key.destination_ip for entry in awaiting]
+    told = names.learned_of(*_flows(awaiting))
+    named = [entry for entry, name in zip(awaiting, told, strict=True) if _names(name)]
+    waiting = [entry for entry, name in zip(awaiting, told, strict=True) if not _names(name)]
     repairs: list[NameRepair] = []
-    waiting: list[Awaiting] = []
-    starts = [entry.start_ns for entry in awaiting]
-    for entry, name in zip(awaiting, names.learned_of(clients, addresses, starts), strict=True):
-        if name is not None and _is_better(name, entry.late):
-            repairs.append(NameRepair(entry.key, str(name.hostname), name.evidence, conflict=False))
-            if name.awaits:
-                waiting.append(entry._replace(late=name.fact))
-        else:
+    for entry, (before, after) in zip(named, names.told_before_and_after(*_flows(named)), strict=True):
+        if after is not None and (before is None or before[:2] != after[:2]):
+            repairs.append(NameRepair(entry.key, str(after.hostname), after.evidence, conflict=False))
+        if after is None or after.awaits:
             waiting.append(entry)
     return repairs, waiting
 
 
-def _is_better(name: Name, late: Told | None) -> bool:
-    """Whether a name goes before that of the late answer there is, which nobody asked for."""
-    if name.evidence == "dns_late" and name.fact is not None and late is not None:
-        return better(Found(LATER, late), Found(LATER, name.fact)).told != late
-    return name.evidence in ("dns", "dns_late")
+def _flows(entries: Sequence[Awaiting]) -> tuple[list[bytes], list[bytes], list[int]]:
+    """Clients, addresses and starts."""
+    clients, addresses = [entry.client for entry in entries], [entry.key.destination_ip for entry in entries]
+    return clients, addresses, [entry.start_ns for entry in entries]
+
+
+def _names(name: Name | None) -> bool:
+    """Whether it goes before all names of rows that wait, but a late answer's."""
+    return name is not None and name.evidence in ("dns", "dns_late")
 
 
 class Waitlist:
@@ -87,14 +86,9 @@ def encode(awaiting: Sequence[Awaiting]) -> bytes:
 
 def _encoded(entry: Awaiting) -> bytes:
     key, bucket = entry.key, entry.key.bucket.encode()
-    lengths = (len(key.destination_ip), len(entry.client), len(bucket), entry.late is not None)
+    lengths = (len(key.destination_ip), len(entry.client), len(bucket))
     head = _ENTRY.pack(entry.start_ns, key.ts_ms, key.ns, key.destination_ip, entry.client, key.capture_id, key.frame, *lengths)
-    return head + bucket + (_encoded_fact(entry.late) if entry.late else b"")
-
-
-def _encoded_fact(told: Told) -> bytes:
-    name = told.hostname.encode()
-    return _FACT.pack(told.valid_from_ns, told.capture_id, told.frame, told.valid_to_ns, len(name)) + name
+    return head + bucket
 
 
 def decode(data: bytes) -> list[Awaiting]:
@@ -114,13 +108,8 @@ def decode(data: bytes) -> list[Awaiting]:
 
 def _decoded(data: bytes, at: int) -> tuple[Awaiting, int]:
     start_ns, ts_ms, ns, destination, client, capture_id, frame, *lengths = _ENTRY.unpack_from(data, at)
-    of_destination, of_client, of_bucket, has_fact = lengths
+    of_destination, of_client, of_bucket = lengths
     at += _ENTRY.size + of_bucket
     bucket = data[at - of_bucket : at].decode()
-    late = None
-    if has_fact:
-        valid_from, told_in, told_at, valid_to, of_name = _FACT.unpack_from(data, at)
-        at += _FACT.size + of_name
-        late = Told(valid_from, told_in, told_at, data[at - of_name : at].decode(), valid_to, asked=False)
     key = FlowKey(destination[:of_destination], bucket, ts_ms, ns, capture_id, frame)
-    return Awaiting(start_ns, key, client[:of_client], late), at
+    return Awaiting(start_ns, key, client[:of_client]), at

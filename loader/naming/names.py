@@ -74,8 +74,7 @@ class CaptureNames:
         """Names of the destinations: what the flow says itself, else what is chosen."""
         if not len(flows):
             return []
-        if self._stored is not None:
-            self._stored.cache.fetch({*flows.source_ip, *GROUPS}, self._stored.tell)
+        self._fetch(flows.source_ip)
         ends = addresses_of(flows.source_ip), addresses_of(flows.destination_ip)
         starts = array("Q", flows.chain_ts_ns)
         own = _best(self._askers(ends[0]), ends[1], starts)
@@ -104,8 +103,27 @@ class CaptureNames:
         askers = _askers(self.learned.table, addresses_of(clients))
         return _best(askers, addresses_of(addresses), array("Q", starts))
 
+    def told_before_and_after(
+        self, clients: Sequence[bytes], addresses: Sequence[bytes], starts: Sequence[int]
+    ) -> Iterator[tuple[Name | None, Name | None]]:
+        """What names each flow by the facts of earlier captures, and by this one's too."""
+        if not starts:
+            return iter(())
+        self._fetch(clients)
+        of_clients, of_addresses, times = addresses_of(clients), addresses_of(addresses), array("Q", starts)
+        before = _best(self._earlier(of_clients), of_addresses, times)
+        return zip(before, _best(self._askers(of_clients), of_addresses, times), strict=True)
+
+    def _fetch(self, clients: Iterable[bytes]) -> None:
+        """Have what earlier captures told these clients, and everybody, at hand."""
+        if self._stored is not None:
+            self._stored.cache.fetch({*clients, *GROUPS}, self._stored.tell)
+
     def _askers(self, clients: Addresses) -> list[tuple[FactTable, Addresses]]:
-        tables = (self.learned.table, *(self._stored.cache.tables if self._stored else ()))
+        return [*_askers(self.learned.table, clients), *self._earlier(clients)]
+
+    def _earlier(self, clients: Addresses) -> list[tuple[FactTable, Addresses]]:
+        tables = self._stored.cache.tables if self._stored else ()
         return [asker for table in tables for asker in _askers(table, clients)]
 
     def _anyone(self, addresses: Sequence[bytes], starts: Sequence[int]) -> Iterable[str | None]:

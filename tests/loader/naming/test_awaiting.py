@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from loader.naming import awaiting
 from loader.naming.awaiting import MAX_AWAITING, Awaiting, Waitlist, settle
+from loader.naming.cache import NameCache
 from loader.naming.choice import NamingRules
-from loader.naming.facts import Told
 from schema.records import FlowKey
 
-from .facts import ALICE, BOB, CDN, WEB
-from .test_names import names_of
+from .facts import ALICE, BOB, CDN, WEB, Row, stored
+from .test_names import Store, names_of
 
 MS = 1_000_000
 RULES = NamingRules()
@@ -22,8 +22,7 @@ addresses = st.binary(min_size=4, max_size=4) | st.binary(min_size=16, max_size=
 ids = st.binary(min_size=16, max_size=16)
 frames = st.integers(1, 2**31 - 1)
 keys = st.builds(FlowKey, addresses, st.text(max_size=16), times, st.integers(0, 999_999), ids, frames)
-late = st.builds(Told, times, ids, frames, st.text(max_size=20), times, st.just(False))
-entries = st.builds(Awaiting, times, keys, addresses, st.none() | late)
+entries = st.builds(Awaiting, times, keys, addresses)
 
 
 @given(st.lists(entries, max_size=5))
@@ -40,7 +39,7 @@ def test_other_bytes_are_told(waiting: list[Awaiting], data: st.DataObject) -> N
 
 
 def waits(start_ms: int, client: bytes = ALICE, frame: int = 1) -> Awaiting:
-    return Awaiting(start_ms * MS, FlowKey(WEB, "2026-01-01T00", start_ms, 0, bytes(16), frame), client, None)
+    return Awaiting(start_ms * MS, FlowKey(WEB, "2026-01-01T00", start_ms, 0, bytes(16), frame), client)
 
 
 def test_a_late_answer_names_the_row_of_its_client() -> None:
@@ -50,13 +49,24 @@ def test_a_late_answer_names_the_row_of_its_client() -> None:
     assert left == waiting[1:]
 
 
+def settled(store: Store, waiting: list[Awaiting], row: Row) -> tuple[list[tuple[str, str]], list[Awaiting]]:
+    """By a capture with this answer alone, on what is in the store, where it is afterwards."""
+    repairs, left = settle(waiting, names_of(row, stored=store.names(NameCache(100, RULES))))
+    store.rows.append(stored(row, bytes([len(store.rows)]) * 16, 1))
+    return [(repair.hostname, repair.evidence) for repair in repairs], left
+
+
 def test_an_answer_that_nobody_asked_for_names_until_one_comes_that_was() -> None:
-    repairs, left = settle([waits(1000)], names_of((ALICE, WEB, 2000, 60, "forged", False)))
-    assert [repair.hostname for repair in repairs] == ["forged"]
-    repairs, left = settle(left, names_of((ALICE, WEB, 2500, 60, "forged", False)))
-    assert repairs == []
-    repairs, left = settle(left, names_of((ALICE, WEB, 3000, 60, "true.example", True)))
-    assert ([repair.hostname for repair in repairs], left) == (["true.example"], [])
+    store, waiting = Store(), [waits(1000)]
+    assert settled(store, waiting, (ALICE, WEB, 2000, 60, "forged", False)) == ([("forged", "dns_late")], waiting)
+    assert settled(store, waiting, (ALICE, WEB, 2500, 60, "forged", False)) == ([], waiting)
+    assert settled(store, waiting, (ALICE, WEB, 3000, 60, "true.example", True)) == ([("true.example", "dns_late")], [])
+
+
+def test_a_row_that_a_capture_out_of_order_named_waits_no_more() -> None:
+    store, waiting = Store(), [waits(1000)]
+    store.rows.append(stored((ALICE, WEB, 900, 60, "right.example", True), bytes(16), 1))
+    assert settled(store, waiting, (ALICE, WEB, 2000, 60, "wrong.example", True)) == ([], [])
 
 
 def test_what_comes_too_late_or_for_another_address_names_nothing() -> None:

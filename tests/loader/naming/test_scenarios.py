@@ -1,6 +1,7 @@
 """What happens to names on a wire, case by case, each in captures of its own, on every store (decision 13)."""
 
 from ipaddress import ip_address
+from itertools import permutations
 from pathlib import Path
 from typing import NamedTuple
 
@@ -103,6 +104,25 @@ def test_an_answer_in_a_capture_loaded_a_day_later(stand: Stand, answered: float
     assert stand.names(calls) == [named, other, named]
     assert [stand.row_of(call)["endpoint"] for call in calls] == [row["endpoint"] for row in before]
     assert stand.store.ledger(stand.sensor).totals["out_of_order"] == 1
+
+
+@pytest.mark.parametrize("asked", [(True, True), (False, True), (True, False), (False, False)])
+@pytest.mark.parametrize(("told", "evidence"), [(95, "dns"), (120, "dns_late")])
+def test_the_order_of_loading_chooses_no_name(stand: Stand, told: float, evidence: str, asked: tuple[bool, bool]) -> None:
+    """A flow between, or before, two answers, each in a capture of its own."""
+    for number, order in enumerate(permutations(range(3))):
+        sensor = stand.beside(number)
+        script = sensor.script()
+        script.tell(told, ALICE, "right.example", WEB, asked=asked[0])
+        files = [sensor.file(script)]
+        call = script.call(100, ALICE, WEB)
+        files.append(sensor.file(script))
+        script.tell(150, ALICE, "wrong.example", WEB, asked=asked[1])
+        files.append(sensor.file(script))
+        sensor.load(*(files[i] for i in order))
+        better = evidence == "dns_late" and asked == (False, True)
+        assert sensor.name(call) == ("wrong.example" if better else "right.example", evidence), order
+        sensor.assert_whole()
 
 
 def test_a_ttl_of_zero_names_the_flow_that_it_was_asked_for(stand: Stand) -> None:
