@@ -4,10 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from loader.domains import registered_domain
+from loader.naming.choice import EVIDENCE
 from schema.tables import IPS_BY_NAME, NAMES_BY_DOMAIN, NAMES_BY_IP, RowBatch, Table, batches_of
-
-# What the names rest on, the best first.
-EVIDENCE = ("sni", "quic", "http", "dns")
 
 
 @dataclass(slots=True)
@@ -19,7 +17,7 @@ class _Seen:
     def widen(self, first_ms: int, last_ms: int, evidence: str) -> None:
         self.first_ms, self.last_ms = min(self.first_ms, first_ms), max(self.last_ms, last_ms)
         if evidence != self.evidence:
-            self.evidence = min(evidence, self.evidence, key=EVIDENCE.index)
+            self.evidence = min(evidence, self.evidence, key=EVIDENCE.index)  # the best
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ from loader.decode.columns import DecodedBatch, DnsColumns, FlowColumns, MinuteC
 from loader.dictionary import Dictionary
 from loader.identity import endpoint_of, flow_ids
 from loader.naming.awaiting import Awaiting, Waitlist
-from loader.naming.choice import Name
+from loader.naming.choice import SAID, Name
 from loader.naming.facts import Fact
 from loader.naming.names import CaptureNames
 from loader.spill import Spill
@@ -35,6 +35,7 @@ from schema.tables import (
 
 _MS = 1_000_000
 _END_REASONS = {int(reason): reason.text for reason in FlowEndReason}
+_SHOWN = (*SAID, "inventory")
 _INITIATORS = {int(initiator): initiator.text for initiator in Initiator}
 
 
@@ -86,9 +87,10 @@ class RowBuilder:
         `waitlist`: takes the rows that an answer yet to come may name.
         """
         self.names.learned.settle(capture_id)
-        for flows, _ in self._waiting:
-            self.names.look(flows)
-        self.names.ask_others()
+        if self.names.asks_others:
+            for flows, _ in self._waiting:
+                self.names.look(flows)
+            self.names.ask_others()
         for flows, minutes in self._waiting:
             yield self._flows(flows, minutes, capture_id, waitlist)
         yield from self._minutes.rows(self.context.sensor)
@@ -113,7 +115,7 @@ class RowBuilder:
     def _flows(self, flows: FlowColumns, minutes: MinuteColumns, capture_id: bytes, waitlist: Waitlist | None) -> RowBatch:
         names = self.names.names(flows)
         hostnames = list(map(_hostname, names))
-        self._remember_said(flows)
+        self._remember_shown(names, flows)
         endpoints = list(map(endpoint_of, hostnames, flows.destination_ip))
         self._endpoints.count(endpoints, flows)
         self._minutes.count(endpoints, flows, minutes)
@@ -215,11 +217,11 @@ class RowBuilder:
             seen_ms = fact.valid_from_ns // _MS
             self._dictionary.see(address, fact.hostname, (seen_ms, seen_ms), "dns")
 
-    def _remember_said(self, flows: FlowColumns) -> None:
-        seen = (flows.said_name, flows.said_by, flows.destination_ip, flows.first_ts_ns, flows.last_ts_ns)
-        for name, by, address, first, last in zip(*seen, strict=True):
-            if name is not None and by is not None:
-                self._dictionary.see(address, name, (first // _MS, last // _MS), by)
+    def _remember_shown(self, names: Sequence[Name], flows: FlowColumns) -> None:
+        """What flows are called though no answer says it: a user who reads the name there finds them by it."""
+        for name, address, first, last in zip(names, flows.destination_ip, flows.first_ts_ns, flows.last_ts_ns, strict=True):
+            if name.evidence in _SHOWN and name.hostname is not None:
+                self._dictionary.see(address, name.hostname, (first // _MS, last // _MS), name.evidence)
 
     def _packets(self, packets: PacketColumns) -> RowBatch:
         """Packets with an IP header; the others are counted by reason and have no destination to be found under."""

@@ -14,9 +14,11 @@ from loader.naming.facttable import TOLD_OTHERS, Addresses, FactTable, addresses
 from loader.naming.learned import ANYONE, LearnedNames, told_to_anyone
 from loader.naming.listed import NO_INVENTORY, Inventory
 from schema.records import NameTold
+from schema.store.port import MOST_TOLD
 
 TellNamesAt = Callable[[Mapping[bytes, int]], Sequence[NameTold]]
 _ASKED_AT_ONCE = 64  # addresses
+_MOST_ASKED_AGAIN = 15  # times, about one address: what it was told last must reach back to its first flow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,15 +46,30 @@ class CaptureNames:
         self._stored, self._inventory = stored, inventory
         self._unnamed: dict[bytes, tuple[int, int]] = {}  # destination: first and last start of the flows that nothing names
         self._others = FactTable(rules)  # what the store says that anybody was told of them
-        self.others_not_asked = 0  # of them, those that the store was not asked about
+        self.others_not_asked = (
+            0  # of them, those that the store was not asked about, or not as far back as their flows started
+        )
+
+    @property
+    def asks_others(self) -> bool:
+        """Whether what others were told in earlier captures counts: else there is nothing to look for."""
+        return self._stored is not None
 
     def look(self, flows: FlowColumns) -> None:
         """Note the destinations of these flows that only what others were told may name."""
-        if self._stored is None:
+        if not len(flows) or not self.asks_others:
             return
+        self._fetch(flows.source_ip)
+        clients, addresses = addresses_of(flows.source_ip), addresses_of(flows.destination_ip)
+        starts = array("Q", flows.chain_ts_ns)
+        codes = [table.look(askers, addresses, starts) for table, askers in self._askers(clients)]
+        named = [any(found) for found in zip(*codes, strict=True)] if codes else [False] * len(starts)
+        rows = [row for row, by in enumerate(flows.said_by) if by is None and not named[row]]
         unnamed = self._unnamed
-        for name, address, start in zip(self.names(flows), flows.destination_ip, flows.chain_ts_ns, strict=True):
-            if name.evidence in ("none", "dns_other_client"):
+        destinations = [flows.destination_ip[row] for row in rows]
+        for row, address, called in zip(rows, destinations, self._called(destinations), strict=True):
+            if called is None:
+                start = starts[row]
                 first, last = unnamed.get(address, (start, start))
                 unnamed[address] = min(start, first), max(start, last)
 
@@ -67,8 +84,21 @@ class CaptureNames:
             until = {address: self._unnamed[address][1] for address in asked[start : start + _ASKED_AT_ONCE]}
             rows = map(fact_of, self._stored.tell_at(until))
             for address, facts in groupby(rows, key=lambda fact: fact.address):
-                self._others.add(_since(self._unnamed[address][0], facts))
+                whole = self._further_back(self._stored.tell_at, list(facts))
+                self._others.add(_since(self._unnamed[address][0], whole))
         self._unnamed.clear()
+
+    def _further_back(self, tell_at: TellNamesAt, newest: list[Fact]) -> Iterator[Fact]:
+        """The facts of an address from these on back in time, as long as they are wanted. Of one time the first counts for
+        others: those that did not fit are not missed."""
+        for _ in range(_MOST_ASKED_AGAIN):
+            yield from newest
+            if len(newest) < MOST_TOLD:
+                return
+            oldest = newest[-1]
+            newest = list(map(fact_of, tell_at({oldest.address: oldest.told.valid_from_ns - 1})))
+        yield from newest
+        self.others_not_asked += len(newest) == MOST_TOLD
 
     def names(self, flows: FlowColumns) -> list[Name]:
         """Names of the destinations: what the flow says itself, else what is chosen."""
@@ -180,7 +210,7 @@ def _best(askers: list[tuple[FactTable, Addresses]], addresses: Addresses, start
 
 
 def _since(first_ns: int, newest_first: Iterable[Fact]) -> Iterator[Fact]:
-    """What names flows that started at a time or later."""
+    """What names flows that started at a time or later; no more is taken."""
     for fact in newest_first:
         yield told_to_anyone(fact)
         if fact.told.valid_from_ns <= first_ns:

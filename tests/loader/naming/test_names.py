@@ -12,6 +12,7 @@ from loader.naming.learned import LearnedNames
 from loader.naming.listed import NO_INVENTORY, Inventory
 from loader.naming.names import CaptureNames, StoredNames
 from schema.records import NameTold
+from schema.store.port import MOST_TOLD
 
 from .facts import ALICE, BOB, CDN, MDNS, WEB, Row, answers, dns, flow, stored
 
@@ -34,6 +35,7 @@ class Store:
         self.asked += addresses
         rows = [row for row in self.rows if row.valid_from_ns <= addresses.get(row.address, -1)]
         rows.sort(key=lambda row: (row.valid_from_ns, row.capture_id, row.frame, row.hostname), reverse=True)
+        rows = [row for address in addresses for row in [row for row in rows if row.address == address][:MOST_TOLD]]
         return sorted(rows, key=lambda row: row.address)
 
     def names(self, cache: NameCache, most_asked: int = 10) -> StoredNames:
@@ -115,6 +117,20 @@ def test_destinations_beyond_the_bound_are_not_asked_about_and_counted() -> None
     names.ask_others()
     assert (store.asked, names.others_not_asked) == ([WEB], 1)
     assert [names.names(flows)[0].hostname for flows in both] == [None, "b.example"]
+
+
+@pytest.mark.parametrize(("told", "missed"), [(MOST_TOLD, 0), (3 * MOST_TOLD + 1, 0), (17 * MOST_TOLD, 1)])
+def test_however_often_an_address_was_told_its_first_flow_is_named_as_its_last(told: int, missed: int) -> None:
+    store = Store()
+    store.rows += [stored((BOB, WEB, 10 * at, 60, f"{at}.example", True), bytes(16), 1) for at in range(told)]
+    names = names_of(stored=store.names(NameCache(100, RULES)))
+    starts = [5, 10 * (told // 2) + 5, 10 * told]
+    for start in starts:
+        names.look(flow(ALICE, WEB, start))
+    names.ask_others()
+    found = [names.names(flow(ALICE, WEB, start))[0].hostname for start in starts]
+    assert found == [None if missed else "0.example", f"{told // 2}.example", f"{told - 1}.example"]
+    assert names.others_not_asked == missed
 
 
 def test_the_same_answer_twice_at_one_time_is_one_fact() -> None:

@@ -296,6 +296,10 @@ def test_the_inventory_names_what_dns_did_not_in_time(stand: Stand) -> None:
     stand.load(script)
     listed = [("web.office.example", "inventory"), ("office.example", "inventory"), ("other.example", "inventory")]
     assert stand.names(calls) == [("bobs.example", "dns"), *listed]
+    at, by = IPS_BY_NAME.index("ip"), IPS_BY_NAME.index("evidence")
+    for name, address in (("office.example", CDN), ("other.example", WEB)):
+        found = {(row[at], row[by]) for row in stand.store.addresses_of(name).rows}
+        assert found == {(ip_address(address).packed, "inventory")}
     script.tell(120, ALICE, "late.example", WEB)
     stand.load(script)
     late = ("late.example", "dns_late")
