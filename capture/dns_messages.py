@@ -13,11 +13,12 @@ class RecordType(IntEnum):
 
     A = 1
     CNAME = 5
+    SOA = 6
     AAAA = 28
 
 
 class Answer(NamedTuple):
-    """One resource record of the answer section. `address` for A and AAAA, `target` for CNAME."""
+    """One resource record. `address` for A and AAAA; `target` for CNAME, and for SOA its text: two names, five numbers."""
 
     owner: str
     type: RecordType
@@ -33,6 +34,7 @@ class Response(NamedTuple):
     qtype: RecordType
     rcode: int
     answers: tuple[Answer, ...]
+    authority: tuple[Answer, ...] = ()  # of a negative answer: the zone's SOA (RFC 2308 3)
 
 
 def wire_name(name: str) -> bytes:
@@ -46,13 +48,21 @@ def query_tail(qname: str, qtype: int) -> bytes:
 
 
 def response_tail(response: Response) -> bytes:
-    """A response behind its transaction id: flags QR RD RA, the question, the answers."""
-    head = struct.pack(">HHHHH", 0x8180 | response.rcode, 1, len(response.answers), 0, 0)
+    """A response behind its transaction id: flags QR RD RA, the question, the answers, the authority."""
+    head = struct.pack(">HHHHH", 0x8180 | response.rcode, 1, len(response.answers), len(response.authority), 0)
     question = wire_name(response.qname) + struct.pack(">HH", response.qtype, _CLASS_IN)
-    return head + question + b"".join(_record(answer, response.qname) for answer in response.answers)
+    records = (*response.answers, *response.authority)
+    return head + question + b"".join(_record(record, response.qname) for record in records)
 
 
 def _record(answer: Answer, qname: str) -> bytes:
     owner = _QNAME_POINTER if answer.owner == qname else wire_name(answer.owner)
-    rdata = answer.address if answer.address is not None else wire_name(answer.target or "")
+    rdata = answer.address if answer.address is not None else _data(answer)
     return owner + struct.pack(">HHIH", answer.type, _CLASS_IN, answer.ttl, len(rdata)) + rdata
+
+
+def _data(answer: Answer) -> bytes:
+    if answer.type is not RecordType.SOA:
+        return wire_name(answer.target or "")
+    mname, rname, *numbers = (answer.target or "").split()
+    return wire_name(mname) + wire_name(rname) + struct.pack(">IIIII", *map(int, numbers))

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from itertools import accumulate
 from random import Random
 
-from capture.dns_messages import RecordType, Response, query_tail, response_tail
+from capture.dns_messages import Answer, RecordType, Response, query_tail, response_tail
 from capture.emission import Emission, Flow, Lesson
 from capture.frames import Dialogue, EtherType, Payload, Protocol, Tcp, arp_request, ethernet, igmp_report
 from capture.hosts import Client, Hosts, Site
@@ -13,6 +13,8 @@ _MS = 1_000_000
 _NS = 1_000_000_000
 _DNS_PORT = 53
 _NXDOMAIN = 3
+_ZONE = "example.org"
+_SOA = Answer(_ZONE, RecordType.SOA, 900, target=f"ns.{_ZONE} hostmaster.{_ZONE} 2026010100 7200 900 1209600 900")
 _LLDP_MULTICAST = bytes.fromhex("0180c200000e")
 _BROADCAST = b"\xff" * 6
 _IGMP_MAC, _IGMP_GROUP = bytes.fromhex("01005e0000fb"), bytes((224, 0, 0, 251))
@@ -142,8 +144,8 @@ def ping(scene: Scene, client: Client) -> None:
 
 def ask_in_vain(scene: Scene, client: Client) -> None:
     """A name that does not exist."""
-    name = f"missing-{scene.rng.randrange(500)}.example.org"
-    _ask(scene, client, Response(name, RecordType.A, _NXDOMAIN, ()))
+    name = f"missing-{scene.rng.randrange(500)}.{_ZONE}"
+    _ask(scene, client, Response(name, RecordType.A, _NXDOMAIN, (), (_SOA,)))
 
 
 def stray_frame(scene: Scene, client: Client) -> None:

@@ -209,12 +209,13 @@ def _dns_rows(lesson: Lesson, frame: int, ts_ns: int) -> list[DnsTruth]:
         "resolver_ip": _text(lesson.resolver), "txid": lesson.transaction_id, "rcode": response.rcode,
         "qname": response.qname.lower(), "qtype": int(response.qtype),
     }  # fmt: skip
+    records = [("answer", answer) for answer in response.answers] + [("authority", soa) for soa in response.authority]
     rows = [
         DnsTruth(
-            **asked, rr_index=index, section="answer", rr_name=answer.owner.lower(), rr_type=answer.type.name,
+            **asked, rr_index=index, section=section, rr_name=answer.owner.lower(), rr_type=answer.type.name,
             rr_ttl=answer.ttl, address=None if answer.address is None else _text(answer.address), rdata=answer.target,
         )
-        for index, answer in enumerate(response.answers)
+        for index, (section, answer) in enumerate(records)
     ]  # fmt: skip
     return rows or [DnsTruth(**asked, rr_index=-1)]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from schema.errors import StoreUnavailableError
 from schema.store.port import StoreReader
 
-_CAPTURES = 100  # late ones come out of order; and one packet dated far ahead must not hide for ever that others ceased
+_CAPTURES = 100  # late ones come out of order
 
 
 @dataclass(slots=True)
@@ -37,5 +37,5 @@ class NewestPackets:
             records = [reader.capture(commit.capture_id) for commit in commits if commit.position.seq <= seq]
         except StoreUnavailableError:
             return
-        seen.times_ns.extend(record.facts.last_ts_ns for record in records if record and record.facts.last_ts_ns)
+        seen.times_ns.extend(record.newest_packet_ns for record in records if record and record.newest_packet_ns)
         seen.seq = seq

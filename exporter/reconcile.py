@@ -54,6 +54,11 @@ def reconcile(
     )
 
 
+def is_exporters(page: str) -> bool:
+    """Whether it is an exporter's metrics page: the loader's, or any other text, has nothing to hold against a ledger."""
+    return any(line.startswith(f"# TYPE {LEDGER_POSITION} ") for line in page.split("\n"))
+
+
 def _newest(reader: StoreReader, ledger: LedgerTotals, newest: int | None) -> Iterator[CommitRecord]:
     """The ledger's newest commits up to its position, oldest first."""
     last = ledger.position.seq

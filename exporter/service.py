@@ -5,6 +5,7 @@ import time
 import urllib.request
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from http.client import HTTPException
 
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -106,12 +107,12 @@ def fetch(url: str) -> str:
     """The text of a metrics page. Raises `StoreUnavailableError` where nothing answers."""
     try:
         with urllib.request.urlopen(url, timeout=_SCRAPE_TIMEOUT_S) as answer:
-            return str(answer.read().decode())
-    except OSError as error:
+            return str(answer.read().decode("utf-8", "replace"))
+    except (OSError, HTTPException) as error:
         raise StoreUnavailableError(f"{url} does not answer: {_why(error)}") from error
 
 
-def _why(error: OSError) -> str:
+def _why(error: Exception) -> str:
     """The system's words, out of what urllib and ssl wrap around them."""
     cause = getattr(error, "reason", error)
     return str(getattr(cause, "strerror", None) or cause)

@@ -2,7 +2,7 @@
 
 import errno
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -43,14 +43,15 @@ class Surroundings:
     tell: Callable[[str], None]
 
 
-def files_under(paths: Iterable[Path]) -> list[Path]:
-    """The files named and all below the directories named, once each, in order of name; hidden files are passed over,
-    and the notes that a sensor writes beside its captures (`NAME.json`), and below a directory all that is no regular file."""
+def files_under(paths: Iterable[Path], own: Collection[Path] = ()) -> list[Path]:
+    """The files named and all below the directories named, once each, in order of name; below a directory hidden files are
+    passed over, the notes that a sensor writes beside its captures (`NAME.json`), the store's `own` files (resolved paths),
+    and all that is no regular file."""
     found: dict[Path, None] = {}
     for path in paths:
         below = sorted(path.rglob("*")) if path.is_dir() else [path]
         for file in below:
-            if file == path or _is_input(file, path):
+            if file == path or (_is_input(file, path) and not (own and file.resolve() in own)):
                 found[file] = None
     return list(found)
 

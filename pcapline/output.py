@@ -65,9 +65,12 @@ def _qtype(item: Object) -> str:
 def _answer(item: Object) -> str:
     if item["rcode"] is None:
         return "no answer"
+    failure = rcode_text(item["rcode"]) if item["rcode"] else ""
     if item["rr_index"] < 0:
-        return "no records" if item["rcode"] == 0 else rcode_text(item["rcode"])
-    return f"{item['rr_type']} {printable(str(item['address'] or item['rdata'] or ''))}"
+        return failure or "no records"
+    beside = "" if item["section"] == "answer" else f"{item['section']}: "  # it answers nothing: who is in charge, for one
+    record = f"{beside}{item['rr_type']} {printable(str(item['address'] or item['rdata'] or ''))}"
+    return f"{failure}, {record}" if failure else record
 
 
 def _took(item: Object) -> str:

@@ -14,7 +14,7 @@ from loader.telemetry import LoaderTelemetry
 from loader.turns import Surroundings
 from pcapline import __version__
 from pcapline.http import HttpFace, serve
-from pcapline.wiring import Purpose, open_store, opened_store, refuse_impossible_store, store_kind
+from pcapline.wiring import Purpose, open_store, opened_store, refuse_impossible_store, store_files, store_kind
 from schema.errors import PermissionDeniedError, SettingsError
 from schema.settings import Settings, StoreSettings
 
@@ -23,6 +23,7 @@ def watch_directory(settings: Settings, request: WatchRequest, world: Surroundin
     """Load what lands in a directory, and serve the loader's own metrics, until `world.stop`; `bound` gets their address."""
     wanted, own = settings.of(StoreSettings), settings.of(LoaderSettings)
     _refuse_unreadable(request.directory)
+    _refuse_store_within(request.directory, wanted)
     telemetry = LoaderTelemetry(store_kind(wanted), __version__)
     face = HttpFace(name="pcapline loader", version=__version__, metrics=telemetry.expose, ready=telemetry.ready)
     with opened_store(wanted, Purpose.LOAD) as store, _serving(own.listen, face, world.stop, bound):
@@ -35,6 +36,15 @@ def _refuse_unreadable(directory: Path) -> None:
         raise SettingsError(f"{directory} is no directory: create it, or name the one that captures land in")
     if not os.access(directory, os.R_OK | os.X_OK, effective_ids=True):
         raise PermissionDeniedError(f"{directory} cannot be read: give this user access to it")
+
+
+def _refuse_store_within(directory: Path, store: StoreSettings) -> None:
+    """A store where captures land would be taken for one, and moved away."""
+    for file in store_files(store)[:1]:
+        if directory.resolve() in (file.parent, file.parent.parent):
+            raise SettingsError(
+                f"the store {store.url} would be in the watched directory: name another one, or --store elsewhere"
+            )
 
 
 @contextmanager

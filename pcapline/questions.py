@@ -104,6 +104,8 @@ def _check(what: str | None, source: bytes | None, view: View) -> None:
         raise UsageError(f"--{view}: of what? Give a name" + (" or an address" if view is View.NAMES else ""))
     if view is View.NAMES and source is not None:
         raise UsageError("--names: what was seen for an address or a name is kept for all clients together, without --source")
+    if what is not None and "*" in what.removeprefix("*."):
+        raise UsageError(f"{what!r}: * stands alone before a name, '*.example.com', for all names below it")
     if view is View.DNS and what is not None and what.startswith("*."):
         raise UsageError("--dns: answers are found by one name; --names has the names below a domain")
 

@@ -84,6 +84,15 @@ def store_kind(settings: StoreSettings) -> str:
     return "sqlite" if isinstance(parse_store_url(settings.url), SqliteAddress) else "cassandra"
 
 
+def store_files(settings: StoreSettings) -> tuple[Path, ...]:
+    """The files that an embedded store is made of, whether they are there or not; a server has none here."""
+    address = parse_store_url(settings.url)
+    if not isinstance(address, SqliteAddress):
+        return ()
+    path = Path(address.path).expanduser().resolve()
+    return (path, *(path.with_name(path.name + suffix) for suffix in ("-wal", "-shm", "-journal")))
+
+
 def lease_owner() -> str:
     """Who this process is to a lease: HOST:PID:RANDOM."""
     return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"

@@ -13,6 +13,7 @@ OTHER_ENDPOINT = "_other"
 MAX_COMMIT_ENDPOINTS = 50_000
 # And at most so many bytes of their names: a store takes one commit as one message.
 MAX_COMMIT_NAME_BYTES = 4 << 20
+_DAY_MS = 86_400_000
 
 
 class EndpointTotals(NamedTuple):
@@ -148,6 +149,13 @@ class CaptureRecord:
     def rows_expire_from_ms(self) -> int:
         """The load time that every row's lifetime is counted from (Unix ms): the claim's `rows_from_ms` input."""
         return int(self.inputs.get("rows_from_ms", "0"))
+
+    @property
+    def newest_packet_ns(self) -> int:
+        """Unix ns of the last packet; of the first where the last is dated more than a day behind the load: no clock is so
+        wrong, and such a date would hide that a sensor is silent. 0: none is dated credibly."""
+        latest = (self.loaded_at_ms + _DAY_MS) * 1_000_000
+        return next((ns for ns in (self.facts.last_ts_ns, self.facts.first_ts_ns) if ns <= latest), 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

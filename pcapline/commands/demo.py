@@ -15,6 +15,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, NamedTuple
 
 from pcapline.usage import at_least_one
+from schema.errors import SettingsError
 from schema.settings import StoreSettings
 
 if TYPE_CHECKING:
@@ -40,11 +41,21 @@ def run(given: Namespace) -> int:
     """The live demo until a signal, or a bounded one to its verdict."""
     from pcapline.signals import stop_on_signals
 
-    given.out.mkdir(parents=True, exist_ok=True)
+    _make_place(given.out / "captures")
     with stop_on_signals() as stop:
         if given.once:
             return _once(given.out, given.seed, given.packets, stop)
         return _live(given.out, given.seed, given.rate, stop)
+
+
+def _make_place(folder: Path) -> None:
+    """Raises `SettingsError` where no directory can be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except PermissionError:
+        raise
+    except OSError as error:
+        raise SettingsError(f"--out: {error.filename} cannot be a directory ({error.strerror}); name another one") from error
 
 
 def _once(out: Path, seed: int, packets: int, stop: "Stop") -> int:
@@ -66,7 +77,6 @@ def _live(out: Path, seed: int, rate: float, stop: "Stop") -> int:
     from pcapline.demo import Told, demo_settings, make_live_traffic, running
 
     captures = out / "captures"
-    captures.mkdir(exist_ok=True)
     settings = demo_settings(out, (_address(10110), _address(10111)))
     quiet = Told(say=_say, outcome=lambda _outcome: None)
     with running(settings, captures, stop.event, quiet) as parts:

@@ -43,10 +43,11 @@ def run(given: Namespace) -> int:
     """A line a file; a signal ends it between two files."""
     from loader.once import files_under
     from pcapline.signals import stop_on_signals
+    from pcapline.wiring import store_files
 
     settings = settings_of(given.config, {"store.url": given.store})
     there = [path for path in given.paths if _is_there(path)]
-    request = _request(files_under(there), given.sensor, given.network)
+    request = _request(files_under(there, store_files(settings.of(StoreSettings))), given.sensor, given.network)
     counts: Counter[FileState] = Counter()
     with stop_on_signals() as stop:
         for outcome in _outcomes(settings, request, stop):
@@ -91,7 +92,10 @@ def _request(paths: list[Path], sensor: str | None, network: str | None) -> "Req
 
 
 def _outcomes(settings: Settings, request: "Request", stop: "Stop") -> Iterator["FileOutcome"]:
-    """Every file's outcome, with a progress bar; a store that cannot be opened leaves all of them waiting."""
+    """Every file's outcome, with a progress bar; a store that cannot be opened leaves all of them waiting. Without files
+    there is no store to open, or to make."""
+    if not request.paths:
+        return
     from loader.once import OnceLoader, Surroundings
     from loader.outcome import FileOutcome
     from loader.settings import LoaderSettings

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _DURATION = re.compile(r"(\d+)(ms|s|m|h|d|w)")
 _UNIT_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
-_NAME = re.compile(r"(?=.*[^\d.])[^\s/:@]{1,255}")  # generous: a name holds what somebody put into DNS
+_NAME = re.compile(r"(?=.*[^\d.])(\*\.)?([A-Za-z0-9_.-]|\\.){1,255}")  # letters of host names and services, and escapes
 _NOTHING = 6  # exit code: nothing matched
 
 
@@ -82,15 +82,18 @@ def run(given: Namespace) -> int:
     since_ms = int(time.time() * 1000) - given.last.ms if given.last else None
     settings = settings_of(given.config, {"store.url": given.store})
     with opened_store(settings.of(StoreSettings), Purpose.READ) as reader:
-        results = question.ask(reader, since_ms, given.limit)
-        items = rows_shown(view, results, since_ms, given.limit)
+        results = question.ask(reader, since_ms, given.limit + 1)  # one more: whether there are more
+        items = rows_shown(view, results, since_ms, given.limit + 1)
         newest = newest_ns(view, question.ask(reader, None, 1)) if given.last and not items else None
     if given.show_statements:
         for statement in dict.fromkeys(s for result in results for s in result.statements):
             sys.stderr.write(statement + "\n")
-    if write(items, Format.of(as_json=given.as_json), _fields(question)):
+    if write(items[: given.limit], Format.of(as_json=given.as_json), _fields(question)):
+        if len(items) > given.limit:
+            sys.stderr.write(f"pcapline: these are the newest {given.limit:,}, there are more; --limit N shows more\n")
         return 0
-    _refuse_nonsense(given.what)
+    if newest is None:
+        _refuse_nonsense(given.what)
     _tell_nothing(given, newest)
     return _NOTHING
 
@@ -107,7 +110,7 @@ def _fields(question: "Question") -> "Sequence[Field]":
 
 
 def _refuse_nonsense(what: str | None) -> None:
-    """Nothing can be found for what is neither an address nor, by its letters, a name."""
+    """What holds other letters than names do may have been in DNS all the same: it is a mistake where nothing is found."""
     from schema.store.lookup import parse_address
 
     if what is not None and parse_address(what) is None and not _NAME.fullmatch(what):
@@ -120,9 +123,10 @@ def _tell_nothing(given: Namespace, newest: int | None) -> None:
     from pcapline.values import time_text
     from schema.addresses import address_text
 
-    of_what = " ".join(
-        filter(None, (given.what and printable(given.what), given.source and f"of {address_text(given.source)}"))
-    )
+    source = given.source and address_text(given.source)
+    of_what = printable(given.what) if given.what else f"what {source} called"
+    if given.what and source:
+        of_what += f" called by {source}" if not given.dns else f" asked by {source}"
     since = f" in the last {given.last.text}" if given.last else ""
     older = f"; the newest row is of {time_text(newest)}" if newest is not None else ""
     sys.stderr.write(f"pcapline: nothing found for {of_what}{since}{older}\n")

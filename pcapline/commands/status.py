@@ -79,7 +79,7 @@ def _sensor_object(reader: "StoreReader", sensor: str) -> Object:
         "packets": ledger.totals.get("frames", 0),
         "flows": ledger.totals.get("rows/flows", 0),
         "kernel_drops": ledger.totals.get("kernel_drops", 0),
-        "newest_packet_ts_ns": max((record.facts.last_ts_ns for record in records if record), default=None),
+        "newest_packet_ts_ns": max((record.newest_packet_ns for record in records if record), default=0) or None,
         "last_loaded_at_ms": ledger.last_loaded_at_ms or None,
     }
 

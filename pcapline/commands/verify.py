@@ -11,12 +11,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pcapline.options import add_config_option, add_json_option, add_store_option, settings_of
+from schema.errors import PcaplineError
 from schema.settings import StoreSettings
 
 if TYPE_CHECKING:
     from exporter.reconciliation import Difference, Reconciliation
 
 _NOTHING = 6  # exit code: no such sensor
+_COME_AGAIN = 5  # exit code: the page cannot be held against this ledger yet
 _SIDES = {
     "packets": "packets in the files = in flow rows + in none, by reason",
     "rows": "rows in the manifests = rows in the store",
@@ -38,22 +40,43 @@ def arguments(parser: ArgumentParser) -> None:
 def run(given: Namespace) -> int:
     """A line an identity, and one for each difference."""
     from exporter.reconcile import reconcile
-    from exporter.service import fetch
     from pcapline.wiring import Purpose, opened_store
 
     settings = settings_of(given.config, {"store.url": given.store})
     with opened_store(settings.of(StoreSettings), Purpose.READ) as reader:
         if not _are_known(given.sensor, [record.sensor for record in reader.sensors()]):
             return _NOTHING
-        page = None if given.scrape is None else lambda: fetch(given.scrape)
+        page = None if given.scrape is None else lambda: _page(given.scrape)
         verdict = reconcile(reader, int(time.time() * 1000), page, given.sensor or None)
     if given.scrape is None and verdict.holds and not verdict.coverage.captures and not given.as_json:
         sys.stderr.write("pcapline: nothing to verify: no capture is loaded\n")
         return 0
     write_verdict(verdict, as_json=given.as_json)
+    unchecked = not any(identity.name == "metrics" for identity in verdict.identities)
+    if unchecked:
+        sys.stderr.write(f"pcapline: metrics were not checked; {_why_unchecked(given)}\n")
+    if not verdict.holds:
+        return 1
+    return _COME_AGAIN if unchecked and given.scrape is not None and not given.sensor else 0
+
+
+def _page(url: str) -> str:
+    """The text of an exporter's page. Raises `PcaplineError` for any other's: nothing on it would differ."""
+    from exporter.reconcile import is_exporters
+    from exporter.service import fetch
+
+    page = fetch(url)
+    if not is_exporters(page):
+        raise PcaplineError(f"{url} has no counters of pcapline's exporter: is it the exporter's page?")
+    return page
+
+
+def _why_unchecked(given: Namespace) -> str:
     if given.scrape is None:
-        sys.stderr.write("pcapline: metrics were not checked; --scrape URL holds an exporter's page against the ledger\n")
-    return 0 if verdict.holds else 1
+        return "--scrape URL holds an exporter's page against the ledger"
+    if given.sensor:
+        return "the page has sums over all sensors: leave out --sensor"
+    return "the page is of before what the ledger still tells, or shows no sensor yet: try again when the exporter is ready"
 
 
 def _are_known(wanted: Sequence[str], known: Sequence[str]) -> bool:

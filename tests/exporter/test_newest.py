@@ -1,13 +1,14 @@
 """The newest packet of each sensor, by what its ledger has committed."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from exporter.newest import NewestPackets
 from schema.store.port import Store
-from tests.exporter.captures import Capture, lease_of, load, store_at
+from tests.exporter.captures import NOW_MS, Capture, lease_of, load, store_at
 
 S = 1_000_000_000
 
@@ -49,10 +50,21 @@ def test_a_sensor_without_packets_has_no_time(store: Store) -> None:
     assert NewestPackets().follow(store, positions(store)) == {}
 
 
-def test_a_packet_dated_far_ahead_is_forgotten(store: Store) -> None:
-    newest = NewestPackets()
-    commit(store, "a", 4_000_000_000, *range(1_000, 1_099))
-    assert newest.follow(store, positions(store)) == {"a": 4_000_000_000 * S}
-    commit(store, "a", 1_099)
-    assert newest.follow(store, positions(store)) == {"a": 1_099 * S}
+def test_a_packet_dated_behind_its_load_does_not_hide_that_the_sensor_is_silent(store: Store) -> None:
+    commit(store, "a", 1_000, NOW_MS // 1000 + 86_401)
+    commit(store, "b", NOW_MS // 1000 + 86_400)
+    commit(store, "c", 9_223_372_036)
+    assert NewestPackets().follow(store, positions(store)) == {"a": 1_000 * S, "b": (NOW_MS // 1000 + 86_400) * S}
+
+
+def test_of_a_capture_with_such_a_packet_its_first_counts(store: Store) -> None:
+    load(lease_of(store, "a"), Capture(name="x", non_flow={"arp": 1}, last_ts_ns=1_000 * S))
+    record = store.capture(Capture(name="x").capture_id)
+    assert record is not None
+    ahead = replace(record, facts=replace(record.facts, first_ts_ns=900 * S, last_ts_ns=9_223_372_036 * S))
+    assert (record.newest_packet_ns, ahead.newest_packet_ns) == (1_000 * S, 900 * S)
+
+
+def test_only_the_last_hundred_captures_count(store: Store) -> None:
+    commit(store, "a", 2_000, *range(1_000, 1_100))
     assert NewestPackets().follow(store, positions(store)) == {"a": 1_099 * S}

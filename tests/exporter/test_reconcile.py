@@ -6,7 +6,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from exporter.reconcile import reconcile
+from exporter.reconcile import is_exporters, reconcile
 from exporter.reconciliation import MAX_NAMED, Reconciliation
 from exporter.service import expose_once
 from exporter.settings import ExporterSettings
@@ -49,6 +49,11 @@ def test_all_hold(store: Store) -> None:
     assert differences(verdict) == {"packets": 0, "rows": 0, "totals": 0, "metrics": 0}
     assert {identity.name: identity.left for identity in verdict.identities}["packets"] == 2 * (3 * 6 + 3 + 7)
     assert (verdict.coverage.captures, verdict.coverage.checked, verdict.coverage.expired) == (8, 8, 0)
+
+
+def test_only_an_exporters_page_is_held_against_the_ledger(store: Store) -> None:
+    assert is_exporters(scrape(store))
+    assert not any(map(is_exporters, ("", "<html>", "# TYPE pcapline_loader_files counter\npcapline_loader_files 1\n")))
 
 
 def test_a_row_deleted_by_hand_names_its_capture(store: Store, tmp_path: Path) -> None:

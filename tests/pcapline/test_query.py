@@ -29,11 +29,13 @@ def loaded(folder: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def dns(name: str, *, rcode: int | None = None, client: str = "10.0.0.7") -> bytes:
-    """A query; with `rcode` a response to it without records."""
+def dns(name: str, *, rcode: int | None = None, soa: bool = False, client: str = "10.0.0.7") -> bytes:
+    """A query; with `rcode` a response to it without an answer, with `soa` as resolvers give it (RFC 2308 3)."""
     question = b"".join(bytes([len(label)]) + label.encode() for label in name.split(".")) + b"\0" + struct.pack(">HH", 1, 1)
     flags = 0x0100 if rcode is None else 0x8180 | rcode
-    message = struct.pack(">HHHHHH", 7, flags, 1, 0, 0, 0) + question
+    message = struct.pack(">HHHHHH", 7, flags, 1, 0, soa, 0) + question
+    if soa:
+        message += b"\xc0\x0c" + struct.pack(">HHIH", 6, 1, 900, 30) + b"\x02ns\xc0\x0c\x02me\xc0\x0c" + bytes(20)
     ends, ports = ((client, "10.0.0.53"), (40_053, 53)) if rcode is None else (("10.0.0.53", client), (53, 40_053))
     return udp(*ends, ports, message)
 
@@ -50,7 +52,9 @@ def test_by_name_leaves_out_other_names_at_the_address(folder: Path) -> None:
 
 
 def test_bounds(folder: Path) -> None:
-    assert len(objects(pcapline("query", ADDRESS, "--json", "--limit", "2", cwd=folder))) == 2
+    cut = pcapline("query", ADDRESS, "--json", "--limit", "2", cwd=folder)
+    assert (len(objects(cut)), cut.stderr) == (2, "pcapline: these are the newest 2, there are more; --limit N shows more\n")
+    assert pcapline("query", ADDRESS, "--limit", "3", cwd=folder).stderr == ""
     by_client = objects(pcapline("query", ADDRESS, "--json", "--source", "10.0.0.1", cwd=folder))
     assert [flow["endpoint"] for flow in by_client] == ["a.example.com"]
     assert pcapline("query", ADDRESS, "--last", "1h", cwd=folder).returncode == 6
@@ -67,7 +71,7 @@ def test_all_that_a_client_called(folder: Path) -> None:
     ]
     none = pcapline("query", "--source", "10.9.9.9", cwd=folder)
     assert (none.returncode, none.stdout) == (6, "")
-    assert "10.9.9.9" in none.stderr
+    assert none.stderr == "pcapline: nothing found for what 10.9.9.9 called\n"
 
 
 def test_a_row_goes_by_a_name_of_its_own(folder: Path) -> None:
@@ -125,6 +129,19 @@ def test_answers_to_a_name_and_the_lack_of_them(tmp_path: Path) -> None:
     assert all(text in shown for text in ("NXDOMAIN", "SERVFAIL", "no answer", "1.0 ms"))
 
 
+def test_what_answers_nothing_does_not_look_like_an_answer(tmp_path: Path) -> None:
+    for number, rcode in enumerate((3, 0)):
+        name = f"{number}.example.com"
+        settled(tmp_path / "dns.pcap", capture([dns(name), dns(name, rcode=rcode, soa=True)], start_s=START_S + number))
+        loaded(tmp_path)
+        for done in (
+            pcapline("query", name, "--dns", cwd=tmp_path),
+            pcapline("read", "dns.pcap", "--dns", cwd=tmp_path),
+            pcapline("explain", "dns.pcap", "2", "--no-deep", cwd=tmp_path),
+        ):
+            assert ("NXDOMAIN, authority: SOA ns." if rcode else " authority: SOA ns.") in done.stdout, done
+
+
 def test_the_dictionary_both_ways_and_by_domain(folder: Path) -> None:
     of_address = objects(pcapline("query", ADDRESS, "--names", "--json", cwd=folder))
     assert [(row["hostname"], row["evidence"]) for row in of_address] == [(host, "dns") for host in reversed(HOSTS)]
@@ -159,9 +176,19 @@ def test_it_shows_the_statements_it_ran(folder: Path) -> None:
     assert len(store.execute(statement).fetchall()) == 3
 
 
-@pytest.mark.parametrize("what", ["http://www.example.com/", "10.0.0.0/8", "999.1.2.3", "two words", "10.0.0.1:443"])
+@pytest.mark.parametrize(
+    "what", ["http://www.example.com/", "10.0.0.0/8", "999.1.2.3", "two words", "10.0.0.1:443", "nosuch_name!", "*.x!.com"]
+)
 def test_nonsense_is_wrong_usage(folder: Path, what: str) -> None:
     assert pcapline("query", what, cwd=folder).returncode == 2
+
+
+@pytest.mark.parametrize("what", ["*", "*google.com", "www.*.com", "*.*", "*.*.com", "a*"])
+@pytest.mark.parametrize("view", [[], ["--names"]])
+def test_an_asterisk_stands_alone_before_a_name(tmp_path: Path, what: str, view: list[str]) -> None:
+    done = pcapline("query", what, *view, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "'*.example.com'" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -88,3 +88,48 @@ def test_verify_of_nothing_is_not_passed(folder: Path) -> None:
     empty = pcapline("verify", "--store", "sqlite:new.db", cwd=folder)
     assert (empty.returncode, empty.stdout) == (0, "")
     assert "nothing to verify" in empty.stderr
+
+
+@pytest.mark.parametrize("page", ["", "<html>hello</html>\nhello world\n", "pcapline_captures_total 3\n"])
+def test_another_page_than_the_exporters_is_not_passed(folder: Path, page: str) -> None:
+    (folder / "page").write_text(page)
+    done = pcapline("verify", "--scrape", f"file://{folder}/page", cwd=folder)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "is it the exporter's page?" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_metrics_of_one_sensor_are_not_checked_and_that_is_told(folder: Path) -> None:
+    (folder / "page").write_text(pcapline("exporter", "--once", cwd=folder).stdout)
+    page = ("--scrape", f"file://{folder}/page")
+    whole = pcapline("verify", *page, cwd=folder)
+    assert (whole.returncode, whole.stderr) == (0, "")
+    assert "metrics" in whole.stdout
+    one = pcapline("verify", *page, "--sensor", "standalone", cwd=folder)
+    assert one.returncode == 0
+    assert one.stderr == "pcapline: metrics were not checked; the page has sums over all sensors: leave out --sensor\n"
+
+
+def test_load_of_nothing_makes_no_store_and_the_stores_own_files_are_no_captures(tmp_path: Path) -> None:
+    assert pcapline("load", "nothere.pcap", cwd=tmp_path).returncode == 1
+    assert pcapline("load", ".", cwd=tmp_path).returncode == 0
+    assert list(tmp_path.iterdir()) == []
+    settled(tmp_path / "a.pcap", capture(conversation()))
+    assert pcapline("load", ".", cwd=tmp_path).returncode == 0
+    with sqlite3.connect(tmp_path / "pcapline.db") as store:  # -wal and -shm are there beside it
+        store.execute("SELECT count(*) FROM flows").fetchall()
+        again = pcapline("load", ".", "--json", cwd=tmp_path)
+    assert [(item["file"], item["state"]) for item in objects(again)] == [("a.pcap", "already_loaded")]
+    watched = pcapline("watch", ".", cwd=tmp_path)
+    assert watched.returncode == 3
+    assert "would be in the watched directory" in watched.stderr
+
+
+def test_a_demo_needs_a_directory(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "captures").touch()
+    for place in ("file", "out", "/proc/x"):
+        done = pcapline("demo", "--once", "--out", place, cwd=tmp_path)
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (3, "", 1), done.stderr
+        assert done.stderr.startswith("pcapline: --out")
