@@ -114,6 +114,11 @@ class Manifest:
         """Own rows by table."""
         return {part.table: part.total for part in self.own}
 
+    def partitions_of(self, table: str, first: object) -> list[tuple[object, ...]]:
+        """Partitions of own rows whose key begins with this value."""
+        parts = (part for part in self.own if part.table == table)
+        return [key for part in parts for key in part.partitions if key[0] == first]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaptureFacts:

@@ -176,6 +176,17 @@ class AnswerQuery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ToldQuery:
+    """Which facts to find: what anyone of a sensor, or one client, was told of an address."""
+
+    sensor: str
+    address: bytes
+    until_ns: int  # packet time, Unix ns: none told later
+    client: bytes | None = None
+    limit: int = 4_096  # rows, the newest of those that are not later than the millisecond of `until_ns`
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QueryResult:
     """Rows, newest first where the table has a time, and the statements that found them as a person would type them."""
 
@@ -256,9 +267,13 @@ class StoreReader(Protocol):
     def answers(self, query: AnswerQuery) -> QueryResult:
         """Rows of `dns_answers`, newest first; those of one message in its order."""
 
-    def told(self, sensor: str, address: bytes, until_ns: int) -> list[NameTold]:
-        """What anyone of a sensor was told of an address, none of it after a time (Unix ns), in no particular order. What
-        attempts that do not count have left may be among it."""
+    def told(self, query: ToldQuery) -> list[tuple[NameTold, int]]:
+        """What was told of an address, newest first. Beside each fact is the ledger number of its capture, if that is committed
+        with this number: what attempts that do not count have left may be among them."""
+
+    def rows_of(self, table: Table, capture_id: bytes, first: object) -> Iterator[tuple[object, ...]]:
+        """One capture's own rows of a table in the partitions that begin with this value (an address, a name), which are those
+        of its manifest; in no particular order."""
 
     def scan(self, table: Table) -> Iterator[tuple[object, ...]]:
         """Every row of a table in no particular order, as values that cross the port (export, tests)."""

@@ -9,13 +9,14 @@ from itertools import islice
 from schema.records import NameTold
 from schema.store.cassandra.connection import Connection, Row
 from schema.store.cassandra.hold import Hold
-from schema.store.port import MOST_TOLD
+from schema.store.port import MOST_TOLD, ToldQuery
 from schema.store.told import TOLD, name_told, newest_told
 
 _OF_CLIENT = f"SELECT {TOLD}, seq FROM pcapline.names_by_client WHERE sensor = ? AND client_ip = ?"
 _OF_ADDRESS = f"SELECT {TOLD}, seq FROM pcapline.names_by_address WHERE sensor = ? AND address = ? AND valid_from <= ?"
 _PAGE = 2 * MOST_TOLD  # rows of an address that are read at first: some may not count
-_NEWEST_OF_ADDRESS = f"{_OF_ADDRESS} LIMIT {_PAGE}"
+_NEWEST_OF_ADDRESS = f"{_OF_ADDRESS} LIMIT ?"
+_NEWEST_OF_CLIENT = f"{_OF_CLIENT} AND address = ? AND valid_from <= ? LIMIT ?"
 
 
 def read_told(hold: Hold, clients: Collection[bytes]) -> list[NameTold]:
@@ -28,17 +29,22 @@ def read_told_at(hold: Hold, addresses: Mapping[bytes, int]) -> list[NameTold]:
     """What anyone was told of these addresses, not after the time (Unix ns) beside each."""
     asked = [(hold.sensor, address, until_ns // 1_000_000) for address, until_ns in addresses.items()]
     told: list[NameTold] = []
-    for bounds, until_ns, rows in zip(asked, addresses.values(), hold.connection.each(_NEWEST_OF_ADDRESS, asked), strict=True):
+    newest = hold.connection.each(_NEWEST_OF_ADDRESS, ((*bounds, _PAGE) for bounds in asked))
+    for bounds, until_ns, rows in zip(asked, addresses.values(), newest, strict=True):
         whole: Iterable[Row] = rows if len(rows) < _PAGE else hold.connection.stream(_OF_ADDRESS, bounds)
         told += newest_told(_page_by_page(hold, whole), until_ns)
     return told
 
 
-def read_all_told(connection: Connection, sensor: str, address: bytes, until_ns: int) -> list[NameTold]:
-    """All that anyone was told of an address, not after a time (Unix ns), by whatever attempt."""
-    rows = connection.stream(_OF_ADDRESS, (sensor, address, until_ns // 1_000_000))
-    told = (name_told(row[0], row[1], row) for row in rows)
-    return [fact for fact in told if fact.valid_from_ns <= until_ns]
+def read_newest_told(connection: Connection, query: ToldQuery) -> list[tuple[NameTold, int]]:
+    """The newest facts that `query` asks for, by whatever attempt, each with its ledger number."""
+    bounds = (query.address, query.until_ns // 1_000_000, query.limit)
+    if query.client is None:
+        rows = connection.read(_NEWEST_OF_ADDRESS, (query.sensor, *bounds))
+    else:
+        rows = connection.read(_NEWEST_OF_CLIENT, (query.sensor, query.client, *bounds))
+    told = ((name_told(row[0], row[1], row), row[-1]) for row in rows)
+    return [(fact, seq) for fact, seq in told if fact.valid_from_ns <= query.until_ns]
 
 
 def _page_by_page(hold: Hold, rows: Iterable[Row]) -> Iterator[NameTold]:

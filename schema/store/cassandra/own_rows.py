@@ -1,13 +1,13 @@
 """A capture's own rows, found again through its manifest: counted, or deleted when its attempt is given up."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from schema.records import PartitionCounts
 from schema.store.cassandra.captures import Standing, read_manifest
-from schema.store.cassandra.connection import Connection
-from schema.store.cassandra.statements import count_of_capture, delete_of, keys_of_capture
+from schema.store.cassandra.connection import Connection, Row
+from schema.store.cassandra.statements import count_of_capture, delete_of, keys_of_capture, rows_of
 from schema.store.port import Recount
-from schema.tables import BY_NAME, FLOWS
+from schema.tables import BY_NAME, FLOWS, Table
 
 _BOTH_WAYS = ("packets", "packets_rev")
 _EXPIRY_MARGIN_MS = 60_000  # rows expire by the node's clock, while they are counted
@@ -40,6 +40,14 @@ def delete_own_rows(connection: Connection, standing: Standing) -> None:
         doomed = ((standing.row_ts, *key) for keys in in_partitions for key in keys)
         for _ in connection.each(delete_of(table), doomed):
             pass
+
+
+def rows_of_capture(
+    connection: Connection, table: Table, capture_id: bytes, partitions: Sequence[tuple[object, ...]]
+) -> Iterator[Row]:
+    """One capture's rows in these partitions."""
+    for key in partitions:
+        yield from connection.stream(rows_of(table), (*key, capture_id))
 
 
 def _count(connection: Connection, counts: PartitionCounts, capture_id: bytes) -> tuple[int, int]:

@@ -25,6 +25,12 @@ def keys_of_capture(table: Table) -> str:
 
 
 @cache
+def rows_of(table: Table) -> str:
+    """One capture's rows in one partition."""
+    return f"SELECT {', '.join(table.names)} FROM pcapline.{table.name} WHERE {_in_partition(table)}"
+
+
+@cache
 def count_of_capture(table: Table, sums: tuple[str, ...] = ()) -> str:
     """How many rows of one capture are in one partition, and sums of columns."""
     wanted = ", ".join(["count(*)", *(f"sum({name})" for name in sums)])

@@ -6,8 +6,8 @@ from schema.records import Admission, AdmissionBook, CaptureRecord, CommitRecord
 from schema.store.cassandra import admissions, captures, claims, history, lease, ledger, names, queries
 from schema.store.cassandra.connection import Connection
 from schema.store.cassandra.health import read_health
-from schema.store.cassandra.own_rows import recount_capture
-from schema.store.port import AnswerQuery, FlowQuery, QueryResult, Recount, SensorLease, SensorRecord, StoreHealth
+from schema.store.cassandra.own_rows import recount_capture, rows_of_capture
+from schema.store.port import AnswerQuery, FlowQuery, QueryResult, Recount, SensorLease, SensorRecord, StoreHealth, ToldQuery
 from schema.tables import Table
 
 
@@ -101,9 +101,15 @@ class CassandraStore:
         """Rows of `dns_answers`, newest first."""
         return queries.find_answers(self._checked(), query)
 
-    def told(self, sensor: str, address: bytes, until_ns: int) -> list[NameTold]:
-        """What anyone of a sensor was told of an address."""
-        return names.read_all_told(self._checked(), sensor, address, until_ns)
+    def told(self, query: ToldQuery) -> list[tuple[NameTold, int]]:
+        """The newest that anyone of a sensor, or one client, was told of an address."""
+        return names.read_newest_told(self._checked(), query)
+
+    def rows_of(self, table: Table, capture_id: bytes, first: object) -> Iterator[tuple[object, ...]]:
+        """One capture's own rows in the partitions of one address or name."""
+        standing = captures.read_standing(self._checked(), capture_id)
+        partitions = captures.read_manifest(self._connection, standing).partitions_of(table.name, first)
+        return rows_of_capture(self._connection, table, capture_id, partitions)
 
     def scan(self, table: Table) -> Iterator[tuple[object, ...]]:
         """Every row of a table."""

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 
 from schema.records import NameTold
+from schema.store.port import ToldQuery
 from schema.store.sqlite.database import Row, Session
 from schema.store.sqlite.values import address_bytes, address_text
 from schema.store.told import TOLD, name_told, newest_told
@@ -12,7 +13,9 @@ _OF_ADDRESS = f"""
     SELECT {TOLD} FROM names_by_address WHERE sensor = ? AND address = ? AND valid_from <= ? AND seq <= ?
     ORDER BY valid_from DESC, ns DESC
 """
-_ANY_SEQ = (1 << 63) - 1
+_NEWEST = "valid_from <= ? ORDER BY valid_from DESC, ns DESC LIMIT ?"
+_NEWEST_OF_ADDRESS = f"SELECT {TOLD}, seq FROM names_by_address WHERE sensor = ? AND address = ? AND {_NEWEST}"
+_NEWEST_OF_CLIENT = f"SELECT {TOLD}, seq FROM names_by_client WHERE sensor = ? AND client_ip = ? AND address = ? AND {_NEWEST}"
 
 
 def read_told(session: Session, sensor: str, seq: int, clients: Collection[bytes]) -> list[NameTold]:
@@ -29,10 +32,15 @@ def read_told_at(session: Session, sensor: str, seq: int, addresses: Mapping[byt
     return told
 
 
-def read_all_told(session: Session, sensor: str, address: bytes, until_ns: int) -> list[NameTold]:
-    """All that anyone was told of an address, not after a time (Unix ns), at any ledger version."""
-    bounds = (sensor, address_text(address), until_ns // 1_000_000, _ANY_SEQ)
-    return [fact for fact in map(_told, session.stream(_OF_ADDRESS, bounds)) if fact.valid_from_ns <= until_ns]
+def read_newest_told(session: Session, query: ToldQuery) -> list[tuple[NameTold, int]]:
+    """The newest facts that `query` asks for, by whatever attempt, each with its ledger number."""
+    bounds = (address_text(query.address), query.until_ns // 1_000_000, query.limit)
+    if query.client is None:
+        rows = session.execute(_NEWEST_OF_ADDRESS, (query.sensor, *bounds))
+    else:
+        rows = session.execute(_NEWEST_OF_CLIENT, (query.sensor, address_text(query.client), *bounds))
+    told = ((_told(row), row[-1]) for row in rows)
+    return [(fact, seq) for fact, seq in told if fact.valid_from_ns <= query.until_ns]
 
 
 def _told(row: Row) -> NameTold:

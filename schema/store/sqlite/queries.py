@@ -1,13 +1,13 @@
 """What people ask of the rows: as SQL that they could type, run exactly as it is shown."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import apsw
 
 from schema.buckets import day_of, day_text
 from schema.store.port import AnswerQuery, FlowQuery, QueryResult
 from schema.store.sqlite.database import Database, Session
-from schema.store.sqlite.values import address_text, port_rows
+from schema.store.sqlite.values import address_text, port_rows, sql_keys
 from schema.tables import DNS_ANSWERS, FLOWS, IPS_BY_NAME, NAMES_BY_DOMAIN, NAMES_BY_IP, Table
 
 
@@ -44,6 +44,17 @@ def find_names_below(session: Session, domain: str) -> QueryResult:
 def scan_table(database: Database, table: Table) -> Iterator[tuple[object, ...]]:
     """Every row of a table."""
     return port_rows(table, database.stream(f"SELECT {_columns(table)} FROM {table.name}"))
+
+
+def rows_of_capture(
+    database: Database, table: Table, capture_id: bytes, partitions: Sequence[tuple[object, ...]]
+) -> Iterator[tuple[object, ...]]:
+    """One capture's rows in these partitions."""
+    within = " AND ".join(f"{name} = ?" for name in (*table.partition, "capture_id"))
+    for key in sql_keys(table, partitions):
+        yield from port_rows(
+            table, database.stream(f"SELECT {_columns(table)} FROM {table.name} WHERE {within}", (*key, capture_id))
+        )
 
 
 def _newest(session: Session, table: Table, conditions: list[str], limit: int, then: str = "") -> QueryResult:

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 import apsw
 
 from schema.records import Admission, AdmissionBook, CaptureRecord, CommitRecord, LedgerTotals, NameTold
-from schema.store.port import AnswerQuery, FlowQuery, QueryResult, Recount, SensorLease, SensorRecord, StoreHealth
+from schema.store.port import AnswerQuery, FlowQuery, QueryResult, Recount, SensorLease, SensorRecord, StoreHealth, ToldQuery
 from schema.store.sqlite import admissions, captures, history, lease, ledger, names, queries
 from schema.store.sqlite.database import Database, Session
 from schema.store.sqlite.recount import recount_capture
@@ -130,10 +130,16 @@ class SqliteStore:
         with self._reading() as session:
             return queries.find_answers(session, query)
 
-    def told(self, sensor: str, address: bytes, until_ns: int) -> list[NameTold]:
-        """What anyone of a sensor was told of an address."""
+    def told(self, query: ToldQuery) -> list[tuple[NameTold, int]]:
+        """The newest that anyone of a sensor, or one client, was told of an address."""
         with self._reading() as session:
-            return names.read_all_told(session, sensor, address, until_ns)
+            return names.read_newest_told(session, query)
+
+    def rows_of(self, table: Table, capture_id: bytes, first: object) -> Iterator[tuple[object, ...]]:
+        """One capture's own rows in the partitions of one address or name."""
+        with self._reading() as session:
+            manifest = captures.read_manifest(session, capture_id)
+        return queries.rows_of_capture(self._database, table, capture_id, manifest.partitions_of(table.name, first))
 
     def scan(self, table: Table) -> Iterator[tuple[object, ...]]:
         """Every row of a table."""

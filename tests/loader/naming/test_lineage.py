@@ -1,8 +1,12 @@
 """Lineage is found in every store as the loader left it."""
 
 from loader.lineage import Lineage, lineage_of
+from schema.tables import NAMES_BY_ADDRESS, NAMES_BY_CLIENT
 from tests.loader.naming.script import ALICE, BOB, CDN, RESOLVER, WEB, Call
 from tests.loader.naming.stand import Stand
+from tests.schema.store.samples import abandon, id_of, name_row, with_rows
+
+TOLD = (NAMES_BY_CLIENT, NAMES_BY_ADDRESS)
 
 
 def lineage(stand: Stand, call: Call) -> Lineage:
@@ -57,3 +61,34 @@ def test_a_row_that_is_not_there_has_none(stand: Stand) -> None:
     row = stand.row_of(call)
     for capture_id, frame in ((row["capture_id"], 99), (bytes(16), row["frame"])):
         assert lineage_of(stand.store, capture_id, frame, row["destination_ip"], lambda _: None) is None
+
+
+def test_a_later_answer_that_says_the_same_has_repaired_nothing(stand: Stand) -> None:
+    script = stand.script()
+    script.tell(80, ALICE, "x.example", WEB, ttl=600)
+    first = stand.file(script)
+    script.tell(90, ALICE, "x.example", WEB, ttl=600)
+    second = stand.file(script)
+    call = script.call(100, ALICE, WEB)
+    one = stand.load(first)[0].capture_id
+    stand.load(stand.file(script), second)
+    found = lineage(stand, call)
+    assert found.answer is not None
+    assert (found.answer.fact.capture_id, found.repaired) == (one, False)
+    assert found.without.hostname is None  # as it was when the row was committed
+
+
+def test_an_attempt_that_does_not_count_gave_nothing(stand: Stand) -> None:
+    script = stand.script()
+    script.tell(1, ALICE, "www.example", WEB)
+    call = script.call(50, ALICE, WEB)
+    stand.load(script)
+    row, start_ms = stand.row_of(call), stand.start_s * 1_000
+    values = {"client_ip": row["source_ip"], "address": row["destination_ip"], "sensor": stand.sensor}
+    dead = [
+        name_row(id_of("dead"), 1, table, valid_from=start_ms + 40_000, valid_to=start_ms + 90_000, **values) for table in TOLD
+    ]
+    abandon(stand.loader().lease, with_rows({table: [row] for table, row in zip(TOLD, dead, strict=True)}, "dead"))
+    found = lineage(stand, call)
+    assert found.answer is not None
+    assert (found.answer.fact.hostname, found.without.hostname) == ("www.example", None)

@@ -3,7 +3,7 @@
 from itertools import product
 
 from schema.records import NameTold
-from schema.store.port import MOST_TOLD, Store
+from schema.store.port import MOST_TOLD, Store, ToldQuery
 from schema.tables import NAMES_BY_ADDRESS, NAMES_BY_CLIENT
 from tests.schema.store.samples import CLIENT, SERVER, T0_MS, abandon, id_of, load, name_row, take, told, with_rows
 
@@ -133,18 +133,24 @@ def test_names_of_an_address_are_bounded_after_what_does_not_count(store: Store)
     assert found == expected[:MOST_TOLD]
 
 
-def test_all_that_was_told_of_an_address_is_told_to_readers(store: Store) -> None:
+def test_what_was_told_of_an_address_is_told_to_readers(store: Store) -> None:
     lease = take(store)
     rows = [
-        *(at_row("a", 1, ns=ns, client_ip=client) for ns, client in ((5, CLIENT), (6, OTHER), (7, OTHER))),
-        at_row("a", 1, ns=5, address=OTHER),
-        at_row("a", 1, ns=5, sensor="edge-2"),
+        *({"ns": ns, "client_ip": client} for ns, client in ((5, CLIENT), (6, OTHER), (7, OTHER))),
+        {"ns": 5, "address": OTHER},
+        {"ns": 5, "sensor": "edge-2"},
     ]
-    load(lease, with_rows({NAMES_BY_ADDRESS: rows}, "a"))
-    load(lease, with_rows({NAMES_BY_ADDRESS: [at_row("b", 2, valid_from=T0_MS - 1)]}, "b"))
-    found = store.told("edge-1", SERVER, T0_NS + 6)
-    assert sorted((name.valid_from_ns - T0_NS, name.client_ip, name.capture_id) for name in found) == [
-        (-1, CLIENT, id_of("b")),
-        (5, CLIENT, id_of("a")),
-        (6, OTHER, id_of("a")),
-    ]
+    in_both = {table: [name_row(id_of("a"), 1, table, **row) for row in rows] for table in (NAMES_BY_ADDRESS, NAMES_BY_CLIENT)}
+    load(lease, with_rows(in_both, "a"))
+    older = {table: [name_row(id_of("b"), 2, table, valid_from=T0_MS - 1)] for table in in_both}
+    abandon(lease, with_rows(older, "b"))
+    load(lease, with_rows(older, "b"))
+
+    def found(limit: int, client: bytes | None = None) -> list[tuple[int, bytes, int]]:
+        told = store.told(ToldQuery(sensor="edge-1", address=SERVER, until_ns=T0_NS + 6, client=client, limit=limit))
+        return [(name.valid_from_ns - T0_NS, name.client_ip, seq) for name, seq in told]
+
+    assert found(9) == [(6, OTHER, 1), (5, CLIENT, 1), (-1, CLIENT, 2)]
+    assert found(2) == [(6, OTHER, 1)]  # what is after the time, in its millisecond, is one of the two
+    assert found(9, CLIENT) == [(5, CLIENT, 1), (-1, CLIENT, 2)]
+    assert found(1, CLIENT) == [(5, CLIENT, 1)]

@@ -9,7 +9,7 @@ from schema.buckets import day_of
 from schema.store.lookup import flow_pages, flows_named, names_below
 from schema.store.port import AnswerQuery, FlowQuery, Store
 from schema.tables import ANSWER_BUCKETS, DNS_ANSWERS, FLOW_BUCKETS, FLOWS, IPS_BY_NAME, NAMES_BY_DOMAIN, Table
-from tests.schema.store.samples import CLIENT, SERVER, T0_MS, answer_row, flow_row, id_of, load, take, with_rows
+from tests.schema.store.samples import CLIENT, SERVER, T0_MS, answer_row, flow_row, id_of, load, sample, take, with_rows
 
 HOUR_MS = 3_600_000
 OTHER = bytes([192, 0, 2, 9])
@@ -155,3 +155,20 @@ def test_answers_that_one_client_was_given_in_a_time_range(store: Store) -> None
 
 def _days(rows: Sequence[tuple[object, ...]]) -> list[tuple[object, ...]]:
     return sorted({(row[0], day_of(int(str(row[2]))), row[1]) for row in rows}, key=repr)
+
+
+def test_rows_of_one_capture_at_an_address_and_of_a_name(store: Store) -> None:
+    lease, other = take(store), bytes([192, 0, 2, 9])
+    at_both = [
+        flow_row(id_of("a"), frame, destination_ip=at, ts=T0_MS + hour * HOUR_MS)
+        for frame, at, hour in ((1, SERVER, 0), (2, SERVER, 5), (3, other, 0))
+    ]
+    load(
+        lease,
+        with_rows({FLOWS: at_both, DNS_ANSWERS: [answer_row(id_of("a"), 4), answer_row(id_of("a"), 5, qname="it's")]}, "a"),
+    )
+    load(lease, sample("b"))
+    assert sorted(store.rows_of(FLOWS, id_of("a"), SERVER), key=repr) == sorted(at_both[:2], key=repr)
+    assert list(store.rows_of(FLOWS, id_of("a"), CLIENT)) == []
+    assert list(store.rows_of(FLOWS, id_of("never"), SERVER)) == []
+    assert list(store.rows_of(DNS_ANSWERS, id_of("a"), "it's")) == [answer_row(id_of("a"), 5, qname="it's")]
