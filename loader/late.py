@@ -5,33 +5,26 @@ chooses their names twice, from the facts without it and with it. What comes out
 was cut short has written already.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 
 from loader.decode.columns import FlowColumns
 from loader.naming.choice import SAID, Name, NamingRules
 from loader.naming.learned import LearnedNames
 from loader.naming.names import CaptureNames, StoredNames
-from schema.records import FlowKey, NameRepair, PartitionCounts
+from schema.records import FlowKey, NameRepair
+from schema.store.lookup import flow_pages
 from schema.store.port import FlowQuery, StoreReader
 from schema.tables import FLOWS
 
 _MS = 1_000_000
 _PAGE_ROWS = 4_096
-# So many flow rows are looked at for one capture; the addresses whose flows are not looked at, or not all, are counted.
-MAX_LOOKED_AT = 262_144
+# So many flow rows, in so many pages, are read for one capture; addresses whose flows are not read, or not all, are counted.
+MAX_ROWS_READ, MAX_READS = 262_144, 32_768
 
 _Row = tuple[object, ...]
 _AT = {name: FLOWS.index(name) for name in FLOWS.names}
-
-
-def repaired_partitions(repairs: Sequence[NameRepair]) -> tuple[PartitionCounts, ...]:
-    """As a manifest names them."""
-    if not repairs:
-        return ()
-    partitions = Counter((repair.key.destination_ip, repair.key.bucket) for repair in repairs)
-    return (PartitionCounts(table=FLOWS.name, partitions=tuple(partitions), rows=tuple(partitions.values())),)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -47,22 +40,37 @@ class LateAnswers:
     repair_ns: int  # an answer names flows that started so long after it
     on_page: Callable[[], None]
     not_sought: int = field(default=0, init=False)
-    _looked_at: int = field(default=0, init=False)
+    _rows_read: int = field(default=0, init=False)
+    _reads: int = field(default=0, init=False)
     _committed: dict[bytes, bool] = field(default_factory=dict, init=False)
 
     def repairs(self) -> list[NameRepair]:
         """All rows whose name is another now."""
         made: list[NameRepair] = []
-        times = sorted(self.learned.times().items())
-        for number, (address, told_ns) in enumerate(times):
-            if self._looked_at >= MAX_LOOKED_AT:
-                self.not_sought = len(times) - number
-                break
-            for since_ns, until_ns in self._spans(told_ns):
-                for page in self._pages(address, since_ns // _MS, until_ns // _MS):
-                    made += self._chosen_anew(page)
-                    self.on_page()
+        for address, told_ns in sorted(self.learned.times().items()):
+            for page in self._pages(address, told_ns):
+                rows = [row for row in page if row[_AT["sensor"]] == self.sensor and self._is_committed(row)]
+                if rows:
+                    made += self._chosen_anew(rows)
+                self.on_page()
         return made
+
+    def _pages(self, address: bytes, told_ns: list[int]) -> Iterator[list[_Row]]:
+        """Flow rows that answers of these times may name, each once."""
+        spans = [(since_ns // _MS, until_ns // _MS) for since_ns, until_ns in self._spans(told_ns)]
+        queries = (FlowQuery(destination=address, since_ms=since_ms, until_ms=until_ms) for since_ms, until_ms in spans)
+        cut = self._is_spent()
+        for page in () if cut else chain.from_iterable(flow_pages(self.store, query, _PAGE_ROWS) for query in queries):
+            cut = self._is_spent()
+            if cut:  # before all was read: this page is the proof
+                break
+            self._reads += 1
+            self._rows_read += len(page.rows)
+            yield page.rows
+        self.not_sought += cut
+
+    def _is_spent(self) -> bool:
+        return self._rows_read >= MAX_ROWS_READ or self._reads >= MAX_READS
 
     def _spans(self, times_ns: list[int]) -> list[tuple[int, int]]:
         """When flows may have started that answers of these times name; spans that touch are one."""
@@ -73,26 +81,6 @@ class LateAnswers:
                 since_ns = spans.pop()[0]
             spans.append((since_ns, until_ns))
         return spans
-
-    def _pages(self, address: bytes, since_ms: int, until_ms: int) -> Iterator[list[_Row]]:
-        """The sensor's committed rows, each once: the newest first, of one time all."""
-        limit, seen = _PAGE_ROWS, set[_Row]()
-        while self._looked_at < MAX_LOOKED_AT:
-            query = FlowQuery(destination=address, since_ms=since_ms, until_ms=until_ms, limit=limit)
-            rows = self.store.flows(query).rows
-            fresh = [row for row in rows if row[: len(FLOWS.key)] not in seen]
-            page = [row for row in fresh if row[_AT["sensor"]] == self.sensor and self._is_committed(row)]
-            self._looked_at += len(page)
-            if page:
-                yield page
-            if len(rows) < limit:
-                return
-            oldest = rows[-1][_AT["ts"]]
-            assert isinstance(oldest, int)
-            if oldest == until_ms:  # more rows of one millisecond than fit
-                limit *= 2
-            until_ms = oldest
-            seen = {row[: len(FLOWS.key)] for row in rows if row[_AT["ts"]] == oldest}
 
     def _is_committed(self, row: _Row) -> bool:
         capture_id = row[_AT["capture_id"]]

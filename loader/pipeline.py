@@ -14,7 +14,6 @@ from loader.decode.columns import DecodeOptions
 from loader.deep import TsharkBatch
 from loader.following import Followed, PlaceInOrder
 from loader.inputs import ledger_inputs, prefix_of, rows_from_ms, settings_inputs
-from loader.late import repaired_partitions
 from loader.naming.awaiting import Waitlist
 from loader.naming.listed import Inventory
 from loader.outcome import FileOutcome
@@ -106,6 +105,8 @@ class SensorLoader:
                 return self._without_packets(path, part, prepared)
             if known := self._same_content(reading, part):
                 return self._already_loaded(path, prepared, known.facts.capture_id)
+            if follows.late:
+                prepared = self._with_late_names(prepared, builder)
             return self._commit(path, prepared, staged, builder)
 
     def _options(self, *, carries: bool) -> DecodeOptions:
@@ -161,23 +162,23 @@ class SensorLoader:
         inputs |= {"sensor": self._lease.sensor, "prefix": reading.prefix_id.hex()}
         inputs["rows_from_ms"] = str(rows_from_ms(self._now_ms(), earlier))
         inputs["deep"], inputs["inventory"] = reading.deep_outcome, self._names.inventory.digest
-        repairs, totals = follows.repairs, {**follows.totals, **builder.named_totals()}
-        if follows.late and (earlier is None or earlier.state != "loaded"):
-            sought = self._names.late_answers(self._store, builder.names.learned, self._keep_lease)
-            repairs = sought.repairs()
-            totals |= {"repairs_not_sought": sought.not_sought}
-        totals |= {"names_repaired": len(repairs)}
+        totals = {**follows.totals, **builder.named_totals()}
         return PreparedCapture(
             facts=facts_of(path, reading, drops),
             inputs=inputs,
-            manifest=replace(manifest, repaired=repaired_partitions(repairs)),
+            manifest=manifest,
             report=report,
             deltas=CommitDeltas(
                 endpoints=builder.endpoint_deltas(), totals=named_totals(report, manifest, drops, further=totals)
             ),
             carried=follows.carried,
-            repairs=repairs,
+            repairs=follows.repairs,
         )
+
+    def _with_late_names(self, prepared: PreparedCapture, builder: RowBuilder) -> PreparedCapture:
+        """The same with what it names of rows of captures before it. Nothing that is not going to be written looks for them."""
+        late = self._names.late_answers(self._store, builder.names.learned, self._keep_lease)
+        return prepared.with_repairs(late.repairs(), late.not_sought)
 
     def _without_packets(self, path: Path, part: LoadedPart | None, prepared: PreparedCapture) -> FileOutcome:
         """Nothing to load: the file is empty, or (being known already) has not grown by a whole packet."""
@@ -197,10 +198,9 @@ class SensorLoader:
             return prepared.outcome(path, FileState.WAITING, self._lease.sensor, reason)
         with begun as attempt:
             self._write(attempt, staged, capture_id)
-            if prepared.repairs:
-                attempt.repair(prepared.repairs)
+            repaired = attempt.repair(prepared.repairs) if prepared.repairs else 0
             loaded_at_ms = self._now_ms()
-            attempt.commit(prepared.commit(loaded_at_ms))
+            attempt.commit(prepared.commit(loaded_at_ms, repaired))
         self._names.committed(builder.names)
         return prepared.outcome(path, FileState.LOADED, self._lease.sensor, damage_text(prepared.report), loaded_at_ms)
 

@@ -1,9 +1,10 @@
 """A capture decoded under given inputs: identity, manifest, deltas. What claim and commit are told, and no row of it."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from loader.decode.columns import DecodeReport
@@ -11,8 +12,9 @@ from loader.inputs import prefix_of
 from loader.outcome import FileOutcome
 from loader.reading import CaptureReading
 from schema.enums import FileState
-from schema.records import CaptureFacts, CommitDeltas, Manifest, NameRepair
+from schema.records import CaptureFacts, CommitDeltas, Manifest, NameRepair, PartitionCounts
 from schema.store.port import Claim, Commit
+from schema.tables import FLOWS
 
 # Damage that more bytes may mend: the file was cut off, or is still being written.
 CUT_SHORT = frozenset({"cut_tail", "cut_stream"})
@@ -35,16 +37,23 @@ class PreparedCapture:
         return Claim(
             facts=self.facts,
             inputs=self.inputs,
-            manifest=self.manifest,
+            manifest=replace(self.manifest, repaired=_partitions_of(self.repairs)),
             started_at_ms=started_at_ms,
             origins=(self.facts.file_id, content_origin(prefix_of(self.inputs))),
         )
 
-    def commit(self, loaded_at_ms: int) -> Commit:
-        """What becomes visible together."""
+    def with_repairs(self, repairs: Sequence[NameRepair], not_sought: int) -> "PreparedCapture":
+        """The same with late names of rows of earlier captures; `not_sought`: addresses whose flows were not looked for."""
+        return replace(self, repairs=repairs, deltas=self._counting("repairs_not_sought", not_sought))
+
+    def _counting(self, what: str, count: int) -> CommitDeltas:
+        return replace(self.deltas, totals={**self.deltas.totals, what: count}) if count else self.deltas
+
+    def commit(self, loaded_at_ms: int, repaired: int) -> Commit:
+        """What becomes visible together; `repaired`: rows that were there to be named."""
         endpoints = self.deltas.endpoints.values()
         return Commit(
-            deltas=self.deltas,
+            deltas=self._counting("names_repaired", repaired),
             flows=sum(totals.flows for totals in endpoints),
             flow_packets=self.report.flow_packets,
             flow_bytes=sum(totals.bytes + totals.bytes_rev for totals in endpoints),
@@ -69,6 +78,14 @@ class PreparedCapture:
             rows=self.manifest.own_rows() if state is FileState.LOADED else {},
             loaded_at_ms=loaded_at_ms,
         )
+
+
+def _partitions_of(repairs: Sequence[NameRepair]) -> tuple[PartitionCounts, ...]:
+    """As a manifest names them."""
+    if not repairs:
+        return ()
+    partitions = Counter((repair.key.destination_ip, repair.key.bucket) for repair in repairs)
+    return (PartitionCounts(table=FLOWS.name, partitions=tuple(partitions), rows=tuple(partitions.values())),)
 
 
 def facts_of(path: Path, reading: CaptureReading, kernel_drops: int | None) -> CaptureFacts:
