@@ -82,15 +82,17 @@ class _NamedRow:
 
     def _giver(self) -> tuple[NameTold | None, bool]:
         """The fact that the row's name rests on, and whether it did so when the row was committed: what was known then comes
-        first, for a later answer may say the same."""
+        first, for a later answer may say the same. A store without transactions keeps the repairs of an attempt that ended
+        before its commit: what it brought comes last."""
         hostname, evidence = said = self._row["hostname"], self._row["name_evidence"]
         if evidence in _NO_ANSWER:
             return None, True
         for kept in (self._as_committed, _all, lambda fact, _: fact.hostname == hostname):
             given = self._facts.named(kept)
             if given.name[:2] == said and given.fact is not None:
-                return given.fact, self._captures.number(given.fact.capture_id) <= self._number
-        return None, True
+                return given.fact, given.number <= self._number
+        given = self._facts.named_by_any_attempt(lambda fact, _: fact.hostname == hostname)
+        return (given.fact, False) if given.name[:2] == said else (None, True)
 
     def _as_committed(self, _: NameTold, number: int) -> bool:
         return number <= self._number
@@ -99,7 +101,7 @@ class _NamedRow:
         """By what was known when the name was given."""
         evidence = self._row["name_evidence"]
         if evidence == "none":
-            return Given(UNNAMED, None)
+            return Given(UNNAMED)
         kept = self._as_committed if as_committed else _all
         by_inventory = None if evidence == "inventory" else listed(self._row["destination_ip"])
         return self._facts.named(lambda fact, number: fact != giver and kept(fact, number), by_inventory)

@@ -22,6 +22,7 @@ _MOST_CONTRADICTING = 64
 
 Row = dict[str, Any]
 Numbered = list[tuple[NameTold, int]]  # facts, each with its capture's place among the commits
+Kept = Callable[[NameTold, int], bool]  # by fact and such a place
 Key = tuple[int, bytes, int, str]  # of a fact: time, capture, frame, name
 
 
@@ -49,31 +50,41 @@ class Given:
     """A name, and the fact that gave it; None where none did."""
 
     name: Name
-    fact: NameTold | None
+    fact: NameTold | None = None
+    number: int = 0  # the place of the fact's capture among the commits, if it is committed with that
 
 
 class RowFacts:
-    """Facts about one row's destination; of those that attempts left that do not count, none is ever given."""
+    """Facts about one row's destination."""
 
     def __init__(self, store: StoreReader, captures: Captures, row: Row, rules: NamingRules) -> None:
         self._captures, self._row, self._rules = captures, row, rules
         self.start_ns: int = row["ts"] * _MS + row["ns"] - row["chain_age_ns"]
         alone = row["sensor"] == STANDALONE_SENSOR
         self._own, self._others = self._of_this_capture(store) if alone else self._of_its_sensor(store)
+        self._uncounted: set[tuple[bytes, int]] = set()  # attempts (capture and number) that are known not to count
 
-    def named(self, kept: Callable[[NameTold, int], bool], listed: str | None = None) -> Given:
-        """What the facts name that are kept, by fact and ledger number; `listed`: what the inventory calls the destination."""
+    def named(self, kept: Kept, listed: str | None = None) -> Given:
+        """What the facts name that are kept and whose captures are committed; `listed`: what the inventory calls the
+        destination."""
         while True:
-            own = {_key(fact): fact for fact, number in self._own if kept(fact, number)}
-            others = {_key(fact): fact for fact, number in self._others if kept(fact, number)}
-            name = choose(self._chosen_of_own(own.values()), listed, None)
-            if name.evidence == "none" and (last := self._last(others.values())) is not None:
-                name = Name(last.hostname, "dns_other_client", last)
-            if name.fact is None:
-                return Given(name, None)
-            fact = (others if name.evidence == "dns_other_client" else own)[name.fact[:4]]
-            if not self._drop_uncounted(fact.capture_id):
-                return Given(name, fact)
+            given = self.named_by_any_attempt(
+                lambda fact, number: (fact.capture_id, number) not in self._uncounted and kept(fact, number), listed
+            )
+            if given.fact is None or self._captures.number(given.fact.capture_id) == given.number:
+                return given
+            self._uncounted.add((given.fact.capture_id, given.number))
+
+    def named_by_any_attempt(self, kept: Kept, listed: str | None = None) -> Given:
+        """The same, whether or not they are committed."""
+        own = {_key(fact): (fact, number) for fact, number in self._own if kept(fact, number)}
+        others = {_key(fact): (fact, number) for fact, number in self._others if kept(fact, number)}
+        name = choose(self._chosen_of_own(fact for fact, _ in own.values()), listed, None)
+        if name.evidence == "none" and (last := self._last(fact for fact, _ in others.values())) is not None:
+            name = Name(last.hostname, "dns_other_client", last)
+        if name.fact is None:
+            return Given(name)
+        return Given(name, *(others if name.evidence == "dns_other_client" else own)[name.fact[:4]])
 
     def told_before(self) -> tuple[str, ...]:
         """Names that DNS had told the client when the flow began: the newest of them."""
@@ -103,16 +114,6 @@ class RowFacts:
             return None
         found = table.found(code)
         return named(found.how, found.told.hostname, found.told)
-
-    def _drop_uncounted(self, capture_id: bytes) -> bool:
-        """Whether there were facts of an attempt at this capture that does not count, or counts as another: they are gone."""
-        number = self._captures.number(capture_id)
-        before = len(self._own) + len(self._others)
-        self._own, self._others = (
-            [told for told in facts if told[0].capture_id != capture_id or told[1] == number]
-            for facts in (self._own, self._others)
-        )
-        return len(self._own) + len(self._others) < before
 
     def _of_its_sensor(self, store: StoreReader) -> tuple[Numbered, Numbered]:
         clients = dict.fromkeys((self._row["source_ip"], *GROUPS))

@@ -97,7 +97,7 @@ def lineage_lines(item: Object) -> Iterator[str]:
     if item["answer"]:
         yield _line("answer", _answer_text(item["answer"], item["chain_start_ns"]))
     if item["repaired"]:
-        by = f" by {printable(item['answer']['capture']['file'])}" if item["answer"] else ""
+        by = _by(item["answer"])
         yield _line("repaired", f"named{by} after it was counted for {printable(flow['endpoint'])}, which stays")
     if flow["name_conflict"]:
         yield _line(
@@ -105,6 +105,14 @@ def lineage_lines(item: Object) -> Iterator[str]:
         )
     if flow["name_evidence"] != "none":
         yield _line("without", _without(item["without"], item["chain_start_ns"]))
+
+
+def _by(answer: Object | None) -> str:
+    capture = answer["capture"] if answer else None
+    if capture is None:
+        return ""
+    unfinished = "" if capture["state"] == "loaded" else f" ({capture['state']}: it does not count yet)"
+    return f" by {printable(capture['file'])}{unfinished}"
 
 
 def _line(title: str, text: str) -> str:

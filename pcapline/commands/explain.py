@@ -8,7 +8,6 @@ pcapline explain 0af3...:17@192.0.2.7 --store sqlite:pcapline.db --file holiday.
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from pcapline.deep import add_no_deep_option, deep_decoder
@@ -70,15 +69,14 @@ def _row_id(given: Namespace) -> tuple[bytes, int, bytes] | None:
 
 def _row(given: Namespace, row: tuple[bytes, int, bytes]) -> int:
     from loader.flowframes import frames_of
-    from loader.inventory import NOTHING, InventoryFile
     from loader.lineage import lineage_of
+    from loader.sensornames import inventory_of
     from loader.settings import LoaderSettings
     from pcapline.lineage import lineage_lines, lineage_object
     from pcapline.wiring import Purpose, opened_store
 
     settings = settings_of(given.config, {"store.url": given.store})
-    listed = settings.of(LoaderSettings).inventory
-    inventory = InventoryFile(Path(listed), _warn).current() if listed else NOTHING
+    inventory = inventory_of(settings.of(LoaderSettings), _warn)()
     with opened_store(settings.of(StoreSettings), Purpose.READ) as reader:
         lineage = lineage_of(reader, *row, inventory.name_of)
     if lineage is None:

@@ -1,7 +1,9 @@
 """Lineage is found in every store as the loader left it."""
 
 from loader.lineage import Lineage, lineage_of
-from schema.tables import NAMES_BY_ADDRESS, NAMES_BY_CLIENT
+from schema.records import FlowKey, NameRepair
+from schema.store.port import ClaimRefusal
+from schema.tables import FLOWS, NAMES_BY_ADDRESS, NAMES_BY_CLIENT
 from tests.loader.naming.script import ALICE, BOB, CDN, RESOLVER, WEB, Call
 from tests.loader.naming.stand import Stand
 from tests.schema.store.samples import abandon, id_of, name_row, with_rows
@@ -92,3 +94,33 @@ def test_an_attempt_that_does_not_count_gave_nothing(stand: Stand) -> None:
     found = lineage(stand, call)
     assert found.answer is not None
     assert (found.answer.fact.hostname, found.without.hostname) == ("www.example", None)
+
+
+def test_a_repair_by_an_attempt_that_ended_before_its_commit(stand: Stand) -> None:
+    """SQLite takes it back; Cassandra keeps it, and it is told whose it is."""
+    script = stand.script()
+    call = script.call(1, ALICE, WEB)
+    stand.load(script)
+    row, start_ms = stand.row_of(call), stand.start_s * 1_000
+    values = {
+        "client_ip": row["source_ip"],
+        "address": row["destination_ip"],
+        "sensor": stand.sensor,
+        "hostname": "late.example",
+    }
+    rows = {table: [name_row(id_of("dead"), 2, table, valid_from=start_ms + 2_000, **values)] for table in TOLD}
+    capture = with_rows(rows, "dead")
+    key = FlowKey(*(row[name] for name in FLOWS.key))
+    begun = stand.loader().lease.begin(capture.claim())
+    assert not isinstance(begun, ClaimRefusal)
+    with begun as attempt:
+        attempt.write(capture.batches())
+        assert attempt.repair([NameRepair(key, "late.example", "dns_late", conflict=False)]) == 1
+    found = lineage(stand, call)
+    if stand.open_store.url.startswith("sqlite"):
+        assert (found.row["hostname"], found.answer, found.repaired) == (None, None, False)
+    else:
+        assert found.answer is not None
+        assert found.answer.capture is not None
+        assert (found.row["hostname"], found.answer.capture.facts.capture_id) == ("late.example", id_of("dead"))
+        assert (found.answer.capture.state, found.repaired, found.without.hostname) == ("claimed", True, None)
