@@ -219,7 +219,7 @@ class InventoryFile:
 
     def __init__(self, path: Path, warn: Warn) -> None:
         """`warn` is told each bad line once a version of the file: `FILE:LINE: what is wrong`."""
-        self._path, self._warn = path, warn
+        self._path, self._warn = path.absolute(), warn
         self._inventory = NOTHING
         self._seen: tuple[int, ...] | None = None
         self._content = b""  # hash of what was read last

@@ -49,6 +49,7 @@ class LeasedSensors:
 
     def __post_init__(self) -> None:
         self._inventory = inventory_of(self.settings, self.tell)
+        self._inventory()  # what is wrong with it is told now, not when the first capture comes
 
     def take(self, sensor: str) -> LeasedSensor | None:
         """The sensor, taken if it is not; None while another loader has it. Raises `StoreError`."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from schema.buckets import GRANULARITIES
 from schema.errors import SettingsError
+from schema.settings import file_setting
 
 AFTER = ("archive", "delete", "keep")
 
@@ -20,7 +21,7 @@ class LoaderSettings:
     name_late_s: int = 300  # (rows) an answer names flows that started so long before it
     name_repair_s: int = 86_400  # (rows) an answer out of order names flows that started so long after it, at most
     max_others_asked: int = 10_000  # (rows) addresses of a capture for which is asked what other clients were told
-    inventory: str = ""  # (rows, by its content) file of the names of your own addresses; none without
+    inventory: str = file_setting()  # (rows, by its content) file of the names of your own addresses; none without
     packets: bool = False  # (rows) write the `packets` table: one row a packet
     deep: bool = True  # (rows) ask tshark about frames of link types that the decoder does not read
     bucket: str = "hour"  # (rows) day | hour | 10min | min: length of a partition of `flows`

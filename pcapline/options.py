@@ -76,5 +76,5 @@ def shown(settings: Settings, *, check: bool, dump: bool) -> bool:
     if dump:
         sys.stdout.write(settings.dump() + "\n")
     elif check:
-        sys.stderr.write("pcapline: the settings are valid; nothing else was checked (pcapline doctor checks more)\n")
+        sys.stderr.write("pcapline: the settings are valid, nothing more was checked (pcapline doctor checks more)\n")
     return check or dump

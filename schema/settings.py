@@ -23,6 +23,12 @@ STORE_VARIABLE = "PCAPLINE_STORE"  # short for PCAPLINE_STORE__URL
 _PREFIX = "PCAPLINE_"
 _NO_SETTINGS = (CONFIG_VARIABLE, "PCAPLINE_KERNELS")  # the latter says how kernels are compiled
 Section = TypeVar("Section")
+_NAMES_A_FILE = "file"  # in the metadata of a setting
+
+
+def file_setting() -> Any:
+    """A field of a settings class that names a file: in a settings file a relative path begins where that file lies."""
+    return field(default="", metadata={_NAMES_A_FILE: True})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +40,8 @@ class StoreSettings:
     replication: str = ""  # of the keyspace that `schema apply` creates: a CQL map; empty: one copy
     local_dc: str = ""  # data centre to talk to; empty: that of the first host that answers
     username: str = ""
-    password_file: str = ""  # a file that holds the password: secrets stand in no variable and in no settings file
-    ca_file: str = ""  # certificates (PEM) that the server is checked against; turns TLS on
+    password_file: str = file_setting()  # a file that holds the password: secrets stand in no variable and in no settings file
+    ca_file: str = file_setting()  # certificates (PEM) that the server is checked against; turns TLS on
 
     def __post_init__(self) -> None:
         parse_store_url(self.url)
@@ -134,8 +140,14 @@ def _from_file(file: Path, kinds: Mapping[str, type[Any]]) -> dict[str, _Given]:
             raise SettingsError(f"settings file {file}: unknown section [{name}]{_nearest(name, list(kinds))}")
         for key, value in table.items():
             _refuse_unknown(f"{name}.{key}", known_keys({name: kinds[name]}), f"settings file {file}")
-            found[f"{name}.{key}"] = _Given(value, str(file), False)
+            found[f"{name}.{key}"] = _Given(_beside(file, kinds[name], key, value), str(file), False)
     return found
+
+
+def _beside(file: Path, kind: type[Any], key: str, value: object) -> object:
+    """The path that a setting names, where it names a file."""
+    named = any(setting.name == key and _NAMES_A_FILE in setting.metadata for setting in fields(kind))
+    return str(file.absolute().parent / value) if named and value and isinstance(value, str) else value
 
 
 def _from_environment(environ: Mapping[str, str], kinds: Mapping[str, type[Any]]) -> dict[str, _Given]:
@@ -144,9 +156,17 @@ def _from_environment(environ: Mapping[str, str], kinds: Mapping[str, type[Any]]
         keys[STORE_VARIABLE] = "store.url"
     found: dict[str, _Given] = {}
     for variable in sorted(name for name in environ if name.startswith(_PREFIX) and name not in _NO_SETTINGS):
+        section, divided, _ = variable.removeprefix(_PREFIX).partition("__")
+        if divided and section.lower() not in kinds:
+            raise SettingsError(f"environment: {variable}: unknown section {section}{_nearest(section, _names(kinds))}")
         _refuse_unknown(variable, [*keys, CONFIG_VARIABLE], "environment")
         found[keys[variable]] = _Given(environ[variable], variable, True)
     return found
+
+
+def _names(kinds: Mapping[str, type[Any]]) -> list[str]:
+    """The sections as variables spell them."""
+    return [name.upper() for name in kinds]
 
 
 def _section_values(name: str, kind: type[Any], given: Mapping[str, _Given]) -> dict[str, object]:

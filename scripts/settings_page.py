@@ -19,7 +19,8 @@ One TOML file: `--config FILE` or `PCAPLINE_CONFIG`, else `pcapline.toml` in the
 `~/.config/pcapline/`, else in `/etc/pcapline/`. A flag beats the environment, the environment beats the file, the file beats
 the default. Unknown keys and unknown `PCAPLINE_` variables are refused, and the nearest known one is named. `watch`,
 `capture` and `exporter` take `--check` and `--dump`; a dump is a settings file, with the origin of each value beside it.
-Lists are written with commas in a variable.
+Lists are written with commas in a variable. A file named in a settings file by a relative path is looked for beside that
+settings file.
 
 `PCAPLINE_STORE` is short for `PCAPLINE_STORE__URL`. Passwords stand in a file of their own, which `store.password_file` names.
 """

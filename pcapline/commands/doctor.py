@@ -87,6 +87,7 @@ def _findings(config: str | None, store: str | None) -> Iterator[Finding]:
         yield Finding("FAIL", f"settings: {error}", "correct the setting")
         return
     yield Finding("ok", "settings are valid")
+    yield from _inventory(settings)
     yield _guarded("store", lambda: _store(settings))
 
 
@@ -155,6 +156,15 @@ def _disk() -> Finding:
     free = disk_usage(".").free
     text = f"{free / (1 << 30):,.1f} GiB free in the working directory"
     return Finding("ok", text) if free >= _LOW_DISK_BYTES else Finding("warn", text, "make room: a full disk stops loading")
+
+
+def _inventory(settings: Settings) -> Iterator[Finding]:
+    try:
+        from pcapline.inventory import inventory_faults
+    except ImportError:  # told above
+        return
+    fix = "correct it, see docs/how-to/name-your-own-hosts.md"
+    yield from (Finding("FAIL", f"inventory {fault}", fix) for fault in inventory_faults(settings))
 
 
 def _store(settings: Settings) -> Finding:

@@ -39,6 +39,8 @@ def run(given: Namespace) -> int:
 
     flags = {"store.url": given.store, "loader.after": given.after, "loader.listen": given.listen}
     settings = settings_of(given.config, flags)
+    if given.check:
+        _refuse_bad_inventory(settings)
     if shown(settings, check=given.check, dump=given.dump):
         return 0
     from loader.service import WatchRequest
@@ -51,6 +53,17 @@ def run(given: Namespace) -> int:
         events=given.events,
     )
     return _watch(settings, request)
+
+
+def _refuse_bad_inventory(settings: Settings) -> None:
+    """Raises `SettingsError` with the last of its faults; those before are told."""
+    from pcapline.inventory import inventory_faults
+
+    *faults, last = inventory_faults(settings) or [""]
+    for fault in faults:
+        _say(fault)
+    if last:
+        raise SettingsError(f"loader.inventory: {last}")
 
 
 def sensor_name(wanted: str | None) -> str:

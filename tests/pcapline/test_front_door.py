@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from loader.decode.reasons import REASON_TEXT
+from loader.naming.choice import EVIDENCE
+from schema.enums import FileState, FlowEndReason, Initiator
 from tests.pcapline.command import clean_environment, pcapline
 
 COMMANDS = ("demo", "load", "read", "explain", "watch", "capture", "exporter", "query", "status", "verify", "schema", "doctor")
@@ -71,6 +74,7 @@ def test_zsh_gets_a_script_of_its_own(tmp_path: Path) -> None:
     ("environ", "text", "words"),
     [
         ({"PCAPLINE_LOADER__SETLE_S": "1"}, None, "did you mean PCAPLINE_LOADER__SETTLE_S?"),
+        ({"PCAPLINE_LOADR__SETTLE_S": "1"}, None, "did you mean LOADER?"),
         ({}, "[loader]\nsetle_s = 1\n", "did you mean loader.settle_s?"),
         ({}, "[loader]\nsettle_s = 'soon'\n", "expected a number"),
         ({}, "[store]\nurl = 'oracle:x'\n", "sqlite:PATH"),
@@ -101,10 +105,35 @@ def test_settings_are_shown_with_their_origin(tmp_path: Path) -> None:
     assert pcapline("exporter", "--check", cwd=tmp_path).returncode == 0
 
 
-def test_every_setting_is_documented() -> None:
+@pytest.mark.parametrize("name", ["settings", "tables"])
+def test_every_setting_and_every_table_is_documented(name: str) -> None:
     root = Path(__file__).resolve().parents[2]
-    script = runpy.run_path(str(root / "scripts" / "settings_page.py"))
-    assert (root / "docs" / "reference" / "settings.md").read_text() == script["page"](), "run scripts/settings_page.py"
+    script = runpy.run_path(str(root / "scripts" / f"{name}_page.py"))
+    assert (root / "docs" / "reference" / f"{name}.md").read_text() == script["page"](), f"run scripts/{name}_page.py"
+
+
+def test_every_word_is_explained() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "reference" / "words.md").read_text()
+    words = {*EVIDENCE, *REASON_TEXT.values(), *(word.text for word in (*FlowEndReason, *Initiator)), *map(str, FileState)}
+    words |= {"corrupt_record", "corrupt_block", "cut_tail", "skipped_bytes", "cut_stream", "corrupt_stream"}
+    assert {word for word in words if f"`{word}`" not in page} == set()
+
+
+def test_a_file_named_in_a_settings_file_lies_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "hosts.csv").write_text("192.0.2.1,a.example\n192.0.2.1/24,b.example\n")
+    (tmp_path / "etc" / "p.toml").write_text("[loader]\ninventory = 'hosts.csv'\n")
+    config = ("--config", "etc/p.toml")
+    checked = pcapline("watch", ".", *config, "--check", cwd=tmp_path)
+    assert checked.returncode == 3
+    assert f"pcapline: {tmp_path}/etc/hosts.csv:2: " in checked.stderr
+    assert pcapline("doctor", *config, cwd=tmp_path).stdout.count(f"FAIL  inventory {tmp_path}/etc/hosts.csv") == 2
+    (tmp_path / "etc" / "hosts.csv").write_text("192.0.2.1,a.example\n")
+    assert pcapline("watch", ".", *config, "--check", cwd=tmp_path).returncode == 0
+    assert "inventory" not in pcapline("doctor", *config, cwd=tmp_path).stdout
+    missing = pcapline("watch", ".", "--check", cwd=tmp_path, environ={"PCAPLINE_LOADER__INVENTORY": "none.csv"})
+    assert missing.returncode == 3
+    assert f"{tmp_path}/none.csv: No such file" in missing.stderr
 
 
 def test_another_package_under_a_rooms_name_is_told(tmp_path: Path) -> None:
