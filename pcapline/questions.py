@@ -38,6 +38,7 @@ class Question:
     def of(cls, what: str | None, source: bytes | None, view: View) -> "Question":
         """The question that these arguments are. Raises UsageError where they are none."""
         _check(what, source, view)
+        what = _as_dns_has_it(what)
         if what is None:
             return cls(view=view, source=source)
         if what.startswith("*."):
@@ -108,6 +109,22 @@ def _check(what: str | None, source: bytes | None, view: View) -> None:
         raise UsageError(f"{what!r}: * stands alone before a name, '*.example.com', for all names below it")
     if view is View.DNS and what is not None and what.startswith("*."):
         raise UsageError("--dns: answers are found by one name; --names has the names below a domain")
+
+
+def _as_dns_has_it(what: str | None) -> str | None:
+    if what is None or what.isascii():
+        return what
+    try:
+        from loader.domains import a_labels
+    except ImportError as error:
+        raise SettingsError(
+            f"a name of other letters than ASCII's needs {error.name}: pip install 'pcapline[loader]'"
+        ) from error
+    below = "*." if what.startswith("*.") else ""
+    try:
+        return below + a_labels(what.removeprefix("*."))
+    except ValueError as error:
+        raise UsageError(f"{what!r} is no name ({error}); names are found as DNS has them, too (xn--mnchen-3ya.de)") from error
 
 
 def _registered(below: str) -> str:

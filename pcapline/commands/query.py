@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _DURATION = re.compile(r"(\d+)(ms|s|m|h|d|w)")
 _UNIT_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
-_NAME = re.compile(r"(?=.*[^\d.])(\*\.)?([A-Za-z0-9_.-]|\\.){1,255}")  # letters of host names and services, and escapes
+_NAME = re.compile(r"(?=.*[^\d.])(\*\.)?([A-Za-z0-9_.\x80-\U0010ffff-]|\\.){1,255}")  # letters, and escapes
 _NOTHING = 6  # exit code: nothing matched
 
 

@@ -17,6 +17,7 @@ DRIVERS = {
     "blake3",
     "cassandra",
     "cryptography",
+    "idna",
     "isal",
     "lz4",
     "msgspec",

@@ -183,6 +183,18 @@ def test_nonsense_is_wrong_usage(folder: Path, what: str) -> None:
     assert pcapline("query", what, cwd=folder).returncode == 2
 
 
+def test_a_name_is_found_as_people_write_it(tmp_path: Path) -> None:
+    settled(tmp_path / "a.pcap", capture(conversation("www.xn--mnchen-3ya.de")))
+    loaded(tmp_path)
+    for what in ("www.münchen.de", "WWW.MÜNCHEN.DE", "*.münchen.de"):
+        flows = objects(pcapline("query", what, "--json", cwd=tmp_path))
+        assert [flow["endpoint"] for flow in flows] == ["www.xn--mnchen-3ya.de"]
+    assert pcapline("query", "nobody.münchen.de", cwd=tmp_path).returncode == 6
+    wrong = pcapline("query", "mün chen.de", cwd=tmp_path)
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert "xn--" in wrong.stderr
+
+
 @pytest.mark.parametrize("what", ["*", "*google.com", "www.*.com", "*.*", "*.*.com", "a*"])
 @pytest.mark.parametrize("view", [[], ["--names"]])
 def test_an_asterisk_stands_alone_before_a_name(tmp_path: Path, what: str, view: list[str]) -> None:
