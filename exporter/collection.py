@@ -114,6 +114,8 @@ class Collection:
 
 
 def _mismatch(health: StoreHealth) -> str:
+    if health.kind == "sqlite" and not health.schema_version:
+        return "the store has no tables yet: waiting for the loader, which makes them when it starts"
     return (
         f"the store's schema is at version {health.schema_version}, this build works with "
         f"{health.wanted_schema_version}: run `pcapline schema apply`"

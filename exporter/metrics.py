@@ -136,8 +136,8 @@ def _of_networks(networks: list[NetworkMoment]) -> Iterator[Metric]:
 def _newest_packets(snapshot: Snapshot) -> Metric:
     family = GaugeMetricFamily(
         "pcapline_sensor_newest_packet_timestamp_seconds",
-        "Unix time of the newest packet in the sensor's last 100 committed captures; dates of more than a day behind the load are "
-        "left out.",
+        "Unix time of the newest packet in the sensor's last 100 committed captures; dates later than a day after the load "
+        "are left out.",
         labels=("sensor",),
     )
     for sensor, newest_ns in snapshot.newest_packet_ns.items():

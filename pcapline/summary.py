@@ -10,6 +10,7 @@ from schema.enums import FileState
 from schema.errors import CaptureError
 
 Object = dict[str, Any]
+_STATES = {FileState.LOADED: "readable", FileState.EMPTY: "empty", FileState.QUARANTINED: "not readable"}
 
 
 def _pass_by(_batch: DecodedBatch) -> None:
@@ -44,6 +45,11 @@ def summary_of(file: str, deep: DeepDecoder | None, look: Callable[[DecodedBatch
     }
 
 
+def state_text(summary: Mapping[str, Any]) -> str:
+    """What `state` means for a file that is only looked at: nothing is loaded, nothing is moved."""
+    return _STATES[summary["state"]]
+
+
 def summary_line(summary: Mapping[str, Any]) -> str:
     """The same for people."""
     parts = [
@@ -54,4 +60,4 @@ def summary_line(summary: Mapping[str, Any]) -> str:
     if summary["non_flow"]:
         parts.append(f"in no flow: {counts_text(summary['non_flow'])}")
     reason = f"  ({summary['reason']})" if summary["reason"] else ""
-    return f"{printable(summary['file'])}: {summary['state']}: {'; '.join(parts)}{reason}"
+    return f"{printable(summary['file'])}: {state_text(summary)}: {'; '.join(parts)}{reason}"

@@ -157,7 +157,7 @@ class CaptureRecord:
 
     @property
     def newest_packet_ns(self) -> int:
-        """Unix ns of the last packet; of the first where the last is dated more than a day behind the load: no clock is so
+        """Unix ns of the last packet; of the first where the last is dated later than a day after the load: no clock is so
         wrong, and such a date would hide that a sensor is silent. 0: none is dated credibly."""
         latest = (self.loaded_at_ms + _DAY_MS) * 1_000_000
         return next((ns for ns in (self.facts.last_ts_ns, self.facts.first_ts_ns) if ns <= latest), 0)

@@ -70,7 +70,22 @@ def _once(out: Path, seed: int, packets: int, stop: "Stop") -> int:
         _say("interrupted; nothing was verified")
         return stop.exit_code
     _tell_verdict(verdict)
+    _tell_where(out)
     return 0 if verdict.holds else 1
+
+
+def _tell_where(out: Path) -> None:
+    """Where it all is now: the loader has moved what it loaded."""
+    from loader.spool import ARCHIVE, OWN_FOLDER
+    from pcapline.program import program
+
+    store = shlex.quote(f"sqlite:{out / 'pcapline.db'}")
+    sys.stdout.write(
+        f"  captures  {out / 'captures' / OWN_FOLDER / ARCHIVE}: moved there when they were loaded\n"
+        f"  store     sqlite:{out / 'pcapline.db'}\n"
+        f"  query     {program()} query www.example.com --store {store}\n"
+        f"  clean up  rm -r {shlex.quote(str(out))}\n"
+    )
 
 
 def _live(out: Path, seed: int, rate: float, stop: "Stop") -> int:

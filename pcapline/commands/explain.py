@@ -2,7 +2,7 @@
 
 pcapline explain holiday.pcap 17     (how it was counted, its flow, its DNS records, every layer as tshark sees it)
 pcapline explain holiday.pcap        (where all its packets are, which names its answers give)
-pcapline explain 0af3...:17@192.0.2.7 --store sqlite:pcapline.db --file holiday.pcap     (a row, as `query` prints it)
+pcapline explain 0af3...:17@192.0.2.7 --store sqlite:pcapline.db --file holiday.pcap     (a row: its id is in `query --json`)
 """
 
 import sys
@@ -27,7 +27,7 @@ _Told = TypeVar("_Told")
 
 def arguments(parser: ArgumentParser) -> None:
     """Which packet of which capture."""
-    what = "a capture, plain or compressed; or a flow row, by the id that query prints"
+    what = "a capture, plain or compressed; or a flow row, by the id that `query --json` prints"
     parser.add_argument("capture", metavar="CAPTURE|ROW", help=what)
     frame = "number of the packet, from 1; without it the balance of the capture"
     parser.add_argument("frame", metavar="FRAME", nargs="?", type=at_least_one, help=frame)
@@ -61,6 +61,9 @@ def _row_id(given: Namespace) -> tuple[bytes, int, bytes] | None:
     except ValueError:
         if given.file is not None:
             raise UsageError("--file goes with a row") from None
+        if ("@" in given.capture or ":" in given.capture) and not Path(given.capture).exists():
+            form = "32 hex digits:FRAME@ADDRESS"
+            raise UsageError(f"{printable(given.capture)} is neither a file nor a row id ({form})") from None
         return None
     if given.frame is not None:
         raise UsageError("a row has no FRAME: give --file CAPTURE to find all of its packets")
@@ -196,8 +199,9 @@ def _remarks(item: "Object", explanation: "Explanation") -> Iterator[str]:
 
 def _balance_lines(item: "Object") -> Iterator[str]:
     from pcapline.learned import learned_lines
+    from pcapline.summary import state_text
 
-    state = f"{item['state']} ({item['reason']})" if item["reason"] else item["state"]
+    state = f"{state_text(item)} ({item['reason']})" if item["reason"] else state_text(item)
     yield f"{printable(item['file'])}: {state}"
     yield f"{item['packets']:>12,}  packets"
     yield f"{item['flow_packets']:>12,}  in {item['rows']['flows']:,} flow rows"

@@ -15,6 +15,7 @@ from schema.errors import SettingsError
 from schema.settings import StoreSettings
 
 if TYPE_CHECKING:
+    from loader.settings import LoaderSettings
     from schema.store.port import StoreReader
 
 Object = dict[str, Any]
@@ -32,13 +33,14 @@ def arguments(parser: ArgumentParser) -> None:
 
 def run(given: Namespace) -> int:
     """A line a thing."""
+    from loader.settings import LoaderSettings
     from pcapline.wiring import Purpose, opened_store
 
     settings = settings_of(given.config, {"store.url": given.store})
     with opened_store(settings.of(StoreSettings), Purpose.READ) as reader:
         items = [_store_object(reader), *_sensor_objects(reader), *_quarantine_objects(reader)]
         if given.directory is not None:
-            here = _directory_objects(given.directory, reader)
+            here = _directory_objects(given.directory, reader, _stays(settings.of(LoaderSettings)))
             named = {(item["sensor"], Path(item["file"]).name) for item in here if item["record"] == "quarantined"}
             items = [item for item in items if item["record"] != "quarantined" or (item["sensor"], item["file"]) not in named]
             items += here
@@ -91,13 +93,21 @@ def _quarantine_objects(reader: "StoreReader") -> list[Object]:
     ]
 
 
-def _directory_objects(directory: Path, reader: "StoreReader") -> list[Object]:
+def _stays(settings: "LoaderSettings") -> str:
+    """Why a loaded file is still there."""
+    if settings.after == "keep":
+        return "stays where it is (loader.after = keep)"
+    done = "archived" if settings.after == "archive" else "deleted"
+    return f"is {done} {settings.grace_s} s after its commit (loader.grace_s)"
+
+
+def _directory_objects(directory: Path, reader: "StoreReader", stays: str) -> list[Object]:
     """Files that wait, those loaded ones that are still here, and what was moved aside with its reason."""
     from loader.spool import OWN_FOLDER, QUARANTINE, REASON_SUFFIX, captures_in
 
     if not directory.is_dir():
         raise SettingsError(f"{directory} is not a directory; name the one that is watched")
-    items = [_file_object(path, sensor, reader) for path, sensor in captures_in(directory, socket.gethostname())]
+    items = [_file_object(path, sensor, reader, stays) for path, sensor in captures_in(directory, socket.gethostname())]
     for note in sorted((directory / OWN_FOLDER / QUARANTINE).rglob(f"*{REASON_SUFFIX}")):
         reason = note.read_text("utf-8", "replace").partition("\n")[0]
         file = str(note).removesuffix(REASON_SUFFIX)
@@ -105,7 +115,7 @@ def _directory_objects(directory: Path, reader: "StoreReader") -> list[Object]:
     return items
 
 
-def _file_object(path: Path, sensor: str, reader: "StoreReader") -> Object:
+def _file_object(path: Path, sensor: str, reader: "StoreReader", stays: str) -> Object:
     try:
         status = path.stat()
     except FileNotFoundError:
@@ -113,7 +123,7 @@ def _file_object(path: Path, sensor: str, reader: "StoreReader") -> Object:
     known = reader.capture_of_origin(f"{status.st_dev}:{status.st_ino}")
     if known is None or known.facts.size_bytes < status.st_size:
         return {"record": "waiting", "file": str(path), "sensor": sensor, "reason": f"{status.st_size:,} bytes"}
-    return {"record": "loaded", "file": str(path), "sensor": known.sensor, "reason": "stays until its commit is durable"}
+    return {"record": "loaded", "file": str(path), "sensor": known.sensor, "reason": stays}
 
 
 def _line(item: Object) -> str:

@@ -143,6 +143,7 @@ def test_what_is_not_there_is_told_in_a_line(desk: Desk) -> None:
         (run(row, "--file", other), 1, "it is capture"),
         (run(row, "--file", "gone.pcap"), 1, "gone.pcap: no such file"),
         (run(row, "7"), 2, "a row has no FRAME"),
+        (run(row[1:]), 2, "is neither a file nor a row id (32 hex digits:FRAME@ADDRESS)"),
         (run(other, "--file", other), 2, "--file goes with a row"),
     ):
         assert (done.returncode, done.stdout) == (code, "")

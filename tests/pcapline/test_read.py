@@ -103,6 +103,13 @@ def test_a_summary_balances(file: Path) -> None:
         assert (summary["state"], summary["rows"], summary["damage"]) == ("loaded", {"flows": 2, "dns_answers": 1}, {})
 
 
+def test_a_file_that_is_only_read_is_neither_loaded_nor_quarantined(file: Path) -> None:
+    (file.parent / "bad.pcap").write_text("no capture")
+    for words, name in ((": readable", file.name), (": not readable", "bad.pcap")):
+        for command in (("read", "--summary"), ("explain",)):
+            assert f"{name}{words}" in pcapline(*command, name, cwd=file.parent).stdout
+
+
 def test_csv_has_the_same_values(file: Path) -> None:
     done = pcapline("read", "--csv", file, cwd=file.parent)
     rows = list(csv.DictReader(io.StringIO(done.stdout)))

@@ -67,6 +67,10 @@ def test_a_bounded_demo_adds_up_and_names_the_capture_that_lost_a_row(tmp_path: 
         victim = store.execute("SELECT capture_id, frame FROM flows LIMIT 1").fetchone()
         assert store.execute("DELETE FROM flows WHERE capture_id = ? AND frame = ?", victim).rowcount == 1
         (name,) = store.execute("SELECT file_name FROM captures WHERE capture_id = ?", victim[:1]).fetchone()
+    told = dict(re.findall(r"^  (captures|query) +(.*)$", done.stdout, re.MULTILINE))
+    assert list(Path(told["captures"].partition(":")[0]).rglob("*.pcap"))
+    asked = told["query"].partition(" query ")[2].split()
+    assert pcapline("query", *asked, cwd=tmp_path).returncode == 0
     again = pcapline(*arguments, cwd=tmp_path)
     assert again.returncode == 1
     assert f"rows of {name} " in again.stdout
@@ -174,6 +178,10 @@ def test_an_exporter_waits_for_its_store_and_says_so_once(tmp_path: Path) -> Non
     with service("exporter", "--web.listen-address", "127.0.0.1:0", cwd=tmp_path) as (process, log):
         eventually(lambda: "there is no store" in log.read_text(), process, log)
         assert not (tmp_path / "pcapline.db").exists()
+        with sqlite3.connect(tmp_path / "pcapline.db") as store:  # a loader that is about to make its tables
+            store.execute("PRAGMA journal_mode = WAL").fetchall()
+        eventually(lambda: "waiting for the loader" in log.read_text(), process, log)
+        assert "schema apply" not in log.read_text()
         assert pcapline("load", "late.pcap", cwd=tmp_path).returncode == 0
         eventually(lambda: "www.example.com" in page(url_in(log)), process, log)
         assert log.read_text().count("there is no store") == 1

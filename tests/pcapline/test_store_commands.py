@@ -32,6 +32,13 @@ def test_status_counts(folder: Path) -> None:
     assert sensor["newest_packet_ts_ns"] == (START_S + 7200) * 10**9 + 7 * 10**6
     assert [item["file"] for item in items if item["record"] == "quarantined"] == ["no.pcap"]
     assert "no.pcap" in pcapline("status", cwd=folder).stdout
+    (folder / "here").mkdir()
+    (folder / "here" / "0.pcap").hardlink_to(folder / "0.pcap")
+    assert "0.pcap: is archived 60 s after its commit" in pcapline("status", "here", cwd=folder).stdout
+    with sqlite3.connect(folder / "pcapline.db") as store:
+        store.execute("SELECT count(*) FROM flows").fetchall()
+        size = sum((folder / name).stat().st_size for name in ("pcapline.db", "pcapline.db-wal"))
+        assert f"{size:,} bytes" in pcapline("status", cwd=folder).stdout
 
 
 def test_verify_holds_then_names_the_capture_that_lost_a_row(folder: Path) -> None:

@@ -1,7 +1,8 @@
 """The store port on one SQLite file. Reads see one committed state, also while an attempt is open."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
+from pathlib import Path
 
 import apsw
 
@@ -32,7 +33,7 @@ class SqliteStore:
             schema_version=applied,
             wanted_schema_version=history.wanted_version(),
             durable=True,
-            detail=f"{path}, {path.stat().st_size:,} bytes",
+            detail=f"{path}, {_bytes_of(path):,} bytes",
         )
 
     def apply_schema(self) -> list[str]:
@@ -179,3 +180,12 @@ class SqliteStore:
 
     def _now_ms(self) -> int:
         return int(self._clock() * 1000)
+
+
+def _bytes_of(path: Path) -> int:
+    """Of the file and its log, where the newest rows are."""
+    size = 0
+    for name in (path.name, f"{path.name}-wal"):
+        with suppress(FileNotFoundError):  # the log goes when the last who had the store open closes it
+            size += path.with_name(name).stat().st_size
+    return size
