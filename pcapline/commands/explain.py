@@ -8,6 +8,7 @@ pcapline explain 0af3...:17@192.0.2.7 --store sqlite:pcapline.db --file holiday.
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from pcapline.deep import add_no_deep_option, deep_decoder

@@ -1,6 +1,7 @@
 """The whole stack as a user starts it: healthy when a packet is counted, asked in the three ways, stopped and started again.
 
-It takes ten minutes and gigabytes, and starts an engine where none answers: it runs where PCAPLINE_STACK=1 asks for it (`make test-stack`).
+It takes ten minutes and gigabytes, and starts an engine where none answers: it runs where PCAPLINE_STACK=1 asks for it
+(`make test-stack`).
 """
 
 import json

@@ -96,7 +96,8 @@ def test_watch_loads_what_lands_and_the_exporter_shows_it(tmp_path: Path) -> Non
     with loader as (watching, watch_log):
         eventually(lambda: url_in(watch_log), watching, watch_log)
         for number in range(3):
-            (spool / "gateway" / f"{number}.pcap").write_bytes(capture(conversation(f"h{number}.example.com")))
+            talk = conversation(f"h{number}.example.com", client=f"10.0.0.{number + 1}")  # of one client it would be one flow
+            (spool / "gateway" / f"{number}.pcap").write_bytes(capture(talk))
         (spool / "gateway" / "bad.pcap").write_text("this is no capture")
         exporter = service("exporter", "--web.listen-address", "127.0.0.1:0", cwd=tmp_path)
         with exporter as (exporting, export_log):
