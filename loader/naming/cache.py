@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Iterator
 
 from loader.naming.choice import NamingRules
-from loader.naming.facts import Fact, Told
+from loader.naming.facts import GROUPS, Fact, Told
 from loader.naming.facttable import FactTable
 from loader.naming.learned import LearnedNames
 from schema.records import NameTold
@@ -19,18 +19,30 @@ class _Generation:
         self.clients: set[bytes] = set()
         self.table = FactTable(rules)
 
+    def add(self, clients: Collection[bytes], facts: Iterable[Fact]) -> None:
+        """All that these clients, none of whom is here, were told."""
+        self.table.add(facts)
+        self.clients.update(clients)
+
+    def take(self, clients: Collection[bytes]) -> Iterator[Fact]:
+        """All that these clients were told; they are here no longer."""
+        self.clients.difference_update(clients)
+        return self.table.take(clients)
+
     def __len__(self) -> int:
         """Entries: the facts', and one a client, for one that was told nothing takes room too."""
         return self.table.entries + len(self.clients)
 
 
 class NameCache:
-    """Whole clients, in two generations: when the younger fills half of the room, the older is dropped."""
+    """Whole clients, in two generations. When the younger fills half of the room, of the older those stay that were asked for
+    since the last time, where they fill no more than half of that; else the groups alone, whose facts count for all clients."""
 
     def __init__(self, limit: int, rules: NamingRules) -> None:
         """`limit`: entries held at most (the clients that are asked for at once may exceed it alone)."""
         self._limit, self._rules = limit, rules
         self._young, self._old = _Generation(rules), _Generation(rules)
+        self._used: set[bytes] = set()  # of the older
         self.evicted = 0  # facts dropped so far
 
     def __len__(self) -> int:
@@ -43,25 +55,35 @@ class NameCache:
 
     def fetch(self, clients: Collection[bytes], tell: TellNames) -> None:
         """Make these clients known, asking the store once for those that are not."""
+        self._used |= self._old.clients.intersection(clients)
         if len(self._young) >= self._limit // 2 or len(self) > self._limit:
-            self.evicted += len(self._old.table)
-            self._young, self._old = _Generation(self._rules), self._young
+            self._turn()
         missing = sorted(set(clients) - self._young.clients - self._old.clients)
         for start in range(0, len(missing), _ASKED_AT_ONCE):
             asked = missing[start : start + _ASKED_AT_ONCE]
-            self._young.table.add(map(fact_of, tell(asked)))
-            self._young.clients.update(asked)
+            self._young.add(asked, map(fact_of, tell(asked)))
+
+    def _turn(self) -> None:
+        held, kept, clients = len(self._old.table), list(self._old.take(self._used)), self._used
+        if sum(fact.entries for fact in kept) + len(clients) > self._limit // 4:
+            clients = clients.intersection(GROUPS)
+            kept = [fact for fact in kept if fact.client in clients]
+        self._young, self._old = _Generation(self._rules), self._young
+        self._young.add(clients, kept)
+        self._used = set()
+        self.evicted += held - len(kept)
 
     def commit(self, learned: LearnedNames) -> None:
-        """What a capture learned is in the store now: clients held here learn it too, others are read when needed."""
+        """What a capture learned is in the store now: clients held here learn it too, others are read when needed; and so are
+        those that were told it out of order, anew."""
         for generation in (self._young, self._old):
-            if not generation.table.add(_told_to(generation.clients, learned)):  # out of order: it is read anew
-                self.clear()
+            generation.take(generation.table.add(_told_to(generation.clients, learned)))
 
     def clear(self) -> None:
         """Forget everything: the ledger stands elsewhere than this cache was read."""
         self.evicted += sum(map(len, self.tables))
         self._young, self._old = _Generation(self._rules), _Generation(self._rules)
+        self._used = set()
 
 
 def _told_to(clients: set[bytes], learned: LearnedNames) -> Iterator[Fact]:

@@ -1,8 +1,8 @@
 """Tables of facts, in arrays: some 130 bytes a fact, its name aside."""
 
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, islice
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import chain, compress, islice
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -51,9 +51,18 @@ def _coded(column: Sequence[bytes]) -> tuple[Sequence[int], Sequence[bytes]]:
 
 
 def _words_of(values: Sequence[bytes]) -> memoryview:
-    words = array("Q", b"".join([value if len(value) == 16 else _MAPPED + value for value in values]))
+    words = array("Q", b"".join([_as_long(value) for value in values]))
     words.byteswap()
     return _table(words, 2)
+
+
+def _as_long(address: bytes) -> bytes:
+    return address if len(address) == 16 else _MAPPED + address
+
+
+def _address(high: int, low: int) -> bytes:
+    address = high.to_bytes(8, "big") + low.to_bytes(8, "big")
+    return address.removeprefix(_MAPPED)
 
 
 def _table(words: "array[int]", width: int) -> memoryview:
@@ -61,7 +70,7 @@ def _table(words: "array[int]", width: int) -> memoryview:
 
 
 class FactTable:
-    """Grows as it needs. Facts of a pair are put in from the oldest to the newest, and never taken out."""
+    """Grows as it needs. A pair's facts are put in from the oldest to the newest; those of whole clients are taken out."""
 
     def __init__(self, rules: NamingRules) -> None:
         self._table = array("Q", bytes(16))
@@ -80,19 +89,33 @@ class FactTable:
     def __len__(self) -> int:
         return self._table[_FACTS]
 
-    def add(self, facts: Iterable[Fact], capture_id: bytes | None = None) -> bool:
-        """Put in facts, in any order; `capture_id`: of all of them, whatever they say. False, and not all are in, where one is
-        older than what its pair was told before."""
+    def add(self, facts: Iterable[Fact], capture_id: bytes | None = None) -> set[bytes]:
+        """Put in facts, in any order; `capture_id`: of all of them, whatever they say. Returns the clients of facts that are
+        not newer than all that their pair was told before: these are not in."""
         ordered = sorted(facts, key=_told)
         if not ordered:
-            return True
+            return set()
         self._make_room(len(ordered))
         clients, addresses, told = zip(*ordered, strict=True)
-        self.entries += sum(fact.entries for fact in ordered)
         self.groups = [group for group in GROUPS if group in self.groups or group in clients]
         rows = array("Q", chain.from_iterable(self._rows(told, capture_id)))
-        put: int = self._kernel.put(_words_of(clients), _words_of(addresses), _table(rows, _NEW_WORDS))
-        return put == len(ordered)
+        refused = bytearray(len(ordered))
+        self._kernel.put(_words_of(clients), _words_of(addresses), _table(rows, _NEW_WORDS), memoryview(refused))
+        self.entries += sum(fact.entries for fact, not_in in zip(ordered, refused, strict=True) if not not_in)
+        return {client for client, not_in in zip(clients, refused, strict=True) if not_in}
+
+    def take(self, clients: Collection[bytes]) -> Iterator[Fact]:
+        """Take out all that these clients were told."""
+        if not clients:
+            return iter(())
+        taken = bytearray(len(self) + 1)
+        self._kernel.take(_words_of(sorted(clients, key=_as_long)), memoryview(taken))
+        return map(self._fact, compress(range(len(taken)), taken))
+
+    def _fact(self, number: int) -> Fact:
+        at = self._facts[number, _WHERE] >> 32
+        client, address = ((self._pairs[at, word], self._pairs[at, word + 1]) for word in (0, 2))
+        return Fact(_address(*client), _address(*address), self.found(number).told)
 
     def _rows(self, told: Sequence[Told], capture_id: bytes | None) -> Iterator[tuple[int, int, int, int]]:
         """The words of facts that are to be put in."""

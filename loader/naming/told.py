@@ -24,9 +24,10 @@ LONGER = cython.declare(cython.int, 3)
 DEPTHS = cython.declare(cython.int, 4)  # facts on the way to the last one, along either link
 WHAT = cython.declare(cython.int, 5)  # numbers of its name and (from bit 32) of its capture
 WHERE = cython.declare(cython.int, 6)  # frame, bit 31: it was asked for; from bit 32 number of its pair
-# Words of a pair: client, address, newest fact that was asked for and (from bit 32) that was not, time of the oldest fact.
+# Words of a pair: client, address, newest fact that was asked for and (from bit 32) that was not, oldest fact (those that are
+# numbered below were taken out).
 HEADS = cython.declare(cython.int, 4)
-SINCE = cython.declare(cython.int, 5)
+FIRST = cython.declare(cython.int, 5)
 # Words of the table: numbers of facts and pairs so far.
 FACTS = cython.declare(cython.int, 0)
 PAIRS = cython.declare(cython.int, 1)
@@ -58,13 +59,14 @@ class ToldKernel:
     seed: cython.ulonglong
     grace: cython.ulonglong
     late: cython.ulonglong
+    before: cython.ulonglong  # facts there were when `put` was called
     newer: cython.ulonglong  # what `_split` found on the other side
 
     def __init__(self, table: cython.ulonglong[::1], seed: int, grace_ns: int, late_ns: int) -> None:
         """`grace_ns`: how long after its end a fact holds; `late_ns`: how long before it was told it names."""
         self.table = table
         self.seed, self.grace, self.late = seed, grace_ns, late_ns
-        self.newer = 0
+        self.before = self.newer = 0
 
     def attach(
         self,
@@ -79,7 +81,8 @@ class ToldKernel:
         for number in range(1, self.table[PAIRS] + 1):
             self.index[self._place(self.pairs, number, self.pairs, number, 2)] = number
         for number in range(1, self.table[FACTS] + 1):
-            self._note_name(number)
+            if self._stands(number):
+                self._note_name(number)
 
     @cython.cfunc
     @cython.inline
@@ -135,9 +138,17 @@ class ToldKernel:
     @cython.nogil
     def _note_name(self, number: cython.ulonglong) -> cython.int:
         place: cython.ulonglong = self._name_place(self.facts[number, WHERE] >> 32, self.facts[number, WHAT] & _LOW)
-        if self.names[place] == 0:
+        if self.names[place] == 0 or not self._stands(self.names[place]):
             self.names[place] = number
         return 0
+
+    @cython.cfunc
+    @cython.inline
+    @cython.nogil
+    def _stands(self, number: cython.ulonglong) -> cython.bint:
+        """Whether a fact was not taken out."""
+        pair: cython.ulonglong = self.facts[number, WHERE] >> 32
+        return self.pairs[pair, HEADS] != 0 and number >= self.pairs[pair, FIRST]
 
     @cython.cfunc
     @cython.nogil
@@ -154,15 +165,47 @@ class ToldKernel:
         return 0
 
     def put(
-        self, clients: cython.ulonglong[:, ::1], addresses: cython.ulonglong[:, ::1], new: cython.ulonglong[:, ::1]
-    ) -> cython.Py_ssize_t:
-        """Put in facts that stand in their order and for which there is room; returns how many: not all where one is older than
-        what its pair was told before."""
-        row: cython.Py_ssize_t = 0
+        self,
+        clients: cython.ulonglong[:, ::1],
+        addresses: cython.ulonglong[:, ::1],
+        new: cython.ulonglong[:, ::1],
+        refused: cython.uchar[::1],
+    ) -> None:
+        """Put in facts that stand in their order and for which there is room. To `refused` goes 1 for one that is not newer
+        than all that its pair was told before this call."""
+        row: cython.Py_ssize_t
+        self.before = self.table[FACTS]
         with cython.nogil:
-            while row < clients.shape[0] and self._put(clients, addresses, new, row):
-                row += 1
-        return row
+            for row in range(clients.shape[0]):
+                refused[row] = not self._put(clients, addresses, new, row)
+
+    def take(self, clients: cython.ulonglong[:, ::1], taken: cython.uchar[::1]) -> None:
+        """Take out all that these clients (in order of their words) were told: to `taken` goes 1 for each fact of theirs, by
+        its number. Their room is not used again."""
+        number: cython.ulonglong
+        with cython.nogil:
+            for number in range(1, self.table[FACTS] + 1):
+                taken[number] = self._stands(number) and self._is_among(clients, self.facts[number, WHERE] >> 32)
+            for number in range(1, self.table[PAIRS] + 1):
+                if self._is_among(clients, number):
+                    self.pairs[number, HEADS] = 0
+
+    @cython.cfunc
+    @cython.nogil
+    def _is_among(self, clients: cython.ulonglong[:, ::1], pair: cython.ulonglong) -> cython.bint:
+        """Whether a pair is of one of these clients."""
+        high: cython.ulonglong = self.pairs[pair, 0]
+        low: cython.ulonglong = self.pairs[pair, 1]
+        since: cython.Py_ssize_t = 0
+        until: cython.Py_ssize_t = clients.shape[0]
+        middle: cython.Py_ssize_t
+        while since < until:
+            middle = (since + until) >> 1
+            if clients[middle, 0] < high or (clients[middle, 0] == high and clients[middle, 1] < low):
+                since = middle + 1
+            else:
+                until = middle
+        return since < clients.shape[0] and clients[since, 0] == high and clients[since, 1] == low
 
     @cython.cfunc
     @cython.nogil
@@ -178,6 +221,7 @@ class ToldKernel:
         number: cython.ulonglong = self.table[FACTS] + 1
         shift: cython.int = 0 if new[row, _NEW_WHERE] & _ASKED else 32
         head: cython.ulonglong
+        last: cython.ulonglong
         k: cython.int
         if pair == 0:
             pair = self.table[PAIRS] + 1
@@ -187,8 +231,12 @@ class ToldKernel:
                 self.pairs[pair, k] = clients[row, k]
                 self.pairs[pair, 2 + k] = addresses[row, k]
             self.pairs[pair, HEADS] = 0
-            self.pairs[pair, SINCE] = new[row, _NEW_FROM]
-        elif self._newest(pair) > new[row, _NEW_FROM]:
+        last = self._last(pair)
+        if last == 0:
+            self.pairs[pair, FIRST] = number
+        elif self.facts[last, FROM] > new[row, _NEW_FROM] or (
+            self.facts[last, FROM] == new[row, _NEW_FROM] and last <= self.before
+        ):
             return False
         head = self.pairs[pair, HEADS] >> shift & _LOW
         self.table[FACTS] = number
@@ -207,11 +255,10 @@ class ToldKernel:
 
     @cython.cfunc
     @cython.nogil
-    def _newest(self, pair: cython.ulonglong) -> cython.ulonglong:
-        """When the pair was told something last."""
+    def _last(self, pair: cython.ulonglong) -> cython.ulonglong:
+        """The newest fact that the pair was told."""
         heads: cython.ulonglong = self.pairs[pair, HEADS]
-        asked: cython.ulonglong = self.facts[heads & _LOW, FROM]
-        return max(asked, self.facts[heads >> 32, FROM])
+        return max(heads & _LOW, heads >> 32)
 
     @cython.cfunc
     @cython.inline
@@ -320,9 +367,9 @@ class ToldKernel:
             for i in range(starts.shape[0]):
                 found[i] = 0
                 pair = self.index[self._place(clients, client[i], addresses, address[i], 0)]
-                if pair and self.pairs[pair, SINCE] <= starts[i]:
+                if pair and self.pairs[pair, HEADS] and self.facts[self.pairs[pair, FIRST], FROM] <= starts[i]:
                     found[i] = 1
                     if said[i] != _WORD:
                         number = self.names[self._name_place(pair, said[i])]
-                        if number and self.facts[number, FROM] <= starts[i]:
+                        if number and self._stands(number) and self.facts[number, FROM] <= starts[i]:
                             found[i] = 2

@@ -11,7 +11,7 @@ from loader.naming.choice import LATER, UNNAMED, Found, Name, NamingRules, bette
 from loader.naming.facts import Fact, Told
 from loader.naming.facttable import TOLD_OTHERS, FactTable, addresses_of
 
-from .facts import ALICE, WEB, best
+from .facts import ALICE, BOB, CDN, WEB, best
 
 RULES = NamingRules(grace_ns=3, late_ns=6)
 told = st.builds(
@@ -31,7 +31,7 @@ ENDS = addresses_of([ALICE]), addresses_of([WEB])
 
 def table_of(own: list[Told]) -> FactTable:
     table = FactTable(RULES)
-    assert table.add(Fact(ALICE, WEB, told) for told in own)
+    assert not table.add(Fact(ALICE, WEB, told) for told in own)
     return table
 
 
@@ -66,11 +66,31 @@ def test_however_many_facts_there_are_and_whenever_they_were_put_in(own: list[To
     for part in more:
         newest = max((fact.valid_from_ns for fact in known), default=0)
         later = [Told(fact[0] + newest + 1, *fact[1:4], fact[4] + newest + 9, fact[5]) for fact in part]
-        assert table.add(Fact(ALICE, WEB, fact) for fact in later)
+        assert not table.add(Fact(ALICE, WEB, fact) for fact in later)
         known += later
     for at in range(0, 120, 3):
         (name,) = table.names(table.look(*ENDS, array("Q", [at])))
         assert choose(name, None, None)[:2] == best(known, at, RULES, None, [])
+
+
+@given(told_lists, told_lists, told_lists, st.sampled_from([0, 300]))
+def test_what_one_client_was_told_is_taken_out_and_put_in_anew(
+    own: list[Told], anew: list[Told], others: list[Told], more: int
+) -> None:
+    table, bob = table_of(own), addresses_of([BOB])
+    table.add([Fact(BOB, WEB, told) for told in others])
+    table.add([Fact(CDN, bytes([10, 1, *divmod(n, 256)]), Told(1, bytes(16), 1, "x", 9, asked=True)) for n in range(more)])
+    assert sorted(fact.told for fact in table.take([CDN, ALICE]) if fact[:2] == (ALICE, WEB)) == sorted(own)
+    assert not list(table.take([ALICE]))
+    assert not table.add(Fact(ALICE, WEB, told) for told in anew)
+    for at in range(0, 40, 3):
+        for client, known in ((ENDS[0], anew), (bob, others)):
+            (name,) = table.names(table.look(client, ENDS[1], array("Q", [at])))
+            assert choose(name, None, None)[:2] == best(known, at, RULES, None, [])
+            then = [fact.hostname for fact in known if fact.valid_from_ns <= at]
+            for said in "abc":
+                (told,) = table.compare(client, ENDS[1], array("Q", [at]), [said])
+                assert told == (0 if not then else 2 if said in then else 1)
 
 
 @given(told_lists, told_lists, st.integers(0, 40))
