@@ -116,8 +116,10 @@ class SensorLease(Protocol):
     def carried(self) -> bytes | None:
         """The open flows that `head` names; None when nothing is carried."""
 
-    def names_told(self, clients: Collection[bytes]) -> list[NameTold]:
-        """What these clients were told, as of `head` (rows of later or uncommitted attempts are left out)."""
+    def names_told(self, clients: Collection[bytes]) -> Iterator[NameTold]:
+        """What these clients were told, as of `head` (rows of later or uncommitted attempts are left out): client by client in
+        the order given, of each address by address, and of an address the oldest first: by time, capture, frame and hostname,
+        all ascending. Read as it is taken, a page at a time: there is no bound on what one client was told."""
 
     def names_told_at(self, addresses: Mapping[bytes, int]) -> list[NameTold]:
         """What anyone of this sensor was told of these addresses, none of it after the time given with its address (Unix ns);

@@ -1,6 +1,6 @@
 """Rows of `names_by_client` and `names_by_address` as both adapters select them, and the facts that cross the port."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from heapq import nlargest
 from itertools import groupby
 from operator import attrgetter
@@ -12,6 +12,7 @@ from schema.store.port import MOST_TOLD
 TOLD = "client_ip, address, valid_from, ns, hostname, capture_id, valid_to, asked, frame"
 _MS = 1_000_000  # nanoseconds
 
+_pair_and_time = attrgetter("client_ip", "address", "valid_from_ns")
 _valid_from = attrgetter("valid_from_ns")
 _order = attrgetter("capture_id", "frame", "hostname", "client_ip")
 
@@ -41,3 +42,9 @@ def newest_told(facts: Iterable[NameTold], until_ns: int) -> list[NameTold]:
         if len(kept) >= MOST_TOLD:
             break
     return kept
+
+
+def oldest_told(facts: Iterable[NameTold]) -> Iterator[NameTold]:
+    """Facts that come by client, address and time, in the port's order: what equal times decide is the same in every store."""
+    for _, of_one_time in groupby(facts, key=_pair_and_time):
+        yield from sorted(of_one_time, key=_order)

@@ -24,6 +24,7 @@ from schema.store.cassandra.values import PortProtocol, with_port_types
 Row = tuple[Any, ...]
 
 _PAGE_ROWS = 5_000
+_PAGE_ROWS_OF_MANY = 500
 _IN_FLIGHT = 16  # reads at a time, where many of one kind are asked
 _CONDITIONAL_TRIES = 8
 _KEYSPACE = "pcapline."  # how statements spell the keyspace
@@ -82,6 +83,25 @@ class Connection:
         """An unconditional write that may be repeated."""
         with explained(self.where):
             self.session.execute(self.bound(statement, values))
+
+    def streams(self, statement: str, many: Iterable[Sequence[Any]]) -> Iterator[Iterator[Row]]:
+        """The rows of the same statement for many values, in their order: of some the first page is in memory, of the one that
+        is looked through one page at a time."""
+        waiting: deque[Any] = deque()
+        with explained(self.where):
+            for values in many:
+                bound = self.bound(statement, values)
+                bound.fetch_size = _PAGE_ROWS_OF_MANY
+                waiting.append(self.session.execute_async(bound))
+                if len(waiting) >= _IN_FLIGHT:
+                    yield self._pages(waiting.popleft().result())
+            while waiting:
+                yield self._pages(waiting.popleft().result())
+
+    def _pages(self, result: Any) -> Iterator[Row]:
+        """One iteration over a result: each that is begun anew would go back to the beginning of its page."""
+        with explained(self.where):
+            yield from result
 
     def each(self, statement: str, many: Iterable[Sequence[Any]], *, quorum: bool = False) -> Iterator[list[Row]]:
         """The rows of the same statement for many values, in their order, some at a time; `quorum`: whatever is configured."""

@@ -1,6 +1,6 @@
 """The right to load one sensor's captures: taken, kept and given back by conditional writes to its ledger."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 
@@ -78,7 +78,7 @@ class CassandraLease:
         parts = self._connection.read(_CARRIED, asked) if head.state_version else []
         return b"".join(data for (data,) in parts) if parts else None
 
-    def names_told(self, clients: Collection[bytes]) -> list[NameTold]:
+    def names_told(self, clients: Collection[bytes]) -> Iterator[NameTold]:
         """What these clients were told, as of `head`."""
         return names.read_told(self._hold, clients)
 

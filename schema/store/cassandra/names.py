@@ -10,19 +10,20 @@ from schema.records import NameTold
 from schema.store.cassandra.connection import Connection, Row
 from schema.store.cassandra.hold import Hold
 from schema.store.port import MOST_TOLD, ToldQuery
-from schema.store.told import TOLD, name_told, newest_told
+from schema.store.told import TOLD, name_told, newest_told, oldest_told
 
 _OF_CLIENT = f"SELECT {TOLD}, seq FROM pcapline.names_by_client WHERE sensor = ? AND client_ip = ?"
+_ALL_OF_CLIENT = f"{_OF_CLIENT} ORDER BY address DESC, valid_from, ns, hostname DESC, capture_id DESC"  # its key, backwards
 _OF_ADDRESS = f"SELECT {TOLD}, seq FROM pcapline.names_by_address WHERE sensor = ? AND address = ? AND valid_from <= ?"
 _PAGE = 2 * MOST_TOLD  # rows of an address that are read at first: some may not count
 _NEWEST_OF_ADDRESS = f"{_OF_ADDRESS} LIMIT ?"
 _NEWEST_OF_CLIENT = f"{_OF_CLIENT} AND address = ? AND valid_from <= ? LIMIT ?"
 
 
-def read_told(hold: Hold, clients: Collection[bytes]) -> list[NameTold]:
+def read_told(hold: Hold, clients: Collection[bytes]) -> Iterator[NameTold]:
     """What these clients were told, as of the head."""
-    answers = hold.connection.each(_OF_CLIENT, ((hold.sensor, client) for client in clients))
-    return _counting(hold, [row for rows in answers for row in rows])
+    for rows in hold.connection.streams(_ALL_OF_CLIENT, ((hold.sensor, client) for client in clients)):
+        yield from oldest_told(_page_by_page(hold, rows))
 
 
 def read_told_at(hold: Hold, addresses: Mapping[bytes, int]) -> list[NameTold]:

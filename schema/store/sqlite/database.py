@@ -172,12 +172,14 @@ class Database:
 
     def stream(self, statement: str, bindings: Bindings = ()) -> Iterator[Row]:
         """Rows of one committed state, however many and however slowly they are taken."""
-        self.check_file()
-        session = self._open_reader()
-        try:
+        with self._own_reader() as session:
             yield from session.stream(statement, bindings)
-        finally:
-            session.close()
+
+    def stream_each(self, statement: str, rows: Iterable[Bindings]) -> Iterator[Row]:
+        """The rows of one statement for every row of bindings, each of one committed state."""
+        with self._own_reader() as session:
+            for bindings in rows:
+                yield from session.stream(statement, bindings)
 
     def check_file(self) -> None:
         """Raise StoreUnavailableError where the file was removed or replaced: writes to it would be lost silently."""
@@ -188,6 +190,16 @@ class Database:
         """Close both connections."""
         self.reader.close()
         self.writer.close()
+
+    @contextmanager
+    def _own_reader(self) -> Iterator[Session]:
+        """A connection that is busy as long as its rows are taken."""
+        self.check_file()
+        session = self._open_reader()
+        try:
+            yield session
+        finally:
+            session.close()
 
     def _open_reader(self) -> Session:
         return Session(self.path, Access.READ, self._busy_timeout_s)

@@ -1,7 +1,7 @@
 """The right to load one sensor's captures, and one attempt at a capture: a single transaction from claim to commit."""
 
 import secrets
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from itertools import repeat
 from types import TracebackType
@@ -77,10 +77,9 @@ class SqliteLease:
             )
         return rows[0][0] if rows else None
 
-    def names_told(self, clients: Collection[bytes]) -> list[NameTold]:
+    def names_told(self, clients: Collection[bytes]) -> Iterator[NameTold]:
         """What these clients were told, as of `head`."""
-        with self._database.snapshot() as session:
-            return names.read_told(session, self._sensor, self._head.position.seq, clients)
+        return names.read_told(self._database, self._sensor, self._head.position.seq, clients)
 
     def names_told_at(self, addresses: Mapping[bytes, int]) -> list[NameTold]:
         """What anyone was told of these addresses, each until a time."""

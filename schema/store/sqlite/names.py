@@ -1,14 +1,17 @@
 """What a sensor's clients were told, as an attempt reads it: by client, and by address."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from schema.records import NameTold
 from schema.store.port import ToldQuery
-from schema.store.sqlite.database import Row, Session
+from schema.store.sqlite.database import Database, Row, Session
 from schema.store.sqlite.values import address_bytes, address_text
-from schema.store.told import TOLD, name_told, newest_told
+from schema.store.told import TOLD, name_told, newest_told, oldest_told
 
-_OF_CLIENT = f"SELECT {TOLD} FROM names_by_client WHERE sensor = ? AND client_ip = ? AND seq <= ?"
+_OF_CLIENT = f"""
+    SELECT {TOLD} FROM names_by_client WHERE sensor = ? AND client_ip = ? AND seq <= ?
+    ORDER BY address DESC, valid_from, ns
+"""
 _OF_ADDRESS = f"""
     SELECT {TOLD} FROM names_by_address WHERE sensor = ? AND address = ? AND valid_from <= ? AND seq <= ?
     ORDER BY valid_from DESC, ns DESC
@@ -18,9 +21,10 @@ _NEWEST_OF_ADDRESS = f"SELECT {TOLD}, seq FROM names_by_address WHERE sensor = ?
 _NEWEST_OF_CLIENT = f"SELECT {TOLD}, seq FROM names_by_client WHERE sensor = ? AND client_ip = ? AND address = ? AND {_NEWEST}"
 
 
-def read_told(session: Session, sensor: str, seq: int, clients: Collection[bytes]) -> list[NameTold]:
+def read_told(database: Database, sensor: str, seq: int, clients: Collection[bytes]) -> Iterator[NameTold]:
     """What these clients were told up to a ledger version."""
-    return list(map(_told, session.for_each(_OF_CLIENT, ((sensor, address_text(client), seq) for client in clients))))
+    asked = ((sensor, address_text(client), seq) for client in clients)
+    return oldest_told(map(_told, database.stream_each(_OF_CLIENT, asked)))
 
 
 def read_told_at(session: Session, sensor: str, seq: int, addresses: Mapping[bytes, int]) -> list[NameTold]:

@@ -1,6 +1,6 @@
 """What clients were told: by client and by address, as of the ledger's head, in one order in every store."""
 
-from itertools import product
+from itertools import groupby, product
 
 from schema.records import NameTold
 from schema.store.port import MOST_TOLD, Store, ToldQuery
@@ -24,7 +24,7 @@ def test_names_told_are_those_of_committed_versions(store: Store) -> None:
     lease = take(store)
     load(lease, with_rows({NAMES_BY_CLIENT: [name_row(id_of("a"), 1, hostname="one")]}, "a"))
     abandon(lease, with_rows({NAMES_BY_CLIENT: [name_row(id_of("b"), 2, hostname="two")]}, "b"))
-    assert lease.names_told([CLIENT]) == [told(id_of("a"), "one")]
+    assert list(lease.names_told([CLIENT])) == [told(id_of("a"), "one")]
     load(lease, with_rows({NAMES_BY_CLIENT: [name_row(id_of("b"), 2, hostname="two")]}, "b"))
     by_name = sorted(lease.names_told([CLIENT]), key=lambda name: name.hostname)
     assert by_name == [told(id_of("a"), "one"), told(id_of("b"), "two")]
@@ -38,16 +38,16 @@ def test_names_told_are_those_of_the_sensor_and_the_clients(store: Store) -> Non
         name_row(id_of("a"), 1, sensor="edge-2"),
     ]
     load(lease, with_rows({NAMES_BY_CLIENT: rows}, "a"))
-    assert lease.names_told([CLIENT]) == [told(id_of("a"), "www.example.com")]
+    assert list(lease.names_told([CLIENT])) == [told(id_of("a"), "www.example.com")]
     assert {name.client_ip for name in lease.names_told([CLIENT, OTHER, SERVER])} == {CLIENT, OTHER}
-    assert lease.names_told([]) == []
+    assert list(lease.names_told([])) == []
 
 
 def test_two_captures_that_hold_one_answer_keep_a_row_each(store: Store) -> None:
     lease = take(store)
     load(lease, with_rows({NAMES_BY_CLIENT: [name_row(id_of("a"), 1)]}, "a"))
     load(lease, with_rows({NAMES_BY_CLIENT: [name_row(id_of("b"), 2)]}, "b"))
-    assert len(lease.names_told([CLIENT])) == 2
+    assert len(list(lease.names_told([CLIENT]))) == 2
 
 
 def test_two_answers_of_one_millisecond_keep_a_row_each_and_their_nanoseconds(store: Store) -> None:
@@ -59,6 +59,30 @@ def test_two_answers_of_one_millisecond_keep_a_row_each_and_their_nanoseconds(st
         (T0_NS + 1, T0_NS + 60_000_000_001, False),
         (T0_NS + 2, T0_NS + 60_000_000_002, True),
     ]
+
+
+def test_names_told_come_client_by_client_and_of_an_address_the_oldest_first(store: Store) -> None:
+    """More than a page of them; what equal times decide is the same in every store, and nothing is read before it is taken."""
+    lease = take(store)
+    ends = list(product((CLIENT, OTHER), (SERVER, OTHER)))
+    captures = sorted("ab", key=id_of)
+    for seq, capture in enumerate(captures, 1):
+        rows = [
+            name_row(
+                id_of(capture), seq, client_ip=client, address=address, valid_from=T0_MS + n, hostname=name, frame=7 + n % 2
+            )
+            for (client, address), n, name in product(ends, range(100), ("a", "B", "ü"))
+        ]
+        load(lease, with_rows({NAMES_BY_CLIENT: rows}, capture))
+    told = list(lease.names_told([OTHER, b"\x7f\0\0\1", CLIENT]))
+    by_pair = {pair: list(facts) for pair, facts in groupby(told, key=lambda fact: (fact.client_ip, fact.address))}
+    assert [client for client, _ in by_pair] == [OTHER, OTHER, CLIENT, CLIENT]
+    assert set(by_pair) == set(ends)
+    for facts in by_pair.values():
+        order = [(fact.valid_from_ns, fact.capture_id, fact.frame, fact.hostname) for fact in facts]
+        assert order == sorted(order)
+        assert len(set(order)) == len(order) == 600
+    assert next(lease.names_told([CLIENT, OTHER])).client_ip == CLIENT  # whoever wants no more may stop
 
 
 def test_names_of_an_address_until_a_time_to_the_nanosecond(store: Store) -> None:
