@@ -64,7 +64,8 @@ class NameCache:
             self._young.add(asked, map(fact_of, tell(asked)))
 
     def _turn(self) -> None:
-        held, kept, clients = len(self._old.table), list(self._old.take(self._used)), self._used
+        held, clients = len(self._old.table), self._used & self._old.clients
+        kept = list(self._old.take(clients))
         if sum(fact.entries for fact in kept) + len(clients) > self._limit // 4:
             clients = clients.intersection(GROUPS)
             kept = [fact for fact in kept if fact.client in clients]

@@ -206,6 +206,17 @@ def test_clients_that_are_asked_for_stay_when_the_cache_turns_and_the_groups_alw
     assert store.told.count(MDNS) == 2, "however much one client was told"
 
 
+def test_a_client_that_was_forgotten_is_not_taken_for_known_when_the_cache_turns() -> None:
+    store, cache = Store(), NameCache(8, RULES)
+    store.rows += [stored((ALICE, WEB, at, 60, "x", True), bytes(16), 1) for at in range(5)]
+    for _ in range(3):  # it turns, and the client is asked for in the older half
+        cache.fetch([ALICE], store.tell)
+    cache.commit(learned_of((ALICE, WEB, 0, 60, "late", True), capture_id=bytes(16)))
+    cache.fetch([n.to_bytes(4, "big") for n in range(9)], store.tell)
+    cache.fetch([ALICE], store.tell)
+    assert store.told.count(ALICE) == 2
+
+
 rows = st.lists(
     st.tuples(
         st.sampled_from([ALICE, BOB, MDNS]),
