@@ -93,7 +93,7 @@ class Collection:
             wanted_schema_version=health.wanted_schema_version,
         )
         if health.schema_version != health.wanted_schema_version:
-            return replace(current, not_ready=_mismatch(health))
+            return replace(current, not_ready=mismatch_text(health))
         sensors_of: defaultdict[str, list[str]] = defaultdict(list)
         for record in reader.sensors():
             sensors_of[record.network].append(record.sensor)
@@ -113,7 +113,8 @@ class Collection:
         return self._books.setdefault(network, BookKeeper(network, self._settings.max_endpoints, self._follower))
 
 
-def _mismatch(health: StoreHealth) -> str:
+def mismatch_text(health: StoreHealth) -> str:
+    """What a store's schema lacks, and who makes it: an embedded store's is the loader's own work."""
     if health.kind == "sqlite" and not health.schema_version:
         return "the store has no tables yet: waiting for the loader, which makes them when it starts"
     return (

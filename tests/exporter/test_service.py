@@ -9,13 +9,14 @@ from pathlib import Path
 import httpx
 import pytest
 
+from exporter.collection import mismatch_text
 from exporter.reconcile import reconcile
 from exporter.scrape import samples
 from exporter.service import ExporterService, expose_once, fetch
 from exporter.settings import ExporterSettings
 from pcapline.http import HttpFace, serve
 from schema.errors import SettingsError, StoreUnavailableError
-from schema.store.port import Store
+from schema.store.port import Store, StoreHealth
 from schema.store.sqlite import open_sqlite
 from tests.exporter.captures import NOW_MS, Capture, clock, lease_of, load, store_at
 from tests.servers.prometheus import Prometheus, free_port, prometheus, until
@@ -152,8 +153,15 @@ def test_a_schema_that_is_missing_is_told(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     open_sqlite(path, clock).close()
     with running(path) as address:
-        until(lambda: "pcapline schema apply" in status(address)[1], "the exporter says what to do")
+        until(lambda: "waiting for the loader" in status(address)[1], "the exporter says what it waits for")
+        assert status(address)[0] == 503
         assert shown(address, "pcapline_store_schema_version") == {"sqlite": 0}
+
+
+@pytest.mark.parametrize(("kind", "version"), [("cassandra", 0), ("sqlite", 1)])
+def test_a_schema_that_nobody_else_makes_is_for_the_operator(kind: str, version: int) -> None:
+    health = StoreHealth(kind=kind, version="5", schema_version=version, wanted_schema_version=2, durable=True, detail="")
+    assert "pcapline schema apply" in mismatch_text(health)
 
 
 def test_a_lower_limit_after_a_restart(tmp_path: Path) -> None:
