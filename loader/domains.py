@@ -13,16 +13,16 @@ import publicsuffixlist
 from schema.labels import labels_of
 
 
-@lru_cache(maxsize=65_536)
 def a_labels(name: str) -> str:
     """A name of any script as DNS has it (`münchen.de`: `xn--mnchen-3ya.de`; UTS 46, RFC 5891). Raises `ValueError` for what
     is none."""
     import idna  # here: its tables take a while to load, and few names need them
 
-    labels = name.split(".")  # those of services (`_sip`) are no host's, and stay
+    labels = labels_of(name)  # those of services (`_sip`) are no host's, and stay
     return ".".join(label if label.isascii() else idna.encode(label, uts46=True).decode("ascii") for label in labels)
 
 
+@lru_cache(maxsize=65_536)
 def registered_domain(name: str) -> str | None:
     """The registered domain of a name as DNS text has it; None for a public suffix (`co.uk`) or a name of one label."""
     if "\\" not in name:
