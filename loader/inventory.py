@@ -14,30 +14,23 @@ import csv
 import re
 import time
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from io import StringIO
 from ipaddress import IPv6Network, ip_network
 from pathlib import Path
 from typing import NamedTuple
 
+from loader.naming.listed import MAPPED, NO_INVENTORY, Inventory, Prefix
+
 MAX_BYTES = 16 << 20
 MAX_ENTRIES = 262_144
 _MAX_FAULTS_TOLD = 20
-_MAPPED = bytes(10) + b"\xff\xff"  # ::ffff:0:0/96 holds the IPv4 addresses (RFC 4291 2.5.5.2)
 _NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\Z")
 _TOML_LINE = re.compile(r"line (\d+)")
 _FRESH_NS = 2_000_000_000  # a file changed so lately may change again without a new time of change
 
 Warn = Callable[[str], None]
-
-
-class Prefix(NamedTuple):
-    """A network: 4 or 16 octets with no bit set behind `bits`."""
-
-    address: bytes
-    bits: int
 
 
 class Fault(NamedTuple):
@@ -55,33 +48,6 @@ class _Entry(NamedTuple):
 
 class _BadLineError(ValueError):
     """This line says nothing that can be used."""
-
-
-@dataclass(frozen=True, slots=True)
-class Inventory:
-    """Names by prefix. The empty one names nothing, and its digest is empty."""
-
-    names: Mapping[Prefix, str] = field(default_factory=dict)
-    digest: str = field(init=False)  # hexadecimal, of what it says and not of how it is written; "": it says nothing
-    _lengths: Mapping[int, tuple[int, ...]] = field(init=False)  # octets of an address -> lengths of prefixes, longest first
-
-    def __post_init__(self) -> None:
-        lengths = {octets: {prefix.bits for prefix in self.names if len(prefix.address) == octets} for octets in (4, 16)}
-        object.__setattr__(self, "digest", _digest(self.names))
-        object.__setattr__(self, "_lengths", {octets: tuple(sorted(bits, reverse=True)) for octets, bits in lengths.items()})
-
-    def name_of(self, address: bytes) -> str | None:
-        """The name of the longest prefix that holds this address (4 or 16 octets; an IPv4-mapped one is the IPv4 address)."""
-        if len(address) == 16 and address.startswith(_MAPPED):
-            address = address[12:]
-        octets = len(address)
-        number, width = int.from_bytes(address, "big"), 8 * octets
-        for bits in self._lengths[octets]:
-            head = number >> (width - bits) << (width - bits)
-            name = self.names.get(Prefix(head.to_bytes(octets, "big"), bits))
-            if name is not None:
-                return name
-        return None
 
 
 def parse_inventory(content: bytes, file_name: str = "") -> Inventory | list[Fault]:
@@ -182,7 +148,7 @@ def _prefix(text: str) -> Prefix:
     except ValueError as error:
         raise _BadLineError(_what_is_no_network(text)) from error
     packed, bits = network.network_address.packed, network.prefixlen
-    if isinstance(network, IPv6Network) and bits >= 96 and packed.startswith(_MAPPED):
+    if isinstance(network, IPv6Network) and bits >= 96 and packed.startswith(MAPPED):
         return Prefix(packed[12:], bits - 96)
     return Prefix(packed, bits)
 
@@ -202,25 +168,13 @@ def _valid_name(text: str) -> str:
     return name
 
 
-def _digest(names: Mapping[Prefix, str]) -> str:
-    if not names:
-        return ""
-    digest = blake2b(digest_size=16)
-    for prefix, name in sorted(names.items()):
-        digest.update(f"{prefix.address.hex()}/{prefix.bits} {name}\n".encode())
-    return digest.hexdigest()
-
-
-NOTHING = Inventory()
-
-
 class InventoryFile:
     """The file as of now: read again when it changed, and the good one before it kept while it is bad or gone."""
 
     def __init__(self, path: Path, warn: Warn) -> None:
         """`warn` is told each bad line once a version of the file: `FILE:LINE: what is wrong`."""
         self._path, self._warn = path.absolute(), warn
-        self._inventory = NOTHING
+        self._inventory = NO_INVENTORY
         self._seen: tuple[int, ...] | None = None
         self._content = b""  # hash of what was read last
 

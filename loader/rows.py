@@ -16,7 +16,7 @@ from loader.naming.choice import SAID, Name
 from loader.naming.facts import Fact
 from loader.naming.names import CaptureNames
 from loader.spill import Spill
-from loader.tallies import EndpointTally, MinuteTally
+from loader.tallies import BucketList, EndpointTally, MinuteTally
 from schema.buckets import GRANULARITIES, bucket_text, day_of
 from schema.coded import CodedColumn
 from schema.enums import FlowEndReason, Initiator
@@ -30,7 +30,6 @@ from schema.tables import (
     NAMES_BY_CLIENT,
     PACKETS,
     RowBatch,
-    batches_of,
 )
 
 _MS = 1_000_000
@@ -61,8 +60,7 @@ class RowBuilder:
         self._waiting: Spill[tuple[FlowColumns, MinuteColumns]] = Spill(rows_in_memory)
         self._dictionary = Dictionary(names.learned.limit)
         self._endpoints, self._minutes = EndpointTally(), MinuteTally()
-        self._buckets: set[tuple[bytes, int, str]] = set()
-        self._answer_buckets: set[tuple[str, int, str]] = set()
+        self._flow_buckets, self._answer_buckets = BucketList(FLOW_BUCKETS), BucketList(ANSWER_BUCKETS)
 
     def close(self) -> None:
         """Let go of what waits."""
@@ -71,7 +69,7 @@ class RowBuilder:
     def build(self, batch: DecodedBatch) -> Iterator[RowBatch]:
         """Rows of what became complete, the flows aside."""
         if len(batch.dns):
-            yield self._dns(batch.dns)
+            yield from self._dns(batch.dns)
             told = self.names.learned.learn(batch.dns)
             self._remember(told)
             if told and self.context.carries:
@@ -92,10 +90,10 @@ class RowBuilder:
                 self.names.look(flows)
             self.names.ask_others()
         for flows, minutes in self._waiting:
-            yield self._flows(flows, minutes, capture_id, waitlist)
+            yield from self._flows(flows, minutes, capture_id, waitlist)
         yield from self._minutes.rows(self.context.sensor)
-        yield from batches_of(FLOW_BUCKETS, sorted(self._buckets))
-        yield from batches_of(ANSWER_BUCKETS, sorted(self._answer_buckets))
+        yield from self._flow_buckets.rows()
+        yield from self._answer_buckets.rows()
         yield from self._dictionary.rows(self.context.sensor)
 
     def endpoint_deltas(self) -> dict[str, EndpointTotals]:
@@ -112,7 +110,9 @@ class RowBuilder:
         }
         return {name: count for name, count in totals.items() if count}
 
-    def _flows(self, flows: FlowColumns, minutes: MinuteColumns, capture_id: bytes, waitlist: Waitlist | None) -> RowBatch:
+    def _flows(
+        self, flows: FlowColumns, minutes: MinuteColumns, capture_id: bytes, waitlist: Waitlist | None
+    ) -> Iterator[RowBatch]:
         names = self.names.names(flows)
         hostnames = list(map(_hostname, names))
         self._remember_shown(names, flows)
@@ -122,12 +122,12 @@ class RowBuilder:
         size = len(flows)
         ms, ns = [ts // _MS for ts in flows.first_ts_ns], [ts % _MS for ts in flows.first_ts_ns]
         buckets = self._bucket_column(ms)
-        self._buckets.update(zip(flows.destination_ip, map(day_of, ms), buckets, strict=True))
+        yield from self._flow_buckets.add(zip(flows.destination_ip, map(day_of, ms), buckets, strict=True))
         durations = [(last - first) // 1000 for first, last in zip(flows.first_ts_ns, flows.last_ts_ns, strict=True)]
         if waitlist is not None:
             keys = map(FlowKey, flows.destination_ip, buckets, ms, ns, [capture_id] * size, flows.frame)
             _put_on(waitlist, names, keys, flows)
-        return RowBatch(
+        yield RowBatch(
             FLOWS,
             (
                 flows.destination_ip,
@@ -166,12 +166,12 @@ class RowBuilder:
         numbers = [codes.setdefault(ms // length_ms, len(codes)) for ms in times_ms]
         return CodedColumn.of(numbers, [bucket_text(number, granularity) for number in codes])
 
-    def _dns(self, dns: DnsColumns) -> RowBatch:
+    def _dns(self, dns: DnsColumns) -> Iterator[RowBatch]:
         size = len(dns)
         ms = [ts // _MS for ts in dns.ts_ns]
         buckets = self._bucket_column(ms)
-        self._answer_buckets.update(zip(dns.qname, map(day_of, ms), buckets, strict=True))
-        return RowBatch(
+        yield from self._answer_buckets.add(zip(dns.qname, map(day_of, ms), buckets, strict=True))
+        yield RowBatch(
             DNS_ANSWERS,
             (
                 dns.qname,

@@ -31,18 +31,18 @@ class StagedRows:
         """Take a batch; its `capture_id` column (if any) holds None until `batches` fills it."""
         if not len(batch):
             return
-        partition = batch.columns[: len(batch.table.partition)]
-        self._partitions.setdefault(batch.table, Counter()).update(zip(*partition, strict=True))
+        if batch.table.ownership is Ownership.OWN:
+            partition = batch.columns[: len(batch.table.partition)]
+            self._partitions.setdefault(batch.table, Counter()).update(zip(*partition, strict=True))
         self._spill.add(batch, len(batch))
 
     def manifest(self) -> Manifest:
-        """The partitions that will be touched, and the rows in each."""
-        counts: dict[Ownership, list[PartitionCounts]] = {Ownership.OWN: [], Ownership.SHARED: []}
-        for table, partitions in sorted(self._partitions.items(), key=lambda item: item[0].name):
-            counts[table.ownership].append(
-                PartitionCounts(table=table.name, partitions=tuple(partitions), rows=tuple(partitions.values()))
-            )
-        return Manifest(own=tuple(counts[Ownership.OWN]), shared=tuple(counts[Ownership.SHARED]))
+        """The partitions that will be touched, and the rows in each: own ones only, for no others are counted or deleted."""
+        counts = [
+            PartitionCounts(table=table.name, partitions=tuple(partitions), rows=tuple(partitions.values()))
+            for table, partitions in sorted(self._partitions.items(), key=lambda item: item[0].name)
+        ]
+        return Manifest(own=tuple(counts))
 
     def batches(self, capture_id: bytes) -> Iterator[RowBatch]:
         """Every batch in the order it came, with the capture's id in place."""

@@ -1,14 +1,15 @@
 """Sums over the flow rows of one capture: by endpoint, for the ledger, and by destination and minute, for the graphs."""
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 
 from loader.decode.columns import FlowColumns, MinuteColumns
 from schema.records import MAX_COMMIT_ENDPOINTS, MAX_COMMIT_NAME_BYTES, OTHER_ENDPOINT, EndpointTotals
-from schema.tables import TRAFFIC_BY_MINUTE, RowBatch
+from schema.tables import TRAFFIC_BY_MINUTE, RowBatch, Table, batches_of
 
 _BATCH_ROWS = 32_768
+MAX_BUCKETS = 65_536  # that wait in memory
 _MINUTES_A_DAY = 1440
 _MINUTE_NS = 60_000_000_000
 
@@ -55,6 +56,25 @@ class EndpointTally:
             room = bisect_right(list(accumulate(map(len, ranked))), MAX_COMMIT_NAME_BYTES)
             ranked = ranked[: min(room, MAX_COMMIT_ENDPOINTS - 1)]
         return ranked
+
+
+class BucketList:
+    """Rows of a table that lists partitions (`flow_buckets`, `answer_buckets`): what is listed twice is listed."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._seen: set[tuple[object, ...]] = set()
+
+    def add(self, keys: Iterable[tuple[object, ...]]) -> Iterator[RowBatch]:
+        """Note partitions; gives the rows of all, and forgets them, when they take too much room."""
+        self._seen.update(keys)
+        if len(self._seen) >= MAX_BUCKETS:
+            yield from self.rows()
+
+    def rows(self) -> Iterator[RowBatch]:
+        """Those that were not given yet."""
+        seen, self._seen = self._seen, set()
+        yield from batches_of(self._table, sorted(seen))
 
 
 class MinuteTally:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loader.inventory import MAX_BYTES, NOTHING, Fault, Inventory, InventoryFile, parse_inventory
+from loader.inventory import MAX_BYTES, Fault, InventoryFile, parse_inventory
+from loader.naming.listed import NO_INVENTORY, Inventory
 
 TOML = b"""# ours
 "192.0.2.0/24" = "Office.example"
@@ -137,7 +138,7 @@ def written(path: Path, content: bytes, mtime_s: int) -> None:
 def test_a_changed_file_is_read_again_and_a_bad_one_leaves_the_good_one_in_force(tmp_path: Path) -> None:
     path, told = tmp_path / "hosts", list[str]()
     file, address = InventoryFile(path, told.append), packed("192.0.2.1")
-    assert file.current() == file.current() == NOTHING
+    assert file.current() == file.current() == NO_INVENTORY
     assert len(told) == 1  # it is not there: told once
     written(path, b"192.0.2.1 a.example\n", 1000)
     assert file.current().name_of(address) == "a.example"

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loader import tallies
 from loader.decode.columns import DecodedBatch, DnsColumns, FlowColumns, MinuteColumns
 from loader.identity import endpoint_of, flow_ids
 from loader.naming.choice import NamingRules
@@ -13,7 +14,16 @@ from loader.naming.learned import LearnedNames
 from loader.naming.names import CaptureNames
 from loader.rows import RowBuilder, RowContext
 from schema.records import MAX_COMMIT_ENDPOINTS, OTHER_ENDPOINT
-from schema.tables import FLOWS, IPS_BY_NAME, NAMES_BY_DOMAIN, NAMES_BY_IP, TRAFFIC_BY_MINUTE, RowBatch
+from schema.tables import (
+    ANSWER_BUCKETS,
+    FLOW_BUCKETS,
+    FLOWS,
+    IPS_BY_NAME,
+    NAMES_BY_DOMAIN,
+    NAMES_BY_IP,
+    TRAFFIC_BY_MINUTE,
+    RowBatch,
+)
 
 from .naming.facts import answers
 
@@ -186,3 +196,15 @@ def test_a_chain_keeps_its_id_whichever_end_is_called_its_source() -> None:
     )
     assert flow_ids("edge-1", flows) == flow_ids("edge-1", turned)
     assert flow_ids("edge-2", flows) != flow_ids("edge-1", flows)
+
+
+@pytest.mark.parametrize("most", [1, 3, 1000])
+def test_however_few_partitions_are_kept_in_memory_all_are_listed(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    monkeypatch.setattr(tallies, "MAX_BUCKETS", most)
+    flows = [flow_batch([(n % 5, 29_000_000 + 60 * n, [(0, 1, 60, 0, 0)])], n + 1) for n in range(9)]
+    asked = [DecodedBatch(dns=told(f"{n % 7}.example", 50)) for n in range(9)]
+    made = [(batch.table, row) for batch in rows_of(*flows, *asked) for row in batch.rows()]
+    assert len({row[0] for table, row in made if table == ANSWER_BUCKETS}) == 7
+    where = [FLOWS.index(name) for name in FLOWS.partition]
+    listed = {(row[0], row[2]) for table, row in made if table == FLOW_BUCKETS}
+    assert listed == {tuple(row[i] for i in where) for table, row in made if table == FLOWS}

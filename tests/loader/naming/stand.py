@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from loader.inventory import NOTHING, Inventory
+from loader.naming.listed import NO_INVENTORY, Inventory
 from loader.outcome import FileOutcome
 from loader.pipeline import SensorLoader
 from loader.settings import LoaderSettings
@@ -42,7 +42,7 @@ class Stand:
     start_s: int
     settings: LoaderSettings = field(default_factory=LoaderSettings)
     clock: SteppedClock = field(default_factory=SteppedClock)
-    inventory: Inventory = NOTHING
+    inventory: Inventory = NO_INVENTORY
     _store: Store | None = None
     _loader: SensorLoader | None = None
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from loader.naming.cache import NameCache
 from loader.naming.choice import NamingRules
 from loader.naming.learned import LearnedNames
-from loader.naming.listed import NO_INVENTORY, Inventory
+from loader.naming.listed import NO_INVENTORY, Inventory, Prefix
 from loader.naming.names import CaptureNames, StoredNames
 from schema.records import NameTold
 from schema.store.port import MOST_TOLD
@@ -42,15 +42,6 @@ class Store:
 
     def names(self, cache: NameCache, most_asked: int = 10) -> StoredNames:
         return StoredNames(cache=cache, tell=self.tell, tell_at=self.tell_at, most_asked=most_asked)
-
-
-class OnePrinter:
-    """An inventory of one address."""
-
-    digest = "1"
-
-    def name_of(self, address: bytes) -> str | None:
-        return "printer" if address == CDN else None
 
 
 def learned_of(*rows: Row, capture_id: bytes = CAPTURE) -> LearnedNames:
@@ -103,7 +94,7 @@ def test_what_others_were_told_names_what_nothing_else_does(earlier: bool) -> No
 
 
 def test_the_inventory_names_what_dns_does_not() -> None:
-    names = names_of((ALICE, CDN, 0, 1, "cdn.example", True), inventory=OnePrinter())
+    names = names_of((ALICE, CDN, 0, 1, "cdn.example", True), inventory=Inventory({Prefix(CDN, 32): "printer"}))
     assert name(names, ALICE, CDN, 10) == ("cdn.example", "dns")
     assert name(names, ALICE, CDN, 90 * SECOND) == ("printer", "inventory")
     assert name(names, BOB, CDN, 10) == ("printer", "inventory")
