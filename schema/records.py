@@ -104,10 +104,9 @@ class PartitionCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """Everything an attempt is going to write, stated before its first row."""
+    """What an attempt is going to write, stated before its first row; dictionary rows, never counted nor deleted, aside."""
 
     own: tuple[PartitionCounts, ...] = ()  # counted by verify, deleted when the attempt is given up
-    shared: tuple[PartitionCounts, ...] = ()  # dictionary upserts: never counted, never deleted
     repaired: tuple[PartitionCounts, ...] = ()  # rows of other captures that it names: never counted as own, never deleted
 
     def own_rows(self) -> dict[str, int]:

@@ -22,7 +22,7 @@ _NO_ROWS, _BYTES, _TEXT, _INTEGERS = range(4)
 def encode_manifest(manifest: Manifest) -> list[bytes]:
     """A manifest as chunks of at most CHUNK_BYTES; at least one."""
     out = _Writer()
-    for part in (manifest.own, manifest.shared, manifest.repaired):
+    for part in (manifest.own, manifest.repaired):
         out.number(len(part))
         for counts in part:
             _put_counts(out, counts)
@@ -33,8 +33,8 @@ def encode_manifest(manifest: Manifest) -> list[bytes]:
 def decode_manifest(chunks: Iterable[bytes]) -> Manifest:
     """The manifest that these chunks, in order, spell. Raises StoreError where they are damaged or incomplete."""
     source = _Reader(b"".join(chunks))
-    own, shared, repaired = (tuple(_take_counts(source) for _ in range(source.number())) for _ in range(3))
-    return Manifest(own=own, shared=shared, repaired=repaired)
+    own, repaired = (tuple(_take_counts(source) for _ in range(source.number())) for _ in range(2))
+    return Manifest(own=own, repaired=repaired)
 
 
 def encode_deltas(deltas: CommitDeltas) -> bytes:

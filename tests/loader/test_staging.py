@@ -43,7 +43,6 @@ def test_the_manifest_counts_what_is_replayed(parts: list[list[tuple[object, ...
     assert replayed[NAMES_BY_CLIENT] == [(*row[:at], CAPTURE, *row[at + 1 :]) for row in expected[NAMES_BY_CLIENT]]
     assert replayed[FLOW_BUCKETS] == expected[FLOW_BUCKETS]
     assert [counts.table for counts in manifest.own] == [NAMES_BY_CLIENT.name] * bool(expected[NAMES_BY_CLIENT])
-    assert not manifest.shared
     for counts in manifest.own:
         assert dict(zip(counts.partitions, counts.rows, strict=True)) == Counter(
             row[: len(NAMES_BY_CLIENT.partition)] for row in expected[NAMES_BY_CLIENT]

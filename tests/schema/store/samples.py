@@ -156,12 +156,13 @@ def told(capture_id: bytes, hostname: str) -> NameTold:
 
 def manifest_of(rows: Rows) -> Manifest:
     """The partitions that these rows touch."""
-    parts: dict[Ownership, list[PartitionCounts]] = {Ownership.OWN: [], Ownership.SHARED: []}
+    parts: list[PartitionCounts] = []
     for table, of_table in rows.items():
+        if table.ownership is Ownership.SHARED:
+            continue
         counted = Counter(row[: len(table.partition)] for row in of_table)
-        counts = PartitionCounts(table=table.name, partitions=tuple(counted), rows=tuple(counted.values()))
-        parts[table.ownership].append(counts)
-    return Manifest(own=tuple(parts[Ownership.OWN]), shared=tuple(parts[Ownership.SHARED]))
+        parts.append(PartitionCounts(table=table.name, partitions=tuple(counted), rows=tuple(counted.values())))
+    return Manifest(own=tuple(parts))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,7 +26,7 @@ def partition_counts(draw: st.DrawFn) -> PartitionCounts:
 PARTS = st.lists(partition_counts(), max_size=4).map(tuple)
 
 
-@given(st.builds(Manifest, own=PARTS, shared=PARTS, repaired=PARTS))
+@given(st.builds(Manifest, own=PARTS, repaired=PARTS))
 def test_manifest_comes_back(manifest: Manifest) -> None:
     assert decode_manifest(encode_manifest(manifest)) == manifest
 
