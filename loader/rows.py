@@ -107,6 +107,7 @@ class RowBuilder:
             "names_not_learned": self.names.learned.refused,
             "names_not_listed": self._dictionary.unlisted,
             "others_not_asked": self.names.others_not_asked,
+            "pairs_not_asked": self.names.pairs_not_asked,
         }
         return {name: count for name, count in totals.items() if count}
 

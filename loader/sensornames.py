@@ -56,6 +56,7 @@ class SensorNames:
             cache=self._cache,
             tell=self._lease.names_told,
             tell_at=self._lease.names_told_at,
+            tell_of=self._lease.names_told_of,
             most_asked=self._settings.max_others_asked,
         )
 

@@ -1,6 +1,8 @@
 """What the store knows each client was told, held in memory: it changes no answer, dropping an entry costs a read."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator
+from itertools import groupby
+from operator import attrgetter
 
 from loader.naming.choice import NamingRules
 from loader.naming.facts import GROUPS, Fact, Told
@@ -10,6 +12,7 @@ from schema.records import NameTold
 
 TellNames = Callable[[Collection[bytes]], Iterable[NameTold]]
 _ASKED_AT_ONCE = 128  # clients
+_PUT_AT_ONCE = 4_096  # facts
 
 
 class _Generation:
@@ -39,10 +42,11 @@ class NameCache:
     since the last time, where they fill no more than half of that; else the groups alone, whose facts count for all clients."""
 
     def __init__(self, limit: int, rules: NamingRules) -> None:
-        """`limit`: entries held at most (the clients that are asked for at once may exceed it alone)."""
-        self._limit, self._rules = limit, rules
+        """`limit`: entries held at most (the clients that are asked for at once may exceed it alone, each by a quarter)."""
+        self.limit, self._rules = limit, rules
         self._young, self._old = _Generation(rules), _Generation(rules)
         self._used: set[bytes] = set()  # of the older
+        self.crowded: set[bytes] = set()  # clients that were told so much that they are asked about pair by pair
         self.evicted = 0  # facts dropped so far
 
     def __len__(self) -> int:
@@ -56,17 +60,35 @@ class NameCache:
     def fetch(self, clients: Collection[bytes], tell: TellNames) -> None:
         """Make these clients known, asking the store once for those that are not."""
         self._used |= self._old.clients.intersection(clients)
-        if len(self._young) >= self._limit // 2 or len(self) > self._limit:
+        if len(self._young) >= self.limit // 2 or len(self) > self.limit:
             self._turn()
-        missing = sorted(set(clients) - self._young.clients - self._old.clients)
+        missing = sorted(set(clients) - self._young.clients - self._old.clients - self.crowded)
         for start in range(0, len(missing), _ASKED_AT_ONCE):
-            asked = missing[start : start + _ASKED_AT_ONCE]
-            self._young.add(asked, map(fact_of, tell(asked)))
+            self._read(missing[start : start + _ASKED_AT_ONCE], tell)
+
+    def _read(self, asked: list[bytes], tell: TellNames) -> None:
+        """Have these clients here, but for those of whom that would take more than a quarter of the room."""
+        here, facts = set(asked), list[Fact]()
+        for client, told in groupby(map(fact_of, tell(asked)), key=_client):
+            whole, room = list[Fact](), self.limit // 4
+            for fact in told:
+                whole.append(fact)
+                room -= fact.entries
+                if room < 0:
+                    here.remove(client)
+                    self.crowded.add(client)
+                    whole.clear()
+                    break
+            facts += whole
+            if len(facts) >= _PUT_AT_ONCE:
+                self._young.add((), facts)
+                facts.clear()
+        self._young.add(here, facts)
 
     def _turn(self) -> None:
         held, clients = len(self._old.table), self._used & self._old.clients
         kept = list(self._old.take(clients))
-        if sum(fact.entries for fact in kept) + len(clients) > self._limit // 4:
+        if sum(fact.entries for fact in kept) + len(clients) > self.limit // 4:
             clients = clients.intersection(GROUPS)
             kept = [fact for fact in kept if fact.client in clients]
         self._young, self._old = _Generation(self._rules), self._young
@@ -84,7 +106,10 @@ class NameCache:
         """Forget everything: the ledger stands elsewhere than this cache was read."""
         self.evicted += sum(map(len, self.tables))
         self._young, self._old = _Generation(self._rules), _Generation(self._rules)
-        self._used = set()
+        self._used, self.crowded = set(), set()
+
+
+_client = attrgetter("client")
 
 
 def _told_to(clients: set[bytes], learned: LearnedNames) -> Iterator[Fact]:

@@ -9,6 +9,7 @@ from itertools import groupby, repeat
 from loader.decode.columns import FlowColumns
 from loader.naming.cache import NameCache, TellNames, fact_of
 from loader.naming.choice import UNNAMED, Name, NamingRules, better, choose, named
+from loader.naming.crowded import TellNamesOf, facts_of_pairs, pairs_of
 from loader.naming.facts import GROUPS, Fact
 from loader.naming.facttable import TOLD_OTHERS, Addresses, FactTable, addresses_of, all_of
 from loader.naming.learned import ANYONE, LearnedNames, told_to_anyone
@@ -28,6 +29,7 @@ class StoredNames:
     cache: NameCache
     tell: TellNames  # of clients
     tell_at: TellNamesAt  # of addresses, each until a time
+    tell_of: TellNamesOf  # of clients and addresses, each pair until a time
     most_asked: int  # addresses that `tell_at` is asked about for one capture
 
 
@@ -46,6 +48,8 @@ class CaptureNames:
         self._stored, self._inventory = stored, inventory
         self._unnamed: dict[bytes, tuple[int, int]] = {}  # destination: first and last start of the flows that nothing names
         self._others = FactTable(rules)  # what the store says that anybody was told of them
+        self._of_crowded = FactTable(rules)  # what clients were told of the destinations in hand that the cache has no room for
+        self.pairs_not_asked = 0  # of such clients and destinations, those that the store was not asked about
         self.others_not_asked = (
             0  # of them, those that the store was not asked about, or not as far back as their flows started
         )
@@ -59,7 +63,7 @@ class CaptureNames:
         """Note the destinations of these flows that only what others were told may name."""
         if not len(flows) or not self.asks_others:
             return
-        self._fetch(flows.source_ip)
+        self._fetch(flows.source_ip, flows.destination_ip, flows.chain_ts_ns)
         clients, addresses = addresses_of(flows.source_ip), addresses_of(flows.destination_ip)
         starts = array("Q", flows.chain_ts_ns)
         codes = [table.look(askers, addresses, starts) for table, askers in self._askers(clients)]
@@ -104,7 +108,7 @@ class CaptureNames:
         """Names of the destinations: what the flow says itself, else what is chosen."""
         if not len(flows):
             return []
-        self._fetch(flows.source_ip)
+        self.pairs_not_asked += self._fetch(flows.source_ip, flows.destination_ip, flows.chain_ts_ns)
         ends = addresses_of(flows.source_ip), addresses_of(flows.destination_ip)
         starts = array("Q", flows.chain_ts_ns)
         own = _best(self._askers(ends[0]), ends[1], starts)
@@ -139,21 +143,27 @@ class CaptureNames:
         """What names each flow by the facts of earlier captures, and by this one's too."""
         if not starts:
             return iter(())
-        self._fetch(clients)
+        self._fetch(clients, addresses, starts)
         of_clients, of_addresses, times = addresses_of(clients), addresses_of(addresses), array("Q", starts)
         before = _best(self._earlier(of_clients), of_addresses, times)
         return zip(before, _best(self._askers(of_clients), of_addresses, times), strict=True)
 
-    def _fetch(self, clients: Iterable[bytes]) -> None:
-        """Have what earlier captures told these clients, and everybody, at hand."""
-        if self._stored is not None:
-            self._stored.cache.fetch({*clients, *GROUPS}, self._stored.tell)
+    def _fetch(self, clients: Iterable[bytes], addresses: Iterable[bytes], starts: Iterable[int]) -> int:
+        """Have what earlier captures told these clients, and everybody, at hand for flows to these addresses; returns how many
+        pairs of them there was no room for."""
+        if self._stored is None:
+            return 0
+        cache = self._stored.cache
+        cache.fetch({*clients, *GROUPS}, self._stored.tell)
+        pairs = pairs_of(cache.crowded, zip(clients, addresses, starts, strict=True), self.rules) if cache.crowded else {}
+        self._of_crowded, left_out = facts_of_pairs(pairs, self._stored.tell_of, self.rules, cache.limit)
+        return left_out
 
     def _askers(self, clients: Addresses) -> list[tuple[FactTable, Addresses]]:
         return [*_askers(self.learned.table, clients), *self._earlier(clients)]
 
     def _earlier(self, clients: Addresses) -> list[tuple[FactTable, Addresses]]:
-        tables = self._stored.cache.tables if self._stored else ()
+        tables = (*self._stored.cache.tables, self._of_crowded) if self._stored else ()
         return [asker for table in tables for asker in _askers(table, clients)]
 
     def _anyone(self, addresses: Sequence[bytes], starts: Sequence[int]) -> Iterable[str | None]:

@@ -26,7 +26,7 @@ from schema.records import (
 )
 from schema.tables import RowBatch, Table
 
-# Names that `names_told_at` gives for one address.
+# Names that `names_told_at` gives for one address, `names_told_of` for one client and address.
 MOST_TOLD = 256
 
 
@@ -125,6 +125,10 @@ class SensorLease(Protocol):
         """What anyone of this sensor was told of these addresses, none of it after the time given with its address (Unix ns);
         as of `head`. By address in the order given, and for each the newest first: by time, capture, frame, hostname and
         client, all descending; at most `MOST_TOLD` an address."""
+
+    def names_told_of(self, pairs: Mapping[tuple[bytes, bytes], int]) -> list[NameTold]:
+        """What each client was told of one address (the pairs), as `names_told_at` tells it of anyone: for clients of which
+        `names_told` gives more than is wanted."""
 
     def begin(self, claim: Claim) -> "AbstractContextManager[Attempt] | ClaimRefusal":
         """Claim a capture. An unfinished attempt of this sensor at the same content is taken over: with equal inputs its

@@ -86,6 +86,10 @@ class CassandraLease:
         """What anyone was told of these addresses, each until a time, as of `head`."""
         return names.read_told_at(self._hold, addresses)
 
+    def names_told_of(self, pairs: Mapping[tuple[bytes, bytes], int]) -> list[NameTold]:
+        """What each client was told of one address, each pair until a time, as of `head`."""
+        return names.read_told_of(self._hold, pairs)
+
     def begin(self, claim: Claim) -> AbstractContextManager[Attempt] | ClaimRefusal:
         """Claim a capture."""
         self._hold.check()

@@ -3,7 +3,7 @@
 An attempt that died may have left rows of a version that is another's: a row counts where its capture is committed.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from schema.records import NameTold
@@ -17,7 +17,8 @@ _ALL_OF_CLIENT = f"{_OF_CLIENT} ORDER BY address DESC, valid_from, ns, hostname 
 _OF_ADDRESS = f"SELECT {TOLD}, seq FROM pcapline.names_by_address WHERE sensor = ? AND address = ? AND valid_from <= ?"
 _PAGE = 2 * MOST_TOLD  # rows of an address that are read at first: some may not count
 _NEWEST_OF_ADDRESS = f"{_OF_ADDRESS} LIMIT ?"
-_NEWEST_OF_CLIENT = f"{_OF_CLIENT} AND address = ? AND valid_from <= ? LIMIT ?"
+_OF_PAIR = f"{_OF_CLIENT} AND address = ? AND valid_from <= ?"
+_NEWEST_OF_CLIENT = f"{_OF_PAIR} LIMIT ?"
 
 
 def read_told(hold: Hold, clients: Collection[bytes]) -> Iterator[NameTold]:
@@ -28,11 +29,24 @@ def read_told(hold: Hold, clients: Collection[bytes]) -> Iterator[NameTold]:
 
 def read_told_at(hold: Hold, addresses: Mapping[bytes, int]) -> list[NameTold]:
     """What anyone was told of these addresses, not after the time (Unix ns) beside each."""
-    asked = [(hold.sensor, address, until_ns // 1_000_000) for address, until_ns in addresses.items()]
+    asked = [((hold.sensor, address), until_ns) for address, until_ns in addresses.items()]
+    return _newest_of_each(hold, (_NEWEST_OF_ADDRESS, _OF_ADDRESS), asked)
+
+
+def read_told_of(hold: Hold, pairs: Mapping[tuple[bytes, bytes], int]) -> list[NameTold]:
+    """What each client was told of one address, not after the time (Unix ns) beside each pair."""
+    asked = [((hold.sensor, *pair), until_ns) for pair, until_ns in pairs.items()]
+    return _newest_of_each(hold, (_NEWEST_OF_CLIENT, _OF_PAIR), asked)
+
+
+def _newest_of_each(hold: Hold, statements: tuple[str, str], asked: Sequence[tuple[tuple[object, ...], int]]) -> list[NameTold]:
+    """`statements`: one that reads a page, and one that goes on where that is not enough; `asked`: keys, each until a time."""
+    page, further = statements
     told: list[NameTold] = []
-    newest = hold.connection.each(_NEWEST_OF_ADDRESS, ((*bounds, _PAGE) for bounds in asked))
-    for bounds, until_ns, rows in zip(asked, addresses.values(), newest, strict=True):
-        whole: Iterable[Row] = rows if len(rows) < _PAGE else hold.connection.stream(_OF_ADDRESS, bounds)
+    bounds = [(*key, until_ns // 1_000_000) for key, until_ns in asked]
+    newest = hold.connection.each(page, ((*bound, _PAGE) for bound in bounds))
+    for bound, (_, until_ns), rows in zip(bounds, asked, newest, strict=True):
+        whole: Iterable[Row] = rows if len(rows) < _PAGE else hold.connection.stream(further, bound)
         told += newest_told(_page_by_page(hold, whole), until_ns)
     return told
 

@@ -86,6 +86,11 @@ class SqliteLease:
         with self._database.snapshot() as session:
             return names.read_told_at(session, self._sensor, self._head.position.seq, addresses)
 
+    def names_told_of(self, pairs: Mapping[tuple[bytes, bytes], int]) -> list[NameTold]:
+        """What each client was told of one address, each pair until a time."""
+        with self._database.snapshot() as session:
+            return names.read_told_of(session, self._sensor, self._head.position.seq, pairs)
+
     def begin(self, claim: Claim) -> AbstractContextManager[Attempt] | ClaimRefusal:
         """Claim a capture: the transaction is open from here to the end of the attempt's context."""
         with ExitStack() as stack:

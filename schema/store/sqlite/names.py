@@ -16,6 +16,10 @@ _OF_ADDRESS = f"""
     SELECT {TOLD} FROM names_by_address WHERE sensor = ? AND address = ? AND valid_from <= ? AND seq <= ?
     ORDER BY valid_from DESC, ns DESC
 """
+_OF_PAIR = f"""
+    SELECT {TOLD} FROM names_by_client WHERE sensor = ? AND client_ip = ? AND address = ? AND valid_from <= ? AND seq <= ?
+    ORDER BY valid_from DESC, ns DESC
+"""
 _NEWEST = "valid_from <= ? ORDER BY valid_from DESC, ns DESC LIMIT ?"
 _NEWEST_OF_ADDRESS = f"SELECT {TOLD}, seq FROM names_by_address WHERE sensor = ? AND address = ? AND {_NEWEST}"
 _NEWEST_OF_CLIENT = f"SELECT {TOLD}, seq FROM names_by_client WHERE sensor = ? AND client_ip = ? AND address = ? AND {_NEWEST}"
@@ -32,6 +36,15 @@ def read_told_at(session: Session, sensor: str, seq: int, addresses: Mapping[byt
     told: list[NameTold] = []
     for address, until_ns in addresses.items():
         rows = session.stream(_OF_ADDRESS, (sensor, address_text(address), until_ns // 1_000_000, seq))
+        told += newest_told(map(_told, rows), until_ns)
+    return told
+
+
+def read_told_of(session: Session, sensor: str, seq: int, pairs: Mapping[tuple[bytes, bytes], int]) -> list[NameTold]:
+    """What each client was told of one address, not after the time (Unix ns) beside each pair."""
+    told: list[NameTold] = []
+    for (client, address), until_ns in pairs.items():
+        rows = session.stream(_OF_PAIR, (sensor, address_text(client), address_text(address), until_ns // 1_000_000, seq))
         told += newest_told(map(_told, rows), until_ns)
     return told
 

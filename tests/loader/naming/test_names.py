@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from loader.naming.cache import NameCache
 from loader.naming.choice import NamingRules
+from loader.naming.crowded import facts_of_pairs
 from loader.naming.learned import LearnedNames
 from loader.naming.listed import NO_INVENTORY, Inventory, Prefix
 from loader.naming.names import CaptureNames, StoredNames
@@ -28,10 +29,19 @@ class Store:
         self.rows: list[NameTold] = []
         self.asked: list[bytes] = []
         self.told: list[bytes] = []  # clients that were asked for
+        self.pairs: list[tuple[bytes, bytes]] = []  # and clients with addresses
 
     def tell(self, clients: Collection[bytes]) -> list[NameTold]:
         self.told += clients
-        return [row for row in self.rows if row.client_ip in clients]
+        rows = [row for row in self.rows if row.client_ip in clients]
+        return sorted(rows, key=lambda row: (row.client_ip, row.address, row.valid_from_ns))
+
+    def tell_of(self, pairs: Mapping[tuple[bytes, bytes], int]) -> list[NameTold]:
+        """Of each pair the newest."""
+        self.pairs += pairs
+        rows = [row for row in self.rows if row.valid_from_ns <= pairs.get((row.client_ip, row.address), -1)]
+        rows.sort(key=lambda row: (row.valid_from_ns, row.capture_id, row.frame, row.hostname), reverse=True)
+        return [row for pair in pairs for row in [row for row in rows if (row.client_ip, row.address) == pair][:MOST_TOLD]]
 
     def tell_at(self, addresses: Mapping[bytes, int]) -> list[NameTold]:
         self.asked += addresses
@@ -41,7 +51,7 @@ class Store:
         return sorted(rows, key=lambda row: row.address)
 
     def names(self, cache: NameCache, most_asked: int = 10) -> StoredNames:
-        return StoredNames(cache=cache, tell=self.tell, tell_at=self.tell_at, most_asked=most_asked)
+        return StoredNames(cache=cache, tell=self.tell, tell_at=self.tell_at, tell_of=self.tell_of, most_asked=most_asked)
 
 
 def learned_of(*rows: Row, capture_id: bytes = CAPTURE) -> LearnedNames:
@@ -198,14 +208,45 @@ def test_clients_that_are_asked_for_stay_when_the_cache_turns_and_the_groups_alw
 
 
 def test_a_client_that_was_forgotten_is_not_taken_for_known_when_the_cache_turns() -> None:
-    store, cache = Store(), NameCache(8, RULES)
+    store, cache = Store(), NameCache(20, RULES)
     store.rows += [stored((ALICE, WEB, at, 60, "x", True), bytes(16), 1) for at in range(5)]
+    others = [n.to_bytes(4, "big") for n in range(16)]
     for _ in range(3):  # it turns, and the client is asked for in the older half
-        cache.fetch([ALICE], store.tell)
+        cache.fetch([ALICE, *others[:5]], store.tell)
     cache.commit(learned_of((ALICE, WEB, 0, 60, "late", True), capture_id=bytes(16)))
-    cache.fetch([n.to_bytes(4, "big") for n in range(9)], store.tell)
+    cache.fetch(others, store.tell)
     cache.fetch([ALICE], store.tell)
     assert store.told.count(ALICE) == 2
+
+
+def test_a_client_that_was_told_too_much_is_asked_about_pair_by_pair() -> None:
+    """Its names are what they would be in a cache with room for it."""
+    store, cache = Store(), NameCache(400, RULES)
+    store.rows += [stored((ALICE, bytes([198, 51, 100, n]), 0, 60, f"{n}.example", True), bytes(16), 1) for n in range(150)]
+    store.rows += [stored((ALICE, WEB, at, 60, f"{at}.example", True), bytes(16), 1) for at in (100, 200, 900)]
+    store.rows.append(stored((BOB, WEB, 0, 60, "bob.example", True), bytes(16), 1))
+    for at_ms in (50, 150, 950):
+        told = [name(names_of(stored=store.names(c)), ALICE, WEB, at_ms) for c in (cache, NameCache(4000, RULES))]
+        assert told[0] == told[1] != (None, "none")
+    assert (cache.crowded, store.told.count(ALICE)) == ({ALICE}, 1 + 3)
+    assert set(store.pairs) == {(ALICE, WEB)}
+    assert sum(map(len, cache.tables)) == 0, "nothing of it is held"
+    assert name(names_of(stored=store.names(cache)), BOB, WEB, 100) == ("bob.example", "dns")
+
+
+def test_a_group_that_was_told_too_much_is_asked_about_too() -> None:
+    store, cache = Store(), NameCache(400, RULES)
+    store.rows += [stored((MDNS, bytes([10, 1, 0, n]), 0, 60, f"{n}.local", False), bytes(16), 1) for n in range(150)]
+    assert name(names_of(stored=store.names(cache)), BOB, bytes([10, 1, 0, 7]), 100) == ("7.local", "dns")
+    assert (cache.crowded, store.pairs) == ({MDNS}, [(MDNS, bytes([10, 1, 0, 7]))] * len(store.pairs))
+
+
+def test_what_there_is_no_room_for_is_counted() -> None:
+    store = Store()
+    store.rows += [stored((ALICE, bytes([10, 9, 0, n]), 0, 60, f"{n}.example", True), bytes(16), 1) for n in range(100)]
+    pairs = {(ALICE, bytes([10, 9, 0, n])): 10 * SECOND**3 for n in range(100)}
+    table, left_out = facts_of_pairs(pairs, store.tell_of, RULES, 10)
+    assert (len(table), left_out) == (64, 36)
 
 
 rows = st.lists(

@@ -178,3 +178,27 @@ def test_what_was_told_of_an_address_is_told_to_readers(store: Store) -> None:
     assert found(2) == [(6, OTHER, 1)]  # what is after the time, in its millisecond, is one of the two
     assert found(9, CLIENT) == [(5, CLIENT, 1), (-1, CLIENT, 2)]
     assert found(1, CLIENT) == [(5, CLIENT, 1)]
+
+
+def test_names_told_of_a_pair_are_the_newest_of_that_client_and_address(store: Store) -> None:
+    lease = take(store)
+    rows = [
+        name_row(id_of("a"), 1, ns=5, hostname="old"),
+        name_row(id_of("a"), 1, ns=6, hostname="new"),
+        name_row(id_of("a"), 1, ns=7, hostname="later"),
+        name_row(id_of("a"), 1, ns=5, hostname="another's", client_ip=OTHER),
+        name_row(id_of("a"), 1, ns=5, hostname="elsewhere", address=OTHER),
+    ]
+    load(lease, with_rows({NAMES_BY_CLIENT: rows}, "a"))
+    abandon(lease, with_rows({NAMES_BY_CLIENT: [name_row(id_of("b"), 2, ns=6, hostname="unborn")]}, "b"))
+    found = lease.names_told_of({(CLIENT, SERVER): T0_NS + 6, (OTHER, SERVER): T0_NS + 6, (OTHER, OTHER): T0_NS})
+    assert [(name.client_ip, name.hostname) for name in found] == [(CLIENT, "new"), (CLIENT, "old"), (OTHER, "another's")]
+    assert lease.names_told_of({}) == []
+
+
+def test_names_told_of_a_pair_are_bounded(store: Store) -> None:
+    lease = take(store)
+    rows = [name_row(id_of("a"), 1, ns=n, hostname=f"{n}.example") for n in range(2 * MOST_TOLD + 50)]
+    load(lease, with_rows({NAMES_BY_CLIENT: rows}, "a"))
+    found = lease.names_told_of({(CLIENT, SERVER): T0_NS + MOST_TOLD})
+    assert shown(found) == [(n, f"{n}.example") for n in range(MOST_TOLD, 0, -1)]
