@@ -68,22 +68,23 @@ class NameCache:
 
     def _read(self, asked: list[bytes], tell: TellNames) -> None:
         """Have these clients here, but for those of whom that would take more than a quarter of the room."""
-        here, facts = set(asked), list[Fact]()
-        for client, told in groupby(map(fact_of, tell(asked)), key=_client):
-            whole, room = list[Fact](), self.limit // 4
-            for fact in told:
-                whole.append(fact)
-                room -= fact.entries
-                if room < 0:
-                    here.remove(client)
+        facts: list[Fact] = []
+        while asked:
+            behind: list[bytes] = []
+            for client, told in groupby(map(fact_of, tell(asked)), key=_client):
+                whole = _within(told, self.limit // 4)
+                if whole is None:  # the rest of it is not read
                     self.crowded.add(client)
-                    whole.clear()
+                    behind = asked[asked.index(client) + 1 :]
+                    asked = asked[: asked.index(client)]
                     break
-            facts += whole
-            if len(facts) >= _PUT_AT_ONCE:
-                self._young.add((), facts)
-                facts.clear()
-        self._young.add(here, facts)
+                facts += whole
+                if len(facts) >= _PUT_AT_ONCE:
+                    self._young.add((), facts)
+                    facts.clear()
+            self._young.add(asked, facts)
+            facts.clear()
+            asked = behind
 
     def _turn(self) -> None:
         held, clients = len(self._old.table), self._used & self._old.clients
@@ -110,6 +111,17 @@ class NameCache:
 
 
 _client = attrgetter("client")
+
+
+def _within(facts: Iterable[Fact], room: int) -> list[Fact] | None:
+    """All of them; None, and not all are taken, where they need more room."""
+    kept: list[Fact] = []
+    for fact in facts:
+        room -= fact.entries
+        if room < 0:
+            return None
+        kept.append(fact)
+    return kept
 
 
 def _told_to(clients: set[bytes], learned: LearnedNames) -> Iterator[Fact]:
