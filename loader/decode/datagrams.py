@@ -84,9 +84,10 @@ class Datagrams:
         return [(oldest + k) % layout.MAX_DATAGRAMS for k in range(used)]
 
     def encode(self) -> bytes:
-        """The datagrams in the order in which they began, each with the bytes that it has; nothing if there are none."""
+        """The clock, and the datagrams in the order in which they began, each with the bytes it has; nothing if there never
+        was a fragment."""
         rows = self._ring()
-        if not rows:
+        if not self._words[layout.FRAGMENTS_CLOCK]:
             return b""
         parts = [_HEADER.pack(*(self._words[word] for word in _CLOCK), len(rows))]
         for row in rows:

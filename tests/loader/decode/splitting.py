@@ -15,7 +15,7 @@ _NS_PCAP = 0xA1B23C4D
 _TUPLE = ("source_ip", "destination_ip", "source_port", "destination_port", "protocol", "tunnel", "chain_ts_ns")
 # Blocks are those of the containers written here. A QUIC flow whose hello was read is not carried: what more its ends send is
 # looked at again.
-_OF_CAPTURES = ("pcapng_blocks/", "quic_undecryptable", "tls_hellos")
+_OF_CAPTURES = ("pcapng_blocks/", "quic_not_read", "quic_undecryptable", "tls_hellos")
 _COUNTS = ("packets", "bytes", "packets_rev", "bytes_rev")
 
 
