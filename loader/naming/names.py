@@ -50,9 +50,8 @@ class CaptureNames:
         self._others = FactTable(rules)  # what the store says that anybody was told of them
         self._of_crowded = FactTable(rules)  # what clients were told of the destinations in hand that the cache has no room for
         self.pairs_not_asked = 0  # of such clients and destinations, those that the store was not asked about
-        self.others_not_asked = (
-            0  # of them, those that the store was not asked about, or not as far back as their flows started
-        )
+        # Of them, those that the store was not asked about, or not as far back as their flows started.
+        self.others_not_asked = 0
 
     @property
     def asks_others(self) -> bool:

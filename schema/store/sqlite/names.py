@@ -1,6 +1,6 @@
 """What a sensor's clients were told, as an attempt reads it: by client, and by address."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from schema.records import NameTold
 from schema.store.port import ToldQuery
@@ -33,19 +33,21 @@ def read_told(database: Database, sensor: str, seq: int, clients: Collection[byt
 
 def read_told_at(session: Session, sensor: str, seq: int, addresses: Mapping[bytes, int]) -> list[NameTold]:
     """What anyone was told of these addresses, not after the time (Unix ns) beside each."""
-    told: list[NameTold] = []
-    for address, until_ns in addresses.items():
-        rows = session.stream(_OF_ADDRESS, (sensor, address_text(address), until_ns // 1_000_000, seq))
-        told += newest_told(map(_told, rows), until_ns)
-    return told
+    asked = (((sensor, address_text(address)), until_ns) for address, until_ns in addresses.items())
+    return _newest_of_each(session, _OF_ADDRESS, seq, asked)
 
 
 def read_told_of(session: Session, sensor: str, seq: int, pairs: Mapping[tuple[bytes, bytes], int]) -> list[NameTold]:
     """What each client was told of one address, not after the time (Unix ns) beside each pair."""
+    asked = (((sensor, *map(address_text, pair)), until_ns) for pair, until_ns in pairs.items())
+    return _newest_of_each(session, _OF_PAIR, seq, asked)
+
+
+def _newest_of_each(session: Session, statement: str, seq: int, asked: Iterable[tuple[Row, int]]) -> list[NameTold]:
+    """`asked`: keys, each until a time."""
     told: list[NameTold] = []
-    for (client, address), until_ns in pairs.items():
-        rows = session.stream(_OF_PAIR, (sensor, address_text(client), address_text(address), until_ns // 1_000_000, seq))
-        told += newest_told(map(_told, rows), until_ns)
+    for key, until_ns in asked:
+        told += newest_told(map(_told, session.stream(statement, (*key, until_ns // 1_000_000, seq))), until_ns)
     return told
 
 
