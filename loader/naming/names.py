@@ -154,7 +154,9 @@ class CaptureNames:
             return 0
         cache = self._stored.cache
         cache.fetch({*clients, *GROUPS}, self._stored.tell)
-        pairs = pairs_of(cache.crowded, zip(clients, addresses, starts, strict=True), self.rules) if cache.crowded else {}
+        if not cache.crowded:
+            return 0
+        pairs = pairs_of(cache.crowded, zip(clients, addresses, starts, strict=True), self.rules)
         self._of_crowded, left_out = facts_of_pairs(pairs, self._stored.tell_of, self.rules, cache.limit)
         return left_out
 
