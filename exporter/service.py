@@ -13,7 +13,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from exporter.collection import Collection
 from exporter.metrics import Exposition
 from exporter.settings import ExporterSettings
-from schema.errors import SchemaMismatchError, StoreUnavailableError
+from schema.errors import SchemaMismatchError, SettingsError, StoreUnavailableError
 from schema.store.port import StoreReader
 
 _LOG = logging.getLogger(__name__)
@@ -104,12 +104,14 @@ class ExporterService:
 
 
 def fetch(url: str) -> str:
-    """The text of a metrics page. Raises `StoreUnavailableError` where nothing answers."""
+    """The text of a metrics page. Raises `StoreUnavailableError` where nothing answers, `SettingsError` for no address."""
     try:
         with urllib.request.urlopen(url, timeout=_SCRAPE_TIMEOUT_S) as answer:
             return str(answer.read().decode("utf-8", "replace"))
     except (OSError, HTTPException) as error:
         raise StoreUnavailableError(f"{url} does not answer: {_why(error)}") from error
+    except ValueError as error:
+        raise SettingsError(f"{url!r} is not the address of a page: give one like http://127.0.0.1:10110/metrics") from error
 
 
 def _why(error: Exception) -> str:

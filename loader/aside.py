@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from loader.backoff import BackOff
+from loader.backoff import BackOff, is_over
 
 
 @dataclass(slots=True)
@@ -18,7 +18,7 @@ class SensorsAside:
 
     def is_due(self, sensor: str) -> bool:
         """Whether its files may be tried now."""
-        return self.clock() >= self._until.get(sensor, 0.0)
+        return is_over(self._until.get(sensor, 0.0), self.clock())
 
     def failed(self, sensor: str, why: str) -> None:
         """Leave it alone for a while."""

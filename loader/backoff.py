@@ -6,6 +6,11 @@ from dataclasses import dataclass, field
 _FIRST_S, _LONGEST_S = 1.0, 30.0
 
 
+def is_over(until: float, now: float) -> bool:
+    """Whether a wait is over. None is longer than the longest: one that seems so was begun before the clock was set back."""
+    return not 0 < until - now <= _LONGEST_S
+
+
 @dataclass(slots=True)
 class BackOff:
     """Waiting times of one outage. `spread` gives numbers in [0, 1)."""

@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
-from itertools import count
 from pathlib import Path
 
+from loader.backoff import is_over
+from loader.moving import move_capture, put_back_leaving
 from loader.outcome import FileOutcome
 from loader.settings import LoaderSettings
-from loader.spool import ARCHIVE, OWN_FOLDER, QUARANTINE, REASON_SUFFIX, SpoolFile, Stamp, sidecar_of
+from loader.spool import ARCHIVE, OWN_FOLDER, QUARANTINE, REASON_SUFFIX, SpoolFile, Stamp, folders_of, sidecar_of
 from schema.enums import FileState
 from schema.errors import PermissionDeniedError
 from schema.store.port import StoreReader
@@ -31,7 +32,7 @@ class Disposed(Enum):
 
 @dataclass(slots=True)
 class Disposal:
-    """Moves inputs of one watched directory to their last place, by renaming within its file system. It asks for no lease:
+    """Moves inputs of one watched directory to their last place. It asks for no lease:
     who calls it holds that of the file's sensor."""
 
     directory: Path
@@ -45,6 +46,8 @@ class Disposal:
         try:
             for kind in (ARCHIVE, QUARANTINE):
                 (self.directory / OWN_FOLDER / kind).mkdir(parents=True, exist_ok=True)
+            for folder in folders_of(self.directory):
+                put_back_leaving(folder)
         except OSError as error:
             if self.settings.after != _KEEP:
                 why = f"{self.directory} cannot be written to ({error.strerror or error})"
@@ -54,7 +57,7 @@ class Disposal:
         """Whether the grace period is over: counted from the commit as the ledger has it, else from the answer."""
         if file.outcome is None or file.outcome.state is FileState.QUARANTINED:
             return False
-        if self.settings.after == _KEEP or now < file.not_before:
+        if self.settings.after == _KEEP or not is_over(file.not_before, now):
             return False
         return now >= (file.outcome.loaded_at_ms / 1000 or file.answered_at) + self.settings.grace_s
 
@@ -72,8 +75,8 @@ class Disposal:
         with writers_held_up(file.path) as held_up:
             if not held_up() or not _unchanged(file):
                 return Disposed.STAYS
-            place = self._move(file, ARCHIVE)
-            if not held_up() and _put_back(place, file.path):
+            place = move_capture(file.path, self._folder(ARCHIVE, file), held_up)
+            if place is None:
                 return Disposed.STAYS
             if deletes and held_up():
                 place.unlink()
@@ -82,10 +85,10 @@ class Disposal:
 
     def quarantine(self, file: SpoolFile, outcome: FileOutcome) -> Path:
         """Move a file that cannot be loaded out of the way, with the reason beside it; returns where it is now."""
-        place = self._move(file, QUARANTINE)
-        note = f"{outcome.reason}\n\nTo load it after all, put it right and move it back to {file.path.parent}\n"
+        place = move_capture(file.path, self._folder(QUARANTINE, file))
+        assert place is not None
         try:
-            place.with_name(place.name + REASON_SUFFIX).write_text(note, encoding="utf-8")
+            note_reason(place, outcome.reason, self.directory)
         except OSError as error:
             self.tell(f"{place} is quarantined, but its reason cannot be noted beside it: {error.strerror or error}")
         return place
@@ -106,15 +109,14 @@ class Disposal:
             self.tell(f"inputs are archived, not deleted: an acknowledged commit may be lost in a crash ({health.detail})")
         return health.durable
 
-    def _move(self, file: SpoolFile, kind: str) -> Path:
-        folder = self.directory / OWN_FOLDER / kind / file.sensor
-        folder.mkdir(parents=True, exist_ok=True)
-        place = _reserve(folder, file.path.name)
-        file.path.replace(place)
-        sidecar = sidecar_of(file.path)
-        if sidecar.is_file():
-            sidecar.replace(sidecar_of(place))
-        return place
+    def _folder(self, kind: str, file: SpoolFile) -> Path:
+        return self.directory / OWN_FOLDER / kind / file.sensor
+
+
+def note_reason(place: Path, reason: str, directory: Path) -> None:
+    """Why a file is in quarantine, beside it. Raises `OSError`."""
+    note = f"{reason}\n\nTo load it after all, put it right, then: pcapline load --retry {directory}\n"
+    place.with_name(place.name + REASON_SUFFIX).write_text(note, encoding="utf-8")
 
 
 def open_for_writing(path: Path) -> bool:
@@ -152,34 +154,5 @@ def _read_lease(descriptor: int) -> Callable[[], bool]:
     return lambda: fcntl.fcntl(descriptor, fcntl.F_GETLEASE) == fcntl.F_RDLCK
 
 
-def _put_back(place: Path, path: Path) -> bool:
-    """Whether a file could have its old name again: not where another has it by now."""
-    try:
-        path.hardlink_to(place)
-    except OSError:
-        return False
-    place.unlink()
-    sidecar = sidecar_of(place)
-    if sidecar.is_file():
-        sidecar.replace(sidecar_of(path))
-    return True
-
-
 def _unchanged(file: SpoolFile) -> bool:
     return Stamp.of(file.path.lstat()) == file.stamp
-
-
-def _reserve(folder: Path, name: str) -> Path:
-    """A name that nobody else has: taken by an empty file, which the rename replaces. An empty one that is there already was
-    taken by a loader that did not live to use it, or holds nothing to lose."""
-    for place in _names(folder, name):
-        if not sidecar_of(place).exists() and (not place.exists() or place.stat().st_size == 0):
-            place.touch()
-            return place
-    raise AssertionError("counting has no end")
-
-
-def _names(folder: Path, name: str) -> Iterator[Path]:
-    yield folder / name
-    for number in count(1):
-        yield folder / f"{name}.{number}"

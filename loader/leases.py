@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from loader.backoff import is_over
 from loader.carried import NO_SEQUENCE, CarriedState
 from loader.naming.listed import Inventory
 from loader.pipeline import SensorLoader
@@ -54,7 +55,7 @@ class LeasedSensors:
     def take(self, sensor: str) -> LeasedSensor | None:
         """The sensor, taken if it is not; None while another loader has it. Raises `StoreError`."""
         held = self._held.get(sensor)
-        if held is None and self.clock() >= self._elsewhere.get(sensor, 0.0):
+        if held is None and is_over(self._elsewhere.get(sensor, 0.0), self.clock()):
             held = self._take(sensor)
         return held
 

@@ -2,6 +2,7 @@
 
 import mmap
 from collections.abc import Callable, Generator, Iterator, Sequence
+from io import FileIO
 from os import PathLike
 from typing import Protocol
 
@@ -271,6 +272,16 @@ def file_identity(path: str | PathLike[str]) -> bytes:
     hasher = _hash()
     area = memoryview(bytearray(_READ))
     with opened(path) as source:
+        while count := source.readinto(area):
+            hasher.update(area[:count])
+    return hasher.digest()[:16]
+
+
+def bytes_identity(path: str | PathLike[str]) -> bytes:
+    """Hash of a file's bytes as they are stored: 16 bytes."""
+    hasher = _hash()
+    area = memoryview(bytearray(_READ))
+    with FileIO(path) as source:
         while count := source.readinto(area):
             hasher.update(area[:count])
     return hasher.digest()[:16]

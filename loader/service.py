@@ -7,7 +7,7 @@ from pathlib import Path
 from threading import Event
 
 from loader.aside import SensorsAside
-from loader.backoff import BackOff
+from loader.backoff import BackOff, is_over
 from loader.disposal import Disposal
 from loader.leases import LeasedSensors
 from loader.reading import first_packet_time
@@ -131,7 +131,7 @@ class _Watch:
         for path, complete in self._hints.take().items():
             turns.spool.hint(path, complete=complete, now=now)
         turns.spool.observe(now)
-        worked = now >= self._retry_at and self._use_store(now)
+        worked = is_over(self._retry_at, now) and self._use_store(now)
         self._report()
         return worked
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import NamedTuple
 
+from loader.backoff import is_over
 from loader.ordering import Candidate
 from loader.outcome import FileOutcome
 from schema.capture_names import CaptureName, is_sensor_name, parse_capture_name
@@ -60,7 +61,9 @@ class SpoolFile:
 
     def candidate(self, now: float) -> Candidate:
         """As the ordering sees it."""
-        ready_since = None if now < self.not_before else self.ready_since
+        if self.ready_since is not None:
+            self.ready_since = min(self.ready_since, now)  # the clock may have been set back
+        ready_since = self.ready_since if is_over(self.not_before, now) else None
         return Candidate(path=self.path, sequence=self.sequence, first_ts_ns=self.first_ts_ns, ready_since=ready_since)
 
 
@@ -153,6 +156,7 @@ class Spool:
         return missed
 
     def _settle(self, file: SpoolFile, now: float) -> None:
+        file.since = min(file.since, now)  # a clock that was set back makes nobody wait until it has caught up
         settled = file.complete or now - file.since >= self.settle_s
         if file.ready_since is None and file.sequence is None and (settled or file.since == now):
             file.first_ts_ns = self._first_packet_time(file.path)
@@ -175,6 +179,17 @@ def captures_in(directory: Path, default_sensor: str) -> Iterator[tuple[Path, st
             yield from _captures_of_sensor(Path(entry.path), directory)
         elif entry.is_file(follow_symlinks=False) and sensor_of(path := Path(entry.path), directory, default_sensor):
             yield path, default_sensor
+
+
+def folders_of(directory: Path) -> Iterator[Path]:
+    """The directory and its sensors' folders: where captures lie. Raises `OSError` where it is gone."""
+    yield directory
+    with os.scandir(directory) as entries:
+        yield from sorted(Path(entry.path) for entry in entries if _is_sensor_folder(entry))
+
+
+def _is_sensor_folder(entry: os.DirEntry[str]) -> bool:
+    return entry.is_dir(follow_symlinks=False) and is_sensor_name(entry.name)
 
 
 def _captures_of_sensor(folder: Path, directory: Path) -> Iterator[tuple[Path, str]]:

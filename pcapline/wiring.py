@@ -8,11 +8,15 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from enum import Enum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from schema.errors import SettingsError, StoreUnavailableError
 from schema.settings import StoreSettings
 from schema.store.address import CassandraAddress, SqliteAddress, parse_store_url
 from schema.store.port import Store
+
+if TYPE_CHECKING:
+    from schema.store.sqlite.integrity import Integrity
 
 
 class Purpose(Enum):
@@ -91,6 +95,16 @@ def store_files(settings: StoreSettings) -> tuple[Path, ...]:
         return ()
     path = Path(address.path).expanduser().resolve()
     return (path, *(path.with_name(path.name + suffix) for suffix in ("-wal", "-shm", "-journal")))
+
+
+def store_damage(settings: StoreSettings) -> "Integrity | None":
+    """What a whole reading of an embedded store finds; None of a server. Raises `StoreError`."""
+    address = parse_store_url(settings.url)
+    if not isinstance(address, SqliteAddress):
+        return None
+    from schema.store.sqlite.integrity import check_integrity
+
+    return check_integrity(Path(address.path).expanduser())
 
 
 def lease_owner() -> str:

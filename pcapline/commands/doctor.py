@@ -7,16 +7,19 @@ pcapline doctor --store cassandra://127.0.0.1/pcapline
 import os
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from shutil import disk_usage, which
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from pcapline import __version__
 from pcapline.names_guard import ROOMS
 from pcapline.options import add_config_option, add_json_option, add_store_option, settings_of
 from schema.errors import PcaplineError
 from schema.settings import Settings, StoreSettings
+
+if TYPE_CHECKING:
+    from schema.store.port import StoreHealth
 
 _CAP_NET_RAW = 13
 _LOW_DISK_BYTES = 1 << 30
@@ -88,14 +91,14 @@ def _findings(config: str | None, store: str | None) -> Iterator[Finding]:
         return
     yield Finding("ok", "settings are valid")
     yield from _inventory(settings)
-    yield _guarded("store", lambda: _store(settings))
+    yield from _guarded("store", lambda: _store(settings))
 
 
-def _guarded(what: str, look: Callable[[], Finding]) -> Finding:
+def _guarded(what: str, look: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
     try:
-        return look()
+        yield from look()
     except PcaplineError as error:
-        return Finding("FAIL", f"{what}: {error}")
+        yield Finding("FAIL", f"{what}: {error}")
 
 
 def _room_names() -> Finding:
@@ -167,14 +170,30 @@ def _inventory(settings: Settings) -> Iterator[Finding]:
     yield from (Finding("FAIL", f"inventory {fault}", fix) for fault in inventory_faults(settings))
 
 
-def _store(settings: Settings) -> Finding:
+def _store(settings: Settings) -> Iterator[Finding]:
     from pcapline.wiring import Purpose, opened_store, store_kind
 
     wanted = settings.of(StoreSettings)
-    if store_kind(wanted) == "sqlite" and not Path(wanted.url.partition(":")[2]).expanduser().exists():
-        return Finding("ok", f"store {wanted.url}: not there yet; the first load makes it")
+    if store_kind(wanted) == "sqlite":
+        if not Path(wanted.url.partition(":")[2]).expanduser().exists():
+            yield Finding("ok", f"store {wanted.url}: not there yet; the first load makes it")
+            return
+        yield _integrity(wanted)
     with opened_store(wanted, Purpose.READ) as reader:
-        health = reader.health()
+        yield _health(wanted, reader.health())
+
+
+def _integrity(wanted: StoreSettings) -> Finding:
+    from pcapline.wiring import store_damage
+
+    found = store_damage(wanted)
+    if found is None or not found.faults:
+        return Finding("ok", f"store {wanted.url}: the file is whole ({found.check if found else ''})")
+    fix = "stop what writes to it, keep a copy, restore a backup or load the archive into a new store"
+    return Finding("FAIL", f"store {wanted.url} is damaged: {'; '.join(found.faults)}", fix)
+
+
+def _health(wanted: StoreSettings, health: "StoreHealth") -> Finding:
     text = f"store {wanted.url}: {health.kind} {health.version}, schema {health.schema_version}, {health.detail}"
     if health.schema_version != health.wanted_schema_version:
         return Finding("FAIL", f"{text}; schema {health.wanted_schema_version} is needed", "pcapline schema apply")

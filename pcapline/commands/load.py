@@ -1,17 +1,18 @@
-"""Load captures now: one verdict a file. Files are never moved or deleted.
+"""Load captures now: one verdict a file. Files are never moved or deleted; --retry alone moves what a watch put in quarantine.
 
 pcapline load holiday.pcap
 pcapline load captures/ --sensor gateway --store cassandra://127.0.0.1/pcapline
+pcapline load --retry captures/
 """
 
 import sys
 import time
 from argparse import ArgumentParser, Namespace
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pcapline.options import add_config_option, add_json_option, add_network_option, add_store_option, settings_of
 from schema.enums import FileState
@@ -20,9 +21,11 @@ from schema.records import DEFAULT_NETWORK, STANDALONE_SENSOR
 from schema.settings import Settings, StoreSettings
 
 if TYPE_CHECKING:
-    from loader.once import Request
+    from loader.once import Surroundings
     from loader.outcome import FileOutcome
+    from loader.settings import LoaderSettings
     from pcapline.signals import Stop
+    from schema.store.port import Store
 
 # What a script does next: nothing; look at what was refused; come again when the store or the file is ready.
 _REFUSED, _COME_AGAIN = 1, 5
@@ -34,6 +37,8 @@ def arguments(parser: ArgumentParser) -> None:
     add_store_option(parser)
     of_one = "who captured: the files share names and open flows, in their order"
     parser.add_argument("--sensor", metavar="NAME", help=of_one)
+    again = "try the quarantined files of watched directories again; those that load go back there"
+    parser.add_argument("--retry", action="store_true", help=again)
     add_network_option(parser)
     add_json_option(parser)
     add_config_option(parser)
@@ -41,16 +46,14 @@ def arguments(parser: ArgumentParser) -> None:
 
 def run(given: Namespace) -> int:
     """A line a file; a signal ends it between two files."""
-    from loader.once import files_under
     from pcapline.signals import stop_on_signals
-    from pcapline.wiring import store_files
 
     settings = settings_of(given.config, {"store.url": given.store})
     there = [path for path in given.paths if _is_there(path)]
-    request = _request(files_under(there, store_files(settings.of(StoreSettings))), given.sensor, given.network)
+    work = _retry_work(given, there) if given.retry else _load_work(given, there, settings)
     counts: Counter[FileState] = Counter()
     with stop_on_signals() as stop:
-        for outcome in _outcomes(settings, request, stop):
+        for outcome in _outcomes(settings, work, stop):
             counts[outcome.state] += 1
             tell_outcome(outcome, as_json=given.as_json)
         if stop.asked:
@@ -76,27 +79,55 @@ def _is_there(path: Path) -> bool:
     return True
 
 
-def _request(paths: list[Path], sensor: str | None, network: str | None) -> "Request":
-    from loader.once import Request
-    from pcapline.wiring import lease_owner
+class _Work(NamedTuple):
+    """What is to be loaded, and how."""
+
+    paths: Sequence[Path]
+    sensor: str
+    outcomes: Callable[["Store", "LoaderSettings", "Surroundings"], Iterator["FileOutcome"]]
+
+
+def _load_work(given: Namespace, there: list[Path], settings: Settings) -> _Work:
+    from loader.once import OnceLoader, Request, files_under
+    from pcapline.wiring import lease_owner, store_files
     from schema.capture_names import SENSOR_NAME_RULE, is_sensor_name
 
-    if sensor is not None and not is_sensor_name(sensor):
-        raise SettingsError(f"--sensor {sensor!r}: a sensor's name is {SENSOR_NAME_RULE}")
-    return Request(
-        paths=tuple(paths),
-        sensor=sensor or STANDALONE_SENSOR,
-        network=network or DEFAULT_NETWORK,
+    if given.sensor is not None and not is_sensor_name(given.sensor):
+        raise SettingsError(f"--sensor {given.sensor!r}: a sensor's name is {SENSOR_NAME_RULE}")
+    request = Request(
+        paths=tuple(files_under(there, store_files(settings.of(StoreSettings)))),
+        sensor=given.sensor or STANDALONE_SENSOR,
+        network=given.network or DEFAULT_NETWORK,
         owner=lease_owner(),
     )
+    return _Work(request.paths, request.sensor, lambda store, own, world: OnceLoader(store, own, request, world).outcomes())
 
 
-def _outcomes(settings: Settings, request: "Request", stop: "Stop") -> Iterator["FileOutcome"]:
+def _retry_work(given: Namespace, there: list[Path]) -> _Work:
+    """The quarantined files of the directories, each as the sensor whose it is."""
+    from loader.retry import Retrial, quarantined_in
+    from pcapline.wiring import lease_owner
+
+    if given.sensor is not None:
+        raise SettingsError("--retry: a quarantined file's sensor is that of its folder: leave out --sensor")
+    if files := [path for path in there if not path.is_dir()]:
+        raise SettingsError(f"--retry: {files[0]} is no directory: name the one that is watched")
+    quarantined = {directory: quarantined_in(directory) for directory in there}
+
+    def outcomes(store: "Store", own: "LoaderSettings", world: "Surroundings") -> Iterator["FileOutcome"]:
+        network = given.network or DEFAULT_NETWORK
+        retrial = Retrial(store=store, settings=own, network=network, owner=lease_owner(), world=world)
+        return retrial.outcomes(quarantined)
+
+    return _Work([path for paths in quarantined.values() for path in paths], "", outcomes)
+
+
+def _outcomes(settings: Settings, work: _Work, stop: "Stop") -> Iterator["FileOutcome"]:
     """Every file's outcome, with a progress bar; a store that cannot be opened leaves all of them waiting. Without files
     there is no store to open, or to make."""
-    if not request.paths:
+    if not work.paths:
         return
-    from loader.once import OnceLoader, Surroundings
+    from loader.once import Surroundings
     from loader.outcome import FileOutcome
     from loader.settings import LoaderSettings
     from pcapline.progress import progress
@@ -105,13 +136,13 @@ def _outcomes(settings: Settings, request: "Request", stop: "Stop") -> Iterator[
     try:
         opened = open_store(settings.of(StoreSettings), Purpose.LOAD)
     except StoreUnavailableError as error:
-        for path in request.paths:
-            yield FileOutcome(file=str(path), state=FileState.WAITING, reason=str(error), sensor=request.sensor)
+        for path in work.paths:
+            yield FileOutcome(file=str(path), state=FileState.WAITING, reason=str(error), sensor=work.sensor)
         return
     world = Surroundings(clock=time.time, wait=stop.event.wait, tell=_say)
-    sizes = {str(path): path.stat().st_size if path.is_file() else 0 for path in request.paths}
+    sizes = {str(path): path.stat().st_size if path.is_file() else 0 for path in work.paths}
     with closing(opened), progress(sum(sizes.values()), len(sizes)) as advance:
-        for outcome in OnceLoader(opened, settings.of(LoaderSettings), request, world).outcomes():
+        for outcome in work.outcomes(opened, settings.of(LoaderSettings), world):
             yield outcome
             advance(sizes[outcome.file])
 

@@ -11,7 +11,9 @@ from typing import cast
 import apsw
 import pytest
 
+import loader.disposal
 from loader.disposal import Disposal, Disposed, open_for_writing
+from loader.moving import Undisturbed
 from loader.outcome import FileOutcome
 from loader.pipeline import SensorLoader
 from loader.settings import LoaderSettings
@@ -104,20 +106,28 @@ def test_what_is_written_while_the_store_is_asked_is_not_lost(tmp_path: Path, af
     assert file.path.read_bytes().startswith(b"loaded and more")
 
 
-def test_who_opens_a_file_for_writing_while_it_goes_has_it_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_who_opens_a_file_for_writing_while_it_goes_has_it_back(
+    tmp_path: Path, other_disk: Path, monkeypatch: pytest.MonkeyPatch, elsewhere: bool
+):
+    if elsewhere:
+        (tmp_path / ".pcapline").mkdir()
+        (tmp_path / ".pcapline" / "archive").symlink_to(other_disk)
     file = answered(tmp_path, "a", b"loaded", FileState.LOADED)
     disposal = Disposal(tmp_path, cast(StoreReader, Committed(lambda: None)), LoaderSettings(after="delete"), print)
-    move = Disposal._move
+    move = loader.disposal.move_capture
 
-    def move_while_somebody_opens(self: Disposal, of: SpoolFile, kind: str) -> Path:
+    def move_while_somebody_opens(path: Path, folder: Path, undisturbed: Undisturbed) -> Path | None:
         with pytest.raises(BlockingIOError):  # as a writer that would wait for the lease
-            os.open(of.path, os.O_WRONLY | os.O_NONBLOCK)
-        return move(self, of, kind)
+            os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+        return move(path, folder, undisturbed)
 
-    monkeypatch.setattr(Disposal, "_move", move_while_somebody_opens)
+    monkeypatch.setattr(loader.disposal, "move_capture", move_while_somebody_opens)
     assert disposal.dispose(file) is Disposed.STAYS
     assert file.path.read_bytes() == b"loaded"
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [file.path]
     monkeypatch.undo()
+    disposal.prepare()
     assert disposal.dispose(file) is Disposed.GONE
     assert not file.path.exists()
 

@@ -135,7 +135,7 @@ def test_a_bad_file_is_put_aside_with_its_reason_and_its_neighbours_load(spool: 
         aside = spool / ".pcapline" / "quarantine" / "bad"
         watch.until(lambda: (aside / "no.pcap.reason.txt").exists())
         assert (aside / "no.pcap").read_bytes() == b"this is no capture at all"
-        assert "move it back" in (aside / "no.pcap.reason.txt").read_text()
+        assert f"pcapline load --retry {spool}" in (aside / "no.pcap.reason.txt").read_text()
     assert [outcome.state for outcome in watch.outcomes if outcome.file.endswith("no.pcap")] == [REFUSED]
     assert [outcome.state for outcome in watch.outcomes if outcome.file.endswith("yes.pcap")] == [LOADED, LOADED]
     assert {outcome.state for outcome in watch.outcomes if outcome.sensor == "good"} == {LOADED, EMPTY}

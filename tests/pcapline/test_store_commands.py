@@ -140,3 +140,44 @@ def test_a_demo_needs_a_directory(tmp_path: Path) -> None:
         done = pcapline("demo", "--once", "--out", place, cwd=tmp_path)
         assert (done.returncode, done.stdout, done.stderr.count("\n")) == (3, "", 1), done.stderr
         assert done.stderr.startswith("pcapline: --out")
+
+
+def test_doctor_reads_the_whole_file_of_an_embedded_store(folder: Path) -> None:
+    whole = [item for item in objects(pcapline("doctor", "--json", cwd=folder)) if "the file is whole" in item["text"]]
+    assert [item["level"] for item in whole] == ["ok"]
+    with sqlite3.connect(folder / "pcapline.db") as store:
+        store.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        page = store.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'flows'").fetchone()[0]
+        size = store.execute("PRAGMA page_size").fetchone()[0]
+    content = bytearray((folder / "pcapline.db").read_bytes())
+    content[(page - 1) * size + 8 : page * size] = bytes(size - 8)
+    (folder / "pcapline.db").write_bytes(content)
+    done = pcapline("doctor", "--json", cwd=folder)
+    assert done.returncode == 1
+    damaged = [item for item in objects(done) if "is damaged" in item["text"]]
+    assert [item["level"] for item in damaged] == ["FAIL"]
+    assert "restore" in damaged[0]["fix"]
+
+
+@pytest.mark.parametrize("url", ["foo", "", "http://[::1", "127.0.0.1:10110/metrics"])
+def test_a_page_without_an_address_is_told_in_a_line(folder: Path, url: str) -> None:
+    done = pcapline("verify", "--scrape", url, cwd=folder)
+    assert done.returncode in (3, 5)
+    assert done.stderr.count("\n") == 1 and "Traceback" not in done.stderr
+
+
+def test_load_tries_what_is_in_quarantine_again(folder: Path) -> None:
+    aside = folder / "spool" / ".pcapline" / "quarantine" / "office"
+    aside.mkdir(parents=True)
+    settled(aside / "mended.pcap", capture(conversation("d.example.com", packets=9)))
+    settled(aside / "still.pcap", b"words")
+    done = pcapline("load", "--retry", "spool", "--json", cwd=folder)
+    assert done.returncode == 1
+    assert {Path(item["file"]).name: item["state"] for item in objects(done)} == {
+        "mended.pcap": "loaded",
+        "still.pcap": "quarantined",
+    }
+    assert [path.name for path in (folder / "spool" / "office").iterdir()] == ["mended.pcap"]
+    assert pcapline("load", "--retry", "0.pcap", cwd=folder).returncode == 3
+    assert pcapline("load", "--retry", "--sensor", "x", "spool", cwd=folder).returncode == 3
+    assert (folder / "0.pcap").exists()
