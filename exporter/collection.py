@@ -9,6 +9,7 @@ from exporter.book import BookKeeper, NotYetError
 from exporter.follower import Follower
 from exporter.newest import NewestPackets
 from exporter.reconcile import reconcile
+from exporter.rounds import Rounds
 from exporter.settings import ExporterSettings
 from exporter.snapshot import Snapshot
 from schema.errors import PcaplineError, SchemaMismatchError, StoreError
@@ -25,6 +26,7 @@ class Collection:
         self._open_reader, self._settings, self._clock = open_reader, settings, clock
         self._reader: StoreReader | None = None
         self._follower, self._newest = Follower(), NewestPackets()
+        self._rounds = Rounds(settings.reconcile_captures, settings.reconcile_s)
         self._books: dict[str, BookKeeper] = {}
         self._snapshot = Snapshot(store=store)
 
@@ -44,19 +46,21 @@ class Collection:
         return self._snapshot
 
     def check(self, page: str | None) -> Snapshot:
-        """Check the identities over the newest captures, `metrics` against a scraped page where there is one.
+        """Check the identities over the captures whose turn it is, `metrics` against a scraped page where there is one.
 
         A check that the store does not answer leaves the last verdict, with its time.
         """
         scrape = None if page is None else lambda: page
         try:
             reader = self._opened()
-            verdict = reconcile(reader, int(self._clock() * 1000), scrape, newest=self._settings.reconcile_captures)
+            verdict = reconcile(reader, int(self._clock() * 1000), scrape, selection=self._rounds)
             quarantined = _quarantined(reader)
         except PcaplineError as error:
             self._snapshot = self._away(error)
         else:
-            self._snapshot = replace(self._snapshot, reconciliation=verdict, quarantined=quarantined)
+            self._snapshot = replace(
+                self._snapshot, reconciliation=replace(verdict, reach=self._rounds.reach()), quarantined=quarantined
+            )
         return self._snapshot
 
     def close(self) -> None:

@@ -10,7 +10,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from exporter.metric_names import ENDPOINT_COUNTERS, LEDGER_POSITION
-from exporter.reconciliation import Reconciliation
+from exporter.reconciliation import Reach, Reconciliation
 from exporter.snapshot import NetworkMoment, Snapshot
 from schema.records import OTHER_ENDPOINT
 
@@ -194,3 +194,18 @@ def _of_reconciliation(reconciliation: Reconciliation) -> Iterator[Metric]:
         ("expired", coverage.expired, "Captures checked by the ledger alone, because their rows have expired."),
     ):
         yield GaugeMetricFamily(f"pcapline_reconciliation_captures_{name}", help_text, value=captures)
+    if reconciliation.reach is not None:
+        yield from _of_reach(reconciliation.reach)
+
+
+def _of_reach(reach: Reach) -> Iterator[Metric]:
+    yield GaugeMetricFamily(
+        "pcapline_reconciliation_covered_ratio",
+        "Share of the captures with rows in the store that this exporter has recounted at least once.",
+        value=reach.covered / reach.alive if reach.alive else 1,
+    )
+    yield GaugeMetricFamily(
+        "pcapline_reconciliation_covered_since_timestamp_seconds",
+        "Unix time since when every capture with rows in the store was recounted, 0 before all were.",
+        value=reach.since_ms / 1000,
+    )

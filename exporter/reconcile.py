@@ -13,6 +13,7 @@ from exporter.admissions import sum_of
 from exporter.follower import add_counts, add_totals, read_all
 from exporter.metric_names import ENDPOINT_COUNTERS, LEDGER_POSITION
 from exporter.reconciliation import Coverage, Difference, Reconciliation, Tally, sides
+from exporter.rounds import ALL, Selection
 from exporter.scrape import Sample, samples
 from schema.errors import StoreUnavailableError
 from schema.records import CommitRecord, EndpointTotals, LedgerPosition, LedgerTotals
@@ -29,9 +30,9 @@ def reconcile(
     scrape: Callable[[], str] | None = None,
     sensors: Collection[str] | None = None,
     *,
-    newest: int | None = None,
+    selection: Selection = ALL,
 ) -> Reconciliation:
-    """Check the identities of all sensors, or of some; `packets` and `rows` of the `newest` captures of each (None: all).
+    """Check the identities of all sensors, or of some; `packets` and `rows` of the captures selected.
 
     `scrape` gives the text of an exposition; `metrics` is not checked without it, nor when only some sensors are.
     """
@@ -41,8 +42,7 @@ def reconcile(
     for sensor in sorted(record.sensor for record in reader.sensors()):
         if sensors is None or sensor in sensors:
             ledger = _check_totals(tally, reader, sensor)
-            coverage = _check_captures(tally, coverage, reader, _newest(reader, ledger, newest), now_ms)
-            coverage = replace(coverage, captures=coverage.captures + ledger.totals.get("captures", 0))
+            coverage = coverage.plus(_check_captures(tally, reader, ledger, selection, now_ms))
     if scrape is not None and sensors is None:
         _check_metrics(tally, reader, list(samples(scrape())))
     return Reconciliation(
@@ -59,28 +59,22 @@ def is_exporters(page: str) -> bool:
     return any(line.startswith(f"# TYPE {LEDGER_POSITION} ") for line in page.split("\n"))
 
 
-def _newest(reader: StoreReader, ledger: LedgerTotals, newest: int | None) -> Iterator[CommitRecord]:
-    """The ledger's newest commits up to its position, oldest first."""
-    last = ledger.position.seq
-    after = 0 if newest is None else max(0, last - newest)
-    return (commit for commit in reader.commits(ledger.sensor, after) if commit.position.seq <= last)
-
-
-def _check_captures(
-    tally: Tally, coverage: Coverage, reader: StoreReader, commits: Iterable[CommitRecord], now_ms: int
-) -> Coverage:
-    """`packets` and `rows`, capture by capture; what one costs is bounded by its own rows."""
-    for commit in commits:
+def _check_captures(tally: Tally, reader: StoreReader, ledger: LedgerTotals, selection: Selection, now_ms: int) -> Coverage:
+    """`packets` and `rows` of one sensor, capture by capture; what one costs is bounded by its own rows."""
+    checked = expired = 0
+    for commit in selection.of(reader, ledger, now_ms):
         recount = reader.recount(commit.capture_id)
         pairs = [_packets(commit, recount), *_rows(reader, commit, recount, now_ms)]
-        if any(pair.left != pair.right for pair in pairs):
+        holds = all(pair.left == pair.right for pair in pairs)
+        if not holds:
             record = reader.capture(commit.capture_id)
             pairs = [replace(pair, file_name=record.facts.file_name if record else "") for pair in pairs]
         for pair in pairs:
             tally.compare(pair)
-        gone = any(commit.rows.values()) and len(pairs) == 1
-        coverage = replace(coverage, checked=coverage.checked + 1, expired=coverage.expired + gone)
-    return coverage
+        selection.recounted(commit, holds=holds)
+        checked += 1
+        expired += any(commit.rows.values()) and len(pairs) == 1
+    return Coverage(captures=ledger.totals.get("captures", 0), checked=checked, expired=expired)
 
 
 def _packets(commit: CommitRecord, recount: Recount) -> Difference:

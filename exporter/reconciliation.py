@@ -39,6 +39,23 @@ class Coverage:
     checked: int = 0
     expired: int = 0  # of those checked: all rows are gone by age, only the ledger's own numbers were compared
 
+    def plus(self, other: "Coverage") -> "Coverage":
+        """Of the sensors of both."""
+        return Coverage(
+            captures=self.captures + other.captures,
+            checked=self.checked + other.checked,
+            expired=self.expired + other.expired,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """What all checks of one process have recounted so far."""
+
+    alive: int = 0  # committed captures whose rows have not all expired
+    covered: int = 0  # of them, those recounted at least once
+    since_ms: int = 0  # when the one was recounted that waits the longest for its next turn; 0: not all were yet
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reconciliation:
@@ -49,6 +66,7 @@ class Reconciliation:
     coverage: Coverage
     differing: tuple[Difference, ...]  # the first MAX_NAMED
     differing_count: int
+    reach: Reach | None = None  # of a check that is one of many
 
     @property
     def holds(self) -> bool:

@@ -17,7 +17,7 @@ class ExporterSettings:
     max_endpoints: int = 2_000  # endpoints of a network with series of their own; exporters of one store agree on it
     refresh_s: float = 5.0  # how often the ledgers are followed
     reconcile_s: float = 300.0  # how often the identities are checked
-    reconcile_captures: int = 200  # newest captures of each sensor that a periodic check recounts
+    reconcile_captures: int = 200  # a check recounts so many captures of each sensor: the newest, and as many others by turns
 
     def __post_init__(self) -> None:
         """Refuse what cannot work, by name and with the range."""

@@ -1,6 +1,6 @@
 """Check that every packet is accounted for, from the file to the row to the metric; exit code 1 on any difference.
 
-pcapline verify
+pcapline verify --full
 pcapline verify --scrape http://127.0.0.1:10110/metrics --json
 """
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from exporter.reconciliation import Difference, Reconciliation
 
 _NOTHING = 6  # exit code: no such sensor
+_NEWEST = 200  # captures of each sensor that are recounted unless all are asked for
 _COME_AGAIN = 5  # exit code: the page cannot be held against this ledger yet
 _SIDES = {
     "packets": "packets in the files = in flow rows + in none, by reason",
@@ -31,6 +32,7 @@ def arguments(parser: ArgumentParser) -> None:
     """Of what, and against what."""
     add_store_option(parser)
     parser.add_argument("--sensor", metavar="NAME", action="append", default=[], help="only this sensor; repeatable")
+    parser.add_argument("--full", action="store_true", help=f"recount every capture, not the newest {_NEWEST} of each sensor")
     page = "metrics page of an exporter to hold against the ledger as well"
     parser.add_argument("--scrape", metavar="URL", help=page)
     add_json_option(parser)
@@ -40,6 +42,7 @@ def arguments(parser: ArgumentParser) -> None:
 def run(given: Namespace) -> int:
     """A line an identity, and one for each difference."""
     from exporter.reconcile import reconcile
+    from exporter.rounds import ALL, Newest
     from pcapline.wiring import Purpose, opened_store
 
     settings = settings_of(given.config, {"store.url": given.store})
@@ -47,7 +50,8 @@ def run(given: Namespace) -> int:
         if not _are_known(given.sensor, [record.sensor for record in reader.sensors()]):
             return _NOTHING
         page = None if given.scrape is None else lambda: _page(given.scrape)
-        verdict = reconcile(reader, int(time.time() * 1000), page, given.sensor or None)
+        selection = ALL if given.full else Newest(_NEWEST)
+        verdict = reconcile(reader, int(time.time() * 1000), page, given.sensor or None, selection=selection)
     if given.scrape is None and verdict.holds and not verdict.coverage.captures and not given.as_json:
         sys.stderr.write("pcapline: nothing to verify: no capture is loaded\n")
         return 0
@@ -107,7 +111,8 @@ def write_verdict(verdict: "Reconciliation", *, as_json: bool) -> None:
         sys.stdout.write(f"DIFFERS  and {count_text(unnamed, 'further number')}\n")
     coverage = verdict.coverage
     expired = f", the rows of {coverage.expired:,} have expired" if coverage.expired else ""
-    checked = f"{coverage.checked:,} of {count_text(coverage.captures, 'capture')} counted again{expired}"
+    older = " (--full counts all)" if coverage.checked < coverage.captures else ""
+    checked = f"{coverage.checked:,} of {count_text(coverage.captures, 'capture')} counted again{older}{expired}"
     sys.stdout.write(f"{checked}: {'every identity holds' if verdict.holds else 'NOT everything adds up'}\n")
 
 

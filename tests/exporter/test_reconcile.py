@@ -8,6 +8,7 @@ import pytest
 
 from exporter.reconcile import is_exporters, reconcile
 from exporter.reconciliation import MAX_NAMED, Reconciliation
+from exporter.rounds import Newest
 from exporter.service import expose_once
 from exporter.settings import ExporterSettings
 from schema.store.port import Store
@@ -125,10 +126,10 @@ def test_what_expired_is_checked_by_the_ledger_alone(tmp_path: Path) -> None:
 
 def test_newest_bounds_what_is_recounted(store: Store, tmp_path: Path) -> None:
     break_by_hand(tmp_path, "DELETE FROM flows WHERE endpoint = 'host-0.example'")
-    verdict = reconcile(store, NOW_MS, newest=2)
+    verdict = reconcile(store, NOW_MS, selection=Newest(2))
     assert verdict.holds
     assert (verdict.coverage.captures, verdict.coverage.checked) == (8, 4)
-    assert not reconcile(store, NOW_MS, newest=4).holds
+    assert not reconcile(store, NOW_MS, selection=Newest(4)).holds
 
 
 def test_some_sensors(store: Store, tmp_path: Path) -> None:
