@@ -84,10 +84,10 @@ class Datagrams:
         return [(oldest + k) % layout.MAX_DATAGRAMS for k in range(used)]
 
     def encode(self) -> bytes:
-        """The clock, and the datagrams in the order in which they began, each with the bytes it has; nothing if there never
-        was a fragment."""
+        """The clock, and the datagrams in the order in which they began, each with the bytes it has; nothing if all is as in
+        the beginning. A clock at zero alone does not say so: there are captures whose packets have no other time."""
         rows = self._ring()
-        if not self._words[layout.FRAGMENTS_CLOCK]:
+        if not rows and not self._words[layout.FRAGMENTS_CLOCK]:
             return b""
         parts = [_HEADER.pack(*(self._words[word] for word in _CLOCK), len(rows))]
         for row in rows:

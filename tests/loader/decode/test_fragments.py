@@ -119,6 +119,19 @@ def test_the_clock_of_fragments_goes_on_when_none_of_them_waits(cut: int) -> Non
     assert totals(packets, [cut] if cut else [], CARRYING).non_flow == whole.non_flow
 
 
+@pytest.mark.parametrize("cut", [1, 2])
+@pytest.mark.parametrize("port", [53, 443])
+def test_what_waits_at_time_zero_is_carried(port: int, cut: int) -> None:
+    """Of a sensor without a clock every packet is of 1970: the clock of fragments stands at zero, and still some wait."""
+    payload = udp(port, 40_000, answer(40_000, 12)[8:])
+    pieces = [told(payload, span, 1) for span in spans(len(payload), 32, 64)]
+    packets = [Packet(0, len(frame), 1, frame) for frame in pieces]
+    whole = totals(packets, [], CARRYING)
+    assert not whole.non_flow
+    assert whole.dns.total() == (12 if port == 53 else 0)
+    assert totals(packets, [cut], CARRYING) == whole
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.integers(0, 23), st.integers(1, 20), st.one_of(st.none(), st.binary(min_size=8, max_size=8)))
 def test_what_overlaps_is_never_put_together(unit: int, units: int, other: bytes | None) -> None:
