@@ -123,7 +123,8 @@ def _newest(entries: list[bytes]) -> tuple[bytes, int]:
 
 
 def encode_streams(said: SaidNames) -> tuple[dict[bytes, bytes], int]:
-    """The sections of what is not whole, and how many streams they have no room for."""
+    """The sections of what is not whole, and how many streams they have no room for. Silent ones are given up."""
+    said.give_up_silent()
     made = {
         carried.STARTS: _newest(_starts(said)),
         carried.DNS_STREAMS: _newest(_dns(said)),
@@ -178,7 +179,7 @@ def _starts(said: SaidNames) -> list[bytes]:
     filled = sorted((slots[slot, layout.SLOT_SERIAL], slot) for slot in _used(said.tags))
     for serial, slot in filled:
         words = [slots[slot, word] for word in range(layout.SLOT_SERIAL)]
-        if said.words[layout.SAID_CLOCK] - words[layout.SLOT_SEEN] > said.idle_ns:
+        if said.silent(slot):
             continue
         entry = _SLOT.pack(*words, serial & layout.SLOT_OPEN)
         entries.append(entry + _assembled(said.halves.streams[slot]) if serial & layout.SLOT_OPEN else entry)

@@ -47,15 +47,15 @@ class HalfStreams:
             self._close(slot)
             return self._kernel.said() if verdict == layout.BEGINS_SAID else 0
         if len(stream.data) >= layout.MAX_HELLO or stream.pieces >= MAX_PIECES:
-            self._give_up(slot)
+            self.give_up(slot)
         while self._bytes > MAX_BYTES:
-            self._give_up(next(iter(self.streams)))
+            self.give_up(next(iter(self.streams)))
         return 0
 
     def adopt(self, slot: int, stream: Assembly) -> Assembly:
         """Hold a stream, whose slot is open, from now on."""
         if len(self.streams) >= MAX_STREAMS:
-            self._give_up(next(iter(self.streams)))
+            self.give_up(next(iter(self.streams)))
         self.streams[slot] = stream
         self._bytes += stream.size
         return stream
@@ -64,7 +64,8 @@ class HalfStreams:
         self._bytes -= self.streams.pop(slot).size
         self._kernel.close(slot)
 
-    def _give_up(self, slot: int) -> None:
+    def give_up(self, slot: int) -> None:
+        """The stream of this slot comes to no end; the kernel is told."""
         self._close(slot)
         self.given_up += 1
 

@@ -100,6 +100,17 @@ class SaidNames:
         said = self.kernel.said()
         return said and said ^ _AS_QUIC
 
+    def silent(self, slot: int) -> bool:
+        """Whether the last packet of a slot's stream came longer ago than a flow may be silent."""
+        return self.words[layout.SAID_CLOCK] - self.slots[slot, layout.SLOT_SEEN] > self.idle_ns
+
+    def give_up_silent(self) -> None:
+        """The capture is over, another follows: what has been silent for too long is over too, and counted as where a packet
+        finds it so."""
+        for slot in list(self.halves.streams):
+            if self.silent(slot):
+                self.halves.give_up(slot)
+
     def finish(self) -> Iterator[Messages]:
         """The capture stands alone and is over: DNS messages behind holes that nothing fills. The rest will never be whole."""
         self.halves.given_up += len(self.halves.streams)

@@ -14,6 +14,7 @@ from loader.decode import carriedstreams, halfstreams, layout
 from loader.decode.columns import DecodedBatch, DecodeOptions, DecodeReport
 from loader.decode.said import SaidNames
 from loader.decode.tables import table_of
+from tests.fuzz.containers import Packet
 
 from . import dns_wire as dns
 from .captures import assert_balanced, decode, dns_rows, flow_rows, pcap_header, record
@@ -34,6 +35,7 @@ from .said_wire import (
     segment,
     server_name,
 )
+from .splitting import totals
 
 START = 0xFFFF_FF00  # the numbers of a stream's octets go through zero
 HELLO = hello(server_name(b"www.example"), alpn(b"h2"), padding(120))
@@ -343,6 +345,19 @@ def test_a_stream_silent_for_too_long_is_over() -> None:
     batches, report, _ = decode(capture_of(frames, step_us=1_000_000_000))
     assert {name for name, _, _ in said(batches)} == {None}
     assert report.counters["half_streams_given_up"] == 1
+
+
+@pytest.mark.parametrize("cut", range(1, 6))
+@pytest.mark.parametrize("again", [False, True])
+def test_a_stream_silent_for_too_long_is_counted_once_wherever_captures_are_cut(cut: int, *, again: bool) -> None:
+    """Whether a packet of its own finds it so, or a capture ends first."""
+    first = segments(OPENINGS["hello"][0], [100])[0]
+    anew = segment(b"", 77, SYN) if again else ELSEWHERE[2]
+    frames = [segment(b"", START, SYN), first, *ELSEWHERE[:2], anew]
+    times = [1_000_000_000 * (START_US // 1_000_000 + at_s) for at_s in (0, 1, 2, 100, 101)]
+    packets = [Packet(ts, len(frame), 1, frame) for ts, frame in zip(times, frames, strict=True)]
+    cuts = [cut] if cut < len(packets) else []
+    assert totals(packets, cuts, DecodeOptions(carries=True)).counters == {"half_streams_given_up": 1}
 
 
 def test_dns_in_both_directions_and_frames_of_udp_stay_in_their_order() -> None:
