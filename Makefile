@@ -39,5 +39,5 @@ bench: ## speed as ratios to the tools a user would pick instead: make bench ARG
 
 clean: ## remove what was built; captures and stores stay
 	rm -rf build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .venv/.stamps
-	find loader \( -name '*.so' -o -name '*.c' \) -delete
+	find loader schema \( -name '*.so' -o -name '*.c' \) -delete
 	find . -path ./.venv -prune -o -name __pycache__ -prune -exec rm -r {} +

@@ -1,4 +1,4 @@
-"""Compiles the kernels of loader.decode where that is possible; all metadata is in pyproject.toml.
+"""Compiles the kernels of the loader and of the stores where that is possible; all metadata is in pyproject.toml.
 
 PCAPLINE_KERNELS=checked compiles them with bounds checks, PCAPLINE_KERNELS=off leaves them as Python.
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 from setuptools import Extension, setup  # type: ignore[import-untyped]
 
 _DECODE = ("pcap", "pcapng", "headers", "fragments", "evidence", "flows", "dns", "dnssegments", "queries")
-KERNELS = (*(f"loader.decode.{name}" for name in _DECODE), "loader.naming.told")
+KERNELS = (*(f"loader.decode.{name}" for name in _DECODE), "loader.naming.told", "schema.store.cassandra.rowbytes")
 MODE = os.environ.get("PCAPLINE_KERNELS", "release")
 OPTIMISE = "-O1" if MODE == "checked" else "-O3"  # checked kernels are for tests, which wait for the compiler
 

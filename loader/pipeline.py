@@ -4,7 +4,7 @@ When and in what order files come, and what becomes of them afterwards, is the s
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -37,6 +37,7 @@ from schema.enums import FileState
 from schema.errors import CaptureError, LeaseLostError, PcaplineError
 from schema.records import STANDALONE_SENSOR, CaptureFacts, CaptureRecord, CommitDeltas, Manifest
 from schema.store.port import Attempt, ClaimRefusal, SensorLease, StoreReader
+from schema.tables import RowBatch
 
 _LOG = logging.getLogger(__name__)
 
@@ -205,8 +206,11 @@ class SensorLoader:
         return prepared.outcome(path, FileState.LOADED, self._lease.sensor, damage_text(prepared.report), loaded_at_ms)
 
     def _write(self, attempt: Attempt, staged: StagedRows, capture_id: bytes) -> None:
-        for batch in staged.batches(capture_id):
-            attempt.write([batch])
+        attempt.write(self._while_leased(staged.batches(capture_id)))
+
+    def _while_leased(self, batches: Iterator[RowBatch]) -> Iterator[RowBatch]:
+        for batch in batches:
+            yield batch
             self._keep_lease()
 
     def _already_loaded(self, path: Path, prepared: PreparedCapture, capture_id: bytes) -> FileOutcome:

@@ -12,7 +12,7 @@ from __future__ import annotations
 try:
     import cython
 except ModuleNotFoundError:
-    from loader.decode import plain as cython
+    from schema import plain as cython
 
 if cython.compiled:
     import cython.cimports.loader.decode.layout as layout

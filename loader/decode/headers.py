@@ -17,7 +17,7 @@ from __future__ import annotations
 try:
     import cython
 except ModuleNotFoundError:
-    from loader.decode import plain as cython
+    from schema import plain as cython
 
 from loader.decode import assigned
 

@@ -15,7 +15,7 @@ from typing import Literal
 try:
     import cython
 except ModuleNotFoundError:
-    from loader.decode import plain as cython
+    from schema import plain as cython
 
 from loader.decode import layout, walking
 from loader.decode.tables import table_of

@@ -14,7 +14,7 @@ from array import array
 try:
     import cython
 except ModuleNotFoundError:
-    from loader.decode import plain as cython
+    from schema import plain as cython
 
 # Words of a fact. Links: of time in the low half the next older one, in the high half one that skips; of endings likewise.
 FROM = cython.declare(cython.int, 0)

@@ -36,21 +36,21 @@ class CassandraAttempt:
     def write(self, batches: Iterable[RowBatch]) -> None:
         """Write rows; returns when every one is acknowledged."""
         writer = self._writer()
-        for batch in batches:
-            if not len(batch):
-                continue
+        for batch in filter(len, batches):
             if batch.table.spans:
-                parts = spanning_batches(self._connection, batch, self._hold.clock())
-                writer.write_parts(parts, batch.table.ttl_seconds)
+                for part, stamps in spanning_batches(self._connection, batch, self._hold.clock()):
+                    writer.add(part, batch.table.ttl_seconds, stamps)
             else:
-                writer.write(batch, self._seconds_left(batch.table))
+                writer.add(batch, self._seconds_left(batch.table))
+        writer.settle()
 
     def repair(self, repairs: Sequence[NameRepair]) -> int:
         """Late names of rows of earlier captures, under this attempt's timestamp: it is larger than any committed one."""
         writer, count = self._writer(), 0
         for batch, seconds in repaired_rows(self._hold, repairs):
-            writer.write(batch, seconds)
+            writer.add(batch, seconds)
             count += len(batch)
+        writer.settle()
         return count
 
     def commit(self, commit: Commit) -> LedgerHead:

@@ -5,7 +5,7 @@ import socket
 import ssl
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from ipaddress import ip_address
 from typing import Any
@@ -17,9 +17,10 @@ from cassandra.policies import ConstantReconnectionPolicy, DCAwareRoundRobinPoli
 from cassandra.query import SimpleStatement, tuple_factory
 
 from schema.errors import PermissionDeniedError, SettingsError, StoreUnavailableError
-from schema.store.cassandra.failures import explained, is_retryable, meaning
+from schema.store.cassandra.failures import Refusal, explained, meaning, refusal_of
 from schema.store.cassandra.options import CassandraOptions
 from schema.store.cassandra.values import PortProtocol, with_port_types
+from schema.store.cassandra.window import Window
 
 Row = tuple[Any, ...]
 
@@ -35,6 +36,8 @@ class Connection:
 
     def __init__(self, cluster: Any, session: Any, keyspace: str, where: str, options: CassandraOptions) -> None:
         self.cluster, self.session, self.keyspace, self.where, self.options = cluster, session, keyspace, where, options
+        self.window = Window(options.max_in_flight)
+        self.refusals: Counter[Refusal] = Counter()  # writes that were not acknowledged, as often as they were tried
         self._prepared: dict[str, Any] = {}
         self._lock = threading.Lock()
 
@@ -126,12 +129,19 @@ class Connection:
             try:
                 applied = bool(self.session.execute(statement).was_applied)
             except Exception as error:
-                if not is_retryable(error) or attempt == _CONDITIONAL_TRIES - 1:
+                if self.refused(error) is Refusal.POISON or attempt == _CONDITIONAL_TRIES - 1:
                     raise meaning(error, self.where) from error
                 time.sleep(backoff_s(attempt))
             else:
                 return applied or won()
         raise AssertionError("unreachable")
+
+    def refused(self, error: Exception) -> Refusal:
+        """Count a write that was not acknowledged; says what became of it."""
+        refusal = refusal_of(error)
+        with self._lock:
+            self.refusals[refusal] += 1
+        return refusal
 
     def close(self) -> None:
         """Let the cluster go."""

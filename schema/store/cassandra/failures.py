@@ -1,8 +1,9 @@
-"""What the driver's errors mean to the person who reads them, and which are worth another try."""
+"""What the driver's errors mean to the person who reads them, and to a request: whether it is worth another try."""
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import Enum
 
 from cassandra import (
     AlreadyExists,
@@ -24,20 +25,18 @@ from cassandra.protocol import ErrorMessage, IsBootstrappingErrorMessage, Overlo
 
 from schema.errors import PcaplineError, SchemaMismatchError, StoreError, StorePermissionError, StoreUnavailableError
 
-# Everything here says "not now" or "nobody knows"; as every write may be repeated, it is.
-RETRYABLE = (
-    OperationTimedOut,
-    ReadTimeout,
-    ReadFailure,
-    WriteTimeout,
-    WriteFailure,
-    Unavailable,
-    NoHostAvailable,
-    ConnectionException,
-    OverloadedErrorMessage,
-    ServerError,
-    IsBootstrappingErrorMessage,
-)
+
+class Refusal(Enum):
+    """What became of a request that was not acknowledged."""
+
+    FAILED = "failed"  # nothing of it was done: the same may succeed later
+    UNKNOWN = "unknown"  # it may have been done: nobody can say
+    FULL = "full"  # disks are: nothing was done, and nothing will be until there is room
+    POISON = "poison"  # the same will be refused for ever
+
+
+_FAILED = (Unavailable, NoHostAvailable, OverloadedErrorMessage, IsBootstrappingErrorMessage)
+_UNKNOWN = (OperationTimedOut, ReadTimeout, ReadFailure, WriteTimeout, WriteFailure, ConnectionException, ServerError)
 _MISSING = ("does not exist", "unconfigured table", "unknown identifier", "undefined column")
 _FULL = "disk usage exceeds"  # a guardrail: the same code as a malformed request, and yet it passes
 _TOO_LARGE = "exceeds allowed maximum"  # half of a node's commit log segment, where nothing else is set
@@ -52,11 +51,15 @@ def explained(where: str) -> Iterator[None]:
         raise meaning(error, where) from error
 
 
-def is_retryable(error: Exception) -> bool:
-    """Whether the same request may succeed later."""
-    if isinstance(error, NoHostAvailable) and _refusal(error) is not None:
-        return False
-    return isinstance(error, RETRYABLE) or (isinstance(error, InvalidRequest) and _FULL in str(error))
+def refusal_of(error: Exception) -> Refusal:
+    """What became of the request that it answers. As every write may be repeated, all but a poisoned one are."""
+    if isinstance(error, NoHostAvailable) and (cause := _refusal(error)) is not None:
+        error = cause
+    if isinstance(error, InvalidRequest) and _FULL in str(error):
+        return Refusal.FULL
+    if isinstance(error, _UNKNOWN):
+        return Refusal.UNKNOWN
+    return Refusal.FAILED if isinstance(error, _FAILED) else Refusal.POISON
 
 
 def meaning(error: Exception, where: str) -> PcaplineError:
@@ -74,7 +77,7 @@ def meaning(error: Exception, where: str) -> PcaplineError:
         return SchemaMismatchError(f"{where} lacks the schema; run: pcapline schema apply --store {where}")
     if isinstance(error, UnresolvableContactPoints):
         return StoreUnavailableError(f"the host names of {where} are unknown: check the store's address")
-    if is_retryable(error):
+    if refusal_of(error) is not Refusal.POISON:
         return StoreUnavailableError(f"{where} does not answer ({_short(error)}): is the node up?")
     return StoreError(f"{where} refuses a statement: {text}")
 

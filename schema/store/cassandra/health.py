@@ -66,4 +66,4 @@ def _commitlog_sync(connection: Connection) -> str:
 
 
 def _nodes(connection: Connection) -> int:
-    return 1 + int(connection.read("SELECT count(*) FROM system.peers_v2")[0][0])
+    return 1 + len(connection.read("SELECT peer FROM system.peers_v2"))  # counted there, each call would bring a warning

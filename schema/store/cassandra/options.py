@@ -16,6 +16,6 @@ class CassandraOptions:
     ca_file: Path | None = None  # certificates (PEM) that the server is checked against; turns TLS on
     connect_timeout_s: float = 20.0
     request_timeout_s: float = 20.0  # above the server's own 12 s, so that its answer comes first
-    write_deadline_s: float = 600.0  # how long one call of `write` goes on trying
+    write_deadline_s: float = 600.0  # a `write` gives up when nothing was acknowledged for so long
     rows_per_batch: int = 64
     max_in_flight: int = 64

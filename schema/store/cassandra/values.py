@@ -1,69 +1,24 @@
-"""Values as they cross the store port and as CQL's wire has them: encoded column by column, without the driver's `bind`."""
+"""Values as they cross the store port, and how the driver is told to take and give them. Rows have an encoder of their own."""
 
 import struct
-from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from socket import AF_INET, AF_INET6, inet_ntop
 from typing import Any
 
 from cassandra.cqltypes import BytesType, DateType, InetAddressType, LongType, SimpleDateType, UUIDType
 from cassandra.protocol import ProtocolHandler, ResultMessage
-from cassandra.query import UNSET_VALUE
 
 from schema.buckets import day_text
-from schema.tables import Kind, RowBatch
+from schema.store.cassandra.rows import RowsMessage
+from schema.tables import Kind
 
 _DAY_ZERO = 2**31  # `date` counts days from the middle of an unsigned 32-bit range
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LONG = struct.Struct(">q").pack
-_INT = struct.Struct(">i").pack
-_SHORT = struct.Struct(">h").pack
 _UNSIGNED = struct.Struct(">I")
-
-
-def _same(value: Any) -> Any:
-    return value
-
-
-def _flag(value: Any) -> bytes:
-    return b"\x01" if value else b"\x00"
 
 
 def _day(value: Any) -> bytes:
     return _UNSIGNED.pack(value + _DAY_ZERO)
-
-
-ENCODERS: dict[Kind, Callable[[Any], bytes]] = {
-    Kind.INET: _same,
-    Kind.TEXT: str.encode,
-    Kind.UUID: _same,
-    Kind.INTEGER: _INT,
-    Kind.BIGINT: _LONG,
-    Kind.SMALLINT: _SHORT,
-    Kind.TIMESTAMP: _LONG,
-    Kind.DATE: _day,
-    Kind.BOOLEAN: _flag,
-}
-
-
-def encode_long(value: int) -> bytes:
-    """A `bigint` or `timestamp`."""
-    return _LONG(value)
-
-
-def encode_int(value: int) -> bytes:
-    """An `int`."""
-    return _INT(value)
-
-
-def encoded_rows(batch: RowBatch) -> Iterator[tuple[Any, ...]]:
-    """A batch's rows as the wire has them; an absent value is unset, because a null would be written as a tombstone."""
-    columns = zip(batch.table.columns, batch.columns, strict=True)
-    return zip(*(_encoded(ENCODERS[column.kind], values) for column, values in columns), strict=True)
-
-
-def _encoded(encode: Callable[[Any], bytes], values: Sequence[Any]) -> list[Any]:
-    return [UNSET_VALUE if value is None else encode(value) for value in values]
 
 
 class _Day(SimpleDateType):  # type: ignore[misc]
@@ -88,9 +43,14 @@ class _PortResults(ProtocolHandler.message_types_by_opcode[ResultMessage.opcode]
 
 
 class PortProtocol(ProtocolHandler):  # type: ignore[misc]
-    """The driver's protocol with results as they cross the port."""
+    """The driver's protocol with results as they cross the port, and with batches of rows that are encoded already."""
 
     message_types_by_opcode = {**ProtocolHandler.message_types_by_opcode, ResultMessage.opcode: _PortResults}  # noqa: RUF012
+
+    @classmethod
+    def encode_message(cls, message: Any, *frame: Any, **options: Any) -> bytes:
+        """The bytes of one message, as the driver calls it."""
+        return bytes(super().encode_message(RowsMessage.around(message), *frame, **options))
 
 
 def with_port_types(prepared: Any) -> Any:

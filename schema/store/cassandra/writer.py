@@ -2,46 +2,28 @@
 
 import threading
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import repeat
 from typing import Any
 
-from cassandra.query import BatchStatement, BatchType, BoundStatement
-
 from schema.store.cassandra.connection import Connection, backoff_s
-from schema.store.cassandra.failures import is_retryable, meaning
+from schema.store.cassandra.failures import Refusal, meaning
+from schema.store.cassandra.rowbytes import Gathered, RowBytes
+from schema.store.cassandra.rows import batch_of, form_of
 from schema.store.cassandra.statements import insert_of
-from schema.store.cassandra.values import encode_int, encode_long, encoded_rows
 from schema.tables import RowBatch
 
-_FIRST_WINDOW = 4.0
+_MOST_WAITING = 32_768  # rows that wait for others of their partition
 
 
 @dataclass(frozen=True, slots=True)
 class _Shipment:
-    """Rows of one partition that travel together: each with its prepared statement, as the wire has them."""
+    """Rows of one partition that travel together; `prepared`: the statement of any of them."""
 
-    rows: list[tuple[Any, tuple[Any, ...]]]
+    prepared: Any
+    gathered: Gathered
+    number: int = 0
     attempt: int = 0
-
-    def statement(self) -> Any:
-        bound = [_bound(prepared, row) for prepared, row in self.rows]
-        if len(bound) == 1:
-            return bound[0]
-        batch = BatchStatement(BatchType.UNLOGGED)
-        for statement in bound:
-            batch.add(statement)
-        batch.is_idempotent = True
-        return batch
-
-
-def _bound(prepared: Any, values: tuple[Any, ...]) -> Any:
-    bound = BoundStatement(prepared)
-    bound.values = list(values)  # bytes that are ready: `bind` would cost more than all the rest
-    bound.is_idempotent = True
-    return bound
 
 
 class Writer:
@@ -50,65 +32,86 @@ class Writer:
     def __init__(self, connection: Connection, row_ts: int, check_awake: Callable[[], None]) -> None:
         """`check_awake` raises where the writer may not write any more; it is asked before each batch."""
         self._connection, self._row_ts, self._check_awake = connection, row_ts, check_awake
-        self._deadline = time.monotonic() + connection.options.write_deadline_s
-        self._window, self._in_flight = _FIRST_WINDOW, 0
+        self._rows = RowBytes()
+        self._waiting: dict[str, tuple[Any, dict[bytes, Gathered]]] = {}  # by table
+        self._waiting_rows = 0
+        self._in_flight, self._acknowledged_at = 0, time.monotonic()
         self._results = threading.Condition()
         self._again: list[tuple[_Shipment, Exception]] = []
         self._fatal: Exception | None = None
 
-    def write(self, batch: RowBatch, ttl_seconds: int) -> None:
-        """Write all rows; returns when every one is acknowledged."""
-        self.write_parts([(batch, repeat(self._row_ts))], ttl_seconds)
+    def add(self, batch: RowBatch, ttl_seconds: int, stamps: Sequence[int] | None = None) -> None:
+        """Take rows: some are sent, the others wait for more of their partition, `settle` at the latest.
 
-    def write_parts(self, parts: Iterable[tuple[RowBatch, Iterable[int]]], ttl_seconds: int) -> None:
-        """The same for rows of one table whose columns have write timestamps of their own: those with the same one, and that of
-        each row (microseconds)."""
-        for shipment in self._shipments(parts, encode_int(ttl_seconds)):
-            self._send(shipment)
-            self._send_again()
-        self._settle()
-
-    def _shipments(self, parts: Iterable[tuple[RowBatch, Iterable[int]]], ttl: bytes) -> Iterator[_Shipment]:
+        `stamps`: a write timestamp (microseconds) for each row, where it is not that of the attempt.
+        """
+        prepared = self._connection.prepared(insert_of(batch.table))
+        _, groups = self._waiting.setdefault(batch.table.name, (prepared, {}))
+        columns = [column if isinstance(column, list) else list(column) for column in batch.columns]
+        columns += [[self._row_ts] * len(batch) if stamps is None else list(stamps), [ttl_seconds] * len(batch)]
         limit = self._connection.options.rows_per_batch
-        groups: dict[tuple[Any, ...], list[tuple[Any, tuple[Any, ...]]]] = defaultdict(list)
-        for batch, timestamps in parts:
-            prepared, width = self._connection.prepared(insert_of(batch.table)), len(batch.table.partition)
-            for row, stamp in zip(encoded_rows(batch), map(encode_long, timestamps)):  # noqa: B905  one may be for all
-                group = groups[row[:width]]
-                group.append((prepared, (*row, stamp, ttl)))
-                if len(group) >= limit:
-                    yield _Shipment(groups.pop(row[:width]))
-        yield from map(_Shipment, groups.values())
+        full = self._rows.gather(form_of(prepared, batch.table), columns, groups, limit)
+        self._waiting_rows += len(batch) - sum(gathered.rows for gathered in full)
+        for gathered in full:
+            self._deliver(prepared, gathered)
+        if self._waiting_rows > _MOST_WAITING:
+            self._flush()
+
+    def settle(self) -> None:
+        """Send what waits; returns when every row is acknowledged."""
+        self._flush()
+        while True:
+            self._send_again()
+            with self._results:
+                self._raise_fatal()
+                if not self._in_flight and not self._again:
+                    return
+                self._results.wait()
+
+    def _flush(self) -> None:
+        for prepared, groups in self._waiting.values():
+            while groups:
+                self._deliver(prepared, groups.popitem()[1])
+        self._waiting_rows = 0
+
+    def _deliver(self, prepared: Any, gathered: Gathered) -> None:
+        self._send(_Shipment(prepared, gathered))
+        self._send_again()
 
     def _send(self, shipment: _Shipment) -> None:
+        window = self._connection.window
         with self._results:
-            while self._in_flight >= int(self._window) and self._fatal is None:
+            while self._in_flight >= int(window.size) and self._fatal is None:
                 self._results.wait()
             self._raise_fatal()
         self._check_awake()
         with self._results:
             self._in_flight += 1
+        numbered = _Shipment(shipment.prepared, shipment.gathered, window.next_number(), shipment.attempt)
         try:
-            future = self._connection.session.execute_async(shipment.statement())
+            future = self._connection.session.execute_async(batch_of(shipment.prepared, shipment.gathered))
         except Exception as error:  # a full queue, a host that is down: the same as an answer that says so
-            self._failed(error, shipment)
+            self._failed(error, numbered)
         else:
-            future.add_callbacks(self._acknowledged, self._failed, errback_args=(shipment,))
+            future.add_callbacks(self._acknowledged, self._failed, errback_args=(numbered,))
 
     def _acknowledged(self, _result: object) -> None:
+        self._connection.window.answered()
         with self._results:
             self._in_flight -= 1
-            self._window = min(self._connection.options.max_in_flight, self._window + 1 / self._window)
+            self._acknowledged_at = time.monotonic()
             self._results.notify()
 
     def _failed(self, error: Exception, shipment: _Shipment) -> None:
+        refusal = self._connection.refused(error)
+        if refusal is not Refusal.POISON:
+            self._connection.window.failed(shipment.number)
         with self._results:
             self._in_flight -= 1
-            if is_retryable(error):
-                self._again.append((shipment, error))
-                self._window = max(1.0, self._window / 2)
-            else:
+            if refusal is Refusal.POISON:
                 self._fatal = self._fatal or error
+            else:
+                self._again.append((shipment, error))
             self._results.notify()
 
     def _send_again(self) -> None:
@@ -117,22 +120,12 @@ class Writer:
                 again, self._again = self._again, []
             if not again:
                 return
-            if time.monotonic() > self._deadline:
+            if time.monotonic() > self._acknowledged_at + self._connection.options.write_deadline_s:
                 raise meaning(again[0][1], self._connection.where) from again[0][1]
-            time.sleep(
-                backoff_s(min(shipment.attempt for shipment, _ in again))
-            )  # the producer waits: that is the back-pressure
+            # the producer waits: that is the back-pressure
+            time.sleep(backoff_s(min(shipment.attempt for shipment, _ in again)))
             for shipment, _ in again:
-                self._send(_Shipment(shipment.rows, shipment.attempt + 1))
-
-    def _settle(self) -> None:
-        while True:
-            self._send_again()
-            with self._results:
-                self._raise_fatal()
-                if not self._in_flight and not self._again:
-                    return
-                self._results.wait()
+                self._send(_Shipment(shipment.prepared, shipment.gathered, attempt=shipment.attempt + 1))
 
     def _raise_fatal(self) -> None:
         if self._fatal is not None:

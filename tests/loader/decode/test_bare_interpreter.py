@@ -20,7 +20,7 @@ sys.modules["cython"] = None  # as if it were not installed
 from loader.decode import layout
 layout.MAX_OPEN_FLOWS = int(sys.argv[2])
 from loader import build
-from loader.decode import plain
+from schema import plain
 from loader.decode.columns import DecodeOptions
 from loader.reading import CaptureReading
 from pathlib import Path

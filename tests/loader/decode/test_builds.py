@@ -1,4 +1,4 @@
-"""The decoder's tests on the other builds: kernels with bounds checks, and kernels as Python."""
+"""The tests of kernels on the other builds: kernels with bounds checks, and kernels as Python."""
 
 import re
 import subprocess
@@ -15,13 +15,14 @@ _NOT_COMPILED = "import sys; from loader.build import kernels_compiled; sys.exit
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("build", ["checked", "plain"])
-def test_the_decoders_tests_pass_on_this_build_too(build: Build) -> None:
+def test_the_kernels_tests_pass_on_this_build_too(build: Build) -> None:
     root = tree(build)
     none_compiled = subprocess.run([sys.executable, "-c", _NOT_COMPILED], cwd=root, env=environment(root), check=False)
     assert none_compiled.returncode == (1 if build == "checked" else 0)
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "tests/golden/test_golden.py"]
     command += ["tests/loader/decode", *(f"--ignore={path}" for path in _NOT_AGAIN)]
     command += [f"tests/loader/naming/test_{part}.py" for part in ("choice", "names", "awaiting")]
+    command.append("tests/schema/store/test_cassandra_rows.py")
     done = subprocess.run(command, cwd=root, env=environment(root), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
     assert re.search(r"\d{3,} passed", done.stdout)
@@ -29,7 +30,7 @@ def test_the_decoders_tests_pass_on_this_build_too(build: Build) -> None:
 
 def test_what_goes_out_of_bounds_is_never_swallowed() -> None:
     """A C function that could only print what was raised in it would hide the finding: the checked build has none."""
-    generated = sorted((tree("checked") / "build" / "kernels-checked" / "loader").rglob("*.c"))
+    generated = sorted((tree("checked") / "build" / "kernels-checked").rglob("*.c"))
     sources = [path.read_text() for path in generated]
     assert all("__Pyx_RaiseBufferIndexErrorNogil" in source for source in sources)
     assert [path.name for path, source in zip(generated, sources, strict=True) if '__Pyx_WriteUnraisable("' in source] == []

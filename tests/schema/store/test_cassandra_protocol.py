@@ -1,6 +1,7 @@
 """What only a store without transactions needs: late rows lose, lost answers are found out, half-done captures are finished."""
 
 import time
+from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import replace
 from typing import Any
@@ -12,11 +13,12 @@ from cassandra import ConsistencyLevel
 from schema.errors import LeaseLostError, SettingsError, StoreError
 from schema.records import MAX_COMMIT_ENDPOINTS, EndpointTotals, FlowKey, NameRepair
 from schema.store.cassandra import open_cassandra
+from schema.store.cassandra.connection import Connection
 from schema.store.cassandra.options import CassandraOptions
 from schema.store.cassandra.spans import spanning_batches
 from schema.store.cassandra.writer import Writer
 from schema.store.port import ClaimRefusal, FlowQuery
-from schema.tables import FLOWS, NAMES_BY_IP, batches_of
+from schema.tables import FLOWS, NAMES_BY_IP, RowBatch, batches_of
 from tests.schema.store.factory import SteppedClock
 from tests.schema.store.samples import (
     CLIENT,
@@ -287,6 +289,13 @@ def test_every_column_of_the_dictionary_lives_a_whole_lifetime_from_its_newest_l
     assert all(90 * 86_400 - 60 < seconds <= 90 * 86_400 for seconds in left)
 
 
+def write_parts(connection: Connection, parts: Iterable[tuple[RowBatch, list[int]]], ttl_seconds: int) -> None:
+    writer = Writer(connection, 1, lambda: None)
+    for part, stamps in parts:
+        writer.add(part, ttl_seconds, stamps)
+    writer.settle()
+
+
 @pytest.mark.parametrize("seconds", [-9_000, 9_000])
 def test_a_name_that_expired_is_seen_again(cassandra_store_factory: Factory, seconds: int) -> None:
     """By captures before and after those of 90 days ago: what has expired hides nothing."""
@@ -296,7 +305,7 @@ def test_a_name_that_expired_is_seen_again(cassandra_store_factory: Factory, sec
     connection = store._connection  # type: ignore[attr-defined]
     row = (*key, "sni", T0_MS, T0_MS + 9, "edge-1")
     parts = spanning_batches(connection, *batches_of(NAMES_BY_IP, [row]), clock())
-    Writer(connection, 1, lambda: None).write_parts(parts, 1)  # its lifetime is over in a second
+    write_parts(connection, parts, 1)  # its lifetime is over in a second
     while store.names_of(SERVER).rows:
         time.sleep(0.1)
     clock.advance(91 * 86_400)
@@ -314,9 +323,8 @@ def test_dictionary_rows_of_two_loaders_at_once_keep_the_least_and_the_greatest(
     rows = [(*key, "quic", T0_MS + 1, T0_MS + 90, "edge-1"), (*key, "sni", T0_MS + 50, T0_MS + 60, "edge-2")]
     connection = store._connection  # type: ignore[attr-defined]
     read = [list(spanning_batches(connection, *batches_of(NAMES_BY_IP, [row]), time.time())) for row in rows]
-    writer = Writer(connection, 1, lambda: None)
     for parts in (read[1 - last], read[last]):
-        writer.write_parts(parts, NAMES_BY_IP.ttl_seconds)
+        write_parts(connection, parts, NAMES_BY_IP.ttl_seconds)
     assert store.names_of(SERVER).rows == rows[:1]
 
 

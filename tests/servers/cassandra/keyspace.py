@@ -50,10 +50,6 @@ class Keyspace:
         """Run a statement of a test; tables are qualified with `pcapline.`, as everywhere."""
         return list(self._session.execute(statement.replace("pcapline.", f"{self.name}."), timeout=60))
 
-    def prepare(self, statement: str) -> Any:
-        """A prepared statement as the driver's own types have it."""
-        return self._session.prepare(statement.replace("pcapline.", f"{self.name}."))
-
     def empty(self) -> None:
         """Delete all rows."""
         for table in self._tables:

@@ -1,5 +1,6 @@
 """What the kernels use of `cython`, for an interpreter that has neither a compiled kernel nor the cython package."""
 
+from collections.abc import Callable
 from typing import TypeVar
 
 _Item = TypeVar("_Item")
@@ -30,6 +31,11 @@ def cfunc(item: _Item) -> _Item:
 def inline(item: _Item) -> _Item:
     """Nothing to inline."""
     return item
+
+
+def exceptval(_value: object) -> Callable[[_Item], _Item]:
+    """What a C function returns when it raises: here that is not needed."""
+    return final
 
 
 class _NoGil:
