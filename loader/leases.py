@@ -1,6 +1,6 @@
 """The sensors that this loader has taken: their leases, their loaders, and the file number each expects next."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from loader.backoff import is_over
@@ -98,9 +98,11 @@ class LeasedSensors:
                 self.drop(sensor)
                 self.tell(str(error))
 
-    def release(self) -> None:
-        """Let other loaders have the sensors at once."""
+    def release(self, *, keep: Collection[str] = ()) -> None:
+        """Let other loaders have the sensors, but for some, at once."""
         for sensor, held in list(self._held.items()):
+            if sensor in keep:
+                continue
             self.drop(sensor)
             try:
                 held.loader.lease.release()

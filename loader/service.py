@@ -111,6 +111,7 @@ class _Watch:
         schedule = self._due.schedule(turns.settings)
         turns.disposal.prepare()
         schedule.start()
+        turns.world.feed.start(lambda path: self._hints.put(path, complete=True))
         try:
             self._rescan(turns.world.clock(), first=True)
             while not stop.is_set():
@@ -120,6 +121,7 @@ class _Watch:
         finally:
             schedule.stop()
             self._watcher.stop()
+            turns.world.feed.stop()
             turns.sensors.release()
             turns.telemetry.leases(())
 
@@ -142,6 +144,9 @@ class _Watch:
                 self.store.health()
             if _taken(self._due.renewal):
                 self.turns.sensors.renew()
+            if self.turns.world.feed.sensors_moved():
+                self._rescan(now)
+                self.turns.let_go()
             worked = self.turns.round()
             self.turns.dispose()
             if _taken(self._due.retention):

@@ -69,6 +69,21 @@ class LoaderTelemetry:
             "pcapline_spool_passed_over", "Entries of the watched directory that are no inputs.", registry=registry
         )
         self._directory_up = Gauge("pcapline_spool_up", "1 while the watched directory can be read.", registry=registry)
+        self._remote_in = Counter(
+            "pcapline_remote_references", "References to captures that came from elsewhere.", registry=registry
+        )
+        self._remote_out = Counter(
+            "pcapline_remote_acknowledged", "References acknowledged, by what became of them.", ["fate"], registry=registry
+        )
+        self._remote_dropped = Counter(
+            "pcapline_remote_dropped", "References that are not loaded here, by reason.", ["reason"], registry=registry
+        )
+        self._remote_held = Gauge(
+            "pcapline_remote_held", "References held: to be fetched, or fetched and still here.", ["stage"], registry=registry
+        )
+        self._remote_bytes = Gauge("pcapline_remote_held_bytes", "Bytes fetched and still here.", registry=registry)
+        self._remote_fetched = Counter("pcapline_remote_fetched_bytes", "Bytes of captures fetched.", registry=registry)
+        self._remote_up = Gauge("pcapline_remote_up", "1 while the source of captures answers.", registry=registry)
         info = Gauge("pcapline_loader_info", "Build of the loader; always 1.", ["version"], registry=registry)
         info.labels(version).set(1)
         self._store = store
@@ -78,6 +93,7 @@ class LoaderTelemetry:
         self._leased: set[str] = set()
         self.store_answers(True)
         self.directory_answers(True)
+        self.remote_answers(True)
 
     def answered(self, outcome: FileOutcome, seconds: float) -> None:
         """One file was worked on for so long."""
@@ -147,6 +163,33 @@ class LoaderTelemetry:
     def passed_over(self, entries: int) -> None:
         """So many entries of the directory are no inputs."""
         self._strays.set(entries)
+
+    def remote_arrived(self, references: int) -> None:
+        """So many came from elsewhere; each ends as acknowledged or dropped."""
+        self._remote_in.inc(references)
+
+    def remote_acknowledged(self, fate: str) -> None:
+        """A reference is dealt with; `fate` is from a fixed set."""
+        self._remote_out.labels(fate).inc()
+
+    def remote_dropped(self, reason: str, references: int) -> None:
+        """References are not loaded here; `reason` is from a fixed set."""
+        self._remote_dropped.labels(reason).inc(references)
+
+    def remote_holds(self, waiting: int, files: int, size: int) -> None:
+        """References to be fetched; files fetched and still here, and their bytes."""
+        self._remote_held.labels("waiting").set(waiting)
+        self._remote_held.labels("fetched").set(files)
+        self._remote_bytes.set(size)
+
+    def remote_fetched(self, size: int) -> None:
+        """Bytes came."""
+        self._remote_fetched.inc(size)
+
+    def remote_answers(self, up: bool) -> None:
+        """Whether the source of captures answers."""
+        self._failing["the source of captures does not answer; what is here is loaded"] = not up
+        self._remote_up.set(up)
 
     def expose(self, accept: str) -> tuple[bytes, str]:
         """The metrics page and its content type, for an `Accept` header."""

@@ -2,11 +2,12 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from threading import Event
 
 from loader.aside import SensorsAside
 from loader.disposal import Disposal, Disposed, open_for_writing
+from loader.feed import Feed, NoFeed
 from loader.leases import LeasedSensor, LeasedSensors
 from loader.ordering import in_order, next_file
 from loader.outcome import FileOutcome
@@ -29,6 +30,7 @@ class Surroundings:
     stop: Event
     tell: Callable[[str], None]  # one line for people
     on_outcome: Callable[[FileOutcome], None]
+    feed: Feed = field(default_factory=NoFeed)  # brings files from elsewhere
 
 
 @dataclass(slots=True, kw_only=True)
@@ -128,6 +130,7 @@ class Turns:
             self._quarantine(file, outcome)
         else:
             self.spool.answer(file, outcome, now)
+            self.world.feed.answered(file, outcome)
 
     def _quarantine(self, file: SpoolFile, outcome: FileOutcome) -> None:
         try:
@@ -139,6 +142,7 @@ class Turns:
             self.world.tell(f"{file.path} cannot be moved away and stays: {error.strerror or error}")
             return
         self.spool.forget(file)
+        self.world.feed.gone(file, outcome)
 
     def dispose(self) -> None:
         """Archive or delete the inputs whose time has come. Raises `StoreError` where their commits cannot be read back."""
@@ -150,6 +154,7 @@ class Turns:
                 self._dispose(file, now)
 
     def _dispose(self, file: SpoolFile, now: float) -> None:
+        outcome = file.outcome
         try:
             if self.sensors.take(file.sensor) is None:  # whoever holds it takes its files away
                 return
@@ -168,11 +173,18 @@ class Turns:
             if disposed is Disposed.GONE:
                 self.spool.forget(file)
                 self.telemetry.disposed()
+                if outcome is not None:
+                    self.world.feed.gone(file, outcome)
             elif disposed is Disposed.UNCOMMITTED:
                 self.world.tell(f"the store lost the commit of {file.path}; it is loaded again")
                 self.spool.again(file, now + _AGAIN_S)
             else:
                 file.not_before = now + _AGAIN_S
+
+    def let_go(self) -> None:
+        """Let other loaders have the sensors that have no file here."""
+        here = {file.sensor for file in (*self.spool.waiting(), *self.spool.answered())}
+        self.sensors.release(keep=here)
 
     def _outcome(self, file: SpoolFile, state: FileState, reason: str) -> FileOutcome:
         return FileOutcome(file=str(file.path), state=state, reason=reason, sensor=file.sensor)

@@ -17,6 +17,7 @@ from exporter.service import fetch
 from exporter.settings import ExporterSettings
 from loader.outcome import FileOutcome
 from loader.service import WatchRequest
+from loader.remote.settings import RemoteSettings
 from loader.settings import LoaderSettings
 from loader.turns import Surroundings
 from pcapline.processes import serve_exporter, watch_directory
@@ -59,7 +60,8 @@ def demo_settings(directory: Path, listen: tuple[str, str] = (_FREE_PORT, _FREE_
     """Everything in one directory, and quick: captures are archived at once, metrics follow within a second."""
     loader = LoaderSettings(grace_s=0, settle_s=0.5, rescan_s=1.0, gap_wait_s=2.0, listen=listen[1])
     exporter = ExporterSettings(listen=listen[0], refresh_s=1.0, reconcile_s=10.0)
-    return Settings({"store": StoreSettings(url=f"sqlite:{directory / 'pcapline.db'}"), "loader": loader, "exporter": exporter})
+    store = StoreSettings(url=f"sqlite:{directory / 'pcapline.db'}")
+    return Settings({"store": store, "loader": loader, "remote": RemoteSettings(), "exporter": exporter})
 
 
 @contextmanager

@@ -41,12 +41,14 @@ def sections() -> dict[str, type[Any]]:
     """Every section of the settings, and the class that describes it."""
     from capture.settings import CaptureSettings
     from exporter.settings import ExporterSettings
+    from loader.remote.settings import RemoteSettings
     from loader.settings import LoaderSettings
 
     return {
         "store": StoreSettings,
         "capture": CaptureSettings,
         "loader": LoaderSettings,
+        "remote": RemoteSettings,
         "exporter": ExporterSettings,
     }
 
@@ -59,6 +61,7 @@ _FLAG_NAMES = {
     "capture.snaplen": "--snaplen",
     "loader.after": "--after",
     "loader.listen": "--web.listen-address",
+    "remote.source": "--from",
     "exporter.listen": "--web.listen-address",
     "exporter.telemetry_path": "--web.telemetry-path",
     "exporter.max_endpoints": "--max-endpoints",

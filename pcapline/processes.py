@@ -3,11 +3,14 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from threading import Event, Thread
 
 from exporter.service import ExporterService
 from exporter.settings import ExporterSettings
+from loader.feed import Feed, NoFeed
+from loader.remote.settings import RemoteSettings
 from loader.service import WatchRequest, run_watch
 from loader.settings import LoaderSettings
 from loader.telemetry import LoaderTelemetry
@@ -27,7 +30,24 @@ def watch_directory(settings: Settings, request: WatchRequest, world: Surroundin
     telemetry = LoaderTelemetry(store_kind(wanted), __version__)
     face = HttpFace(name="pcapline loader", version=__version__, metrics=telemetry.expose, ready=telemetry.ready)
     with opened_store(wanted, Purpose.LOAD) as store, _serving(own.listen, face, world.stop, bound):
-        run_watch(store, request, own, telemetry, world)
+        run_watch(store, request, own, telemetry, replace(world, feed=_feed(settings, request, telemetry, world)))
+
+
+def _feed(settings: Settings, request: WatchRequest, telemetry: LoaderTelemetry, world: Surroundings) -> Feed:
+    """What brings captures from elsewhere, where the settings say so."""
+    remote = settings.of(RemoteSettings)
+    if not remote.source:
+        return NoFeed()
+    if settings.of(LoaderSettings).after == "keep":
+        raise SettingsError("--from fills the directory, and --after keep would never empty it: give archive or delete")
+    try:
+        from loader.remote.feed import FedDirectory, RemoteFeed
+    except ImportError as error:
+        raise SettingsError(f"--from needs libraries of its own ({error}): pip install 'pcapline[remote]'") from error
+    fed = FedDirectory(
+        directory=request.directory, sensor=request.sensor, telemetry=telemetry, clock=world.clock, tell=world.tell
+    )
+    return RemoteFeed(remote, fed)
 
 
 def _refuse_unreadable(directory: Path) -> None:

@@ -2,6 +2,7 @@
 
 pcapline watch captures/
 pcapline watch /srv/captures --store cassandra://127.0.0.1/pcapline --after delete
+pcapline watch /srv/captures --from s3://captures/incoming
 """
 
 import socket
@@ -26,6 +27,8 @@ def arguments(parser: ArgumentParser) -> None:
     add_store_option(parser)
     parser.add_argument("--sensor", metavar="NAME", help="of the files in DIR itself; default: the host's name")
     add_network_option(parser)
+    source = "captures from object storage or a Kafka topic: s3://BUCKET/PREFIX or kafka://HOST:PORT/TOPIC"
+    parser.add_argument("--from", dest="source", metavar="URL", help=source)
     parser.add_argument("--after", metavar="archive|delete|keep", help="what becomes of a loaded file")
     hints = "listen to file events beside the periodic scan"
     parser.add_argument("--events", action=BooleanOptionalAction, default=True, help=hints)
@@ -37,7 +40,12 @@ def run(given: Namespace) -> int:
     """The loader's service, until a signal."""
     from pcapline.wiring import lease_owner
 
-    flags = {"store.url": given.store, "loader.after": given.after, "loader.listen": given.listen}
+    flags = {
+        "store.url": given.store,
+        "loader.after": given.after,
+        "loader.listen": given.listen,
+        "remote.source": given.source,
+    }
     settings = settings_of(given.config, flags)
     if given.check:
         _refuse_bad_inventory(settings)

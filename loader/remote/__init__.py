@@ -1,0 +1,1 @@
+"""Captures from elsewhere: object storage and Kafka in front of the spool (docs/decisions/0020)."""

@@ -1,0 +1,253 @@
+"""A Kafka topic as a source: references from a consumer group. The only door to confluent_kafka."""
+
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from loader.remote.addresses import KafkaAddress
+from loader.remote.leaving import Leaving
+from loader.remote.messages import reference_in
+from loader.remote.offsets import PartitionLog
+from loader.remote.port import Arrivals, Reference, Refusal, RefusedError, Settled, SourceAwayError
+from schema.errors import SettingsError
+
+_LOG = logging.getLogger(__name__)
+_BATCH = 500  # messages at a time
+_WAIT_S = 0.1
+_COMMIT_S = 1.0  # offsets are committed so often at most
+_OURS = frozenset(
+    {"bootstrap.servers", "group.id", "enable.auto.commit", "enable.auto.offset.store", "auto.offset.reset", "group.protocol",
+     "partition.assignment.strategy"}
+)  # fmt: skip
+# Errors of a commit that a rebalance gives: what was not committed comes to whoever has the partition next.
+_REBALANCING = frozenset(
+    {KafkaError.ILLEGAL_GENERATION, KafkaError.UNKNOWN_MEMBER_ID, KafkaError.REBALANCE_IN_PROGRESS, KafkaError._NO_OFFSET,
+     KafkaError._ASSIGNMENT_LOST}
+)  # fmt: skip
+_PASSING = frozenset({KafkaError._TRANSPORT, KafkaError._RESOLVE})  # of one broker; all of them away is told apart
+
+
+class Token(NamedTuple):
+    """Which message, under which assignment of its partition."""
+
+    partition: int
+    assignment: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KafkaOptions:
+    """How a group is joined."""
+
+    address: KafkaAddress
+    group: str
+    more: Mapping[str, object]  # keys of librdkafka
+    timeout_s: float
+
+    def __post_init__(self) -> None:
+        if ours := sorted(_OURS & self.more.keys()):
+            raise SettingsError(f"remote.kafka_options: {', '.join(ours)} cannot be set: at-least-once rests on it")
+
+
+class KafkaSource:
+    """One member of a consumer group."""
+
+    def __init__(self, options: KafkaOptions, leaving: Leaving, clock: Callable[[], float]) -> None:
+        """Raises `SettingsError` for what can never be a consumer; brokers that are away may come."""
+        self._topic, self._leaving, self._clock = options.address.topic, leaving, clock
+        self._roots = [root.address for root in leaving.roots.values()]
+        self._timeout_s = options.timeout_s
+        self._logs: dict[int, PartitionLog] = {}
+        self._open: dict[int, set[Token]] = {}  # handed out and not acknowledged, by partition
+        self._assignments = 0
+        self._withdrawn: set[Token] = set()
+        self._uncommitted: list[Settled] = []
+        self._committed: deque[Settled] = deque()  # their objects wait to be disposed of
+        self._trouble: str | None = None
+        self._committed_at = 0.0
+        self._flowing = True
+        self._consumer = _consumer(options, self._on_error)
+        self._consumer.subscribe(
+            [self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+        )  # fmt: skip
+
+    def arrivals(self, room: int) -> Arrivals:
+        """Raises `SourceAwayError`."""
+        self._let_flow(room > 0)
+        references: list[Reference] = []
+        refusals: list[Refusal] = []
+        for message in self._consumed(max(1, min(room, _BATCH))):
+            self._take(message, references, refusals)
+        withdrawn, self._withdrawn = frozenset(self._withdrawn), set()
+        if self._trouble is not None and not references and not withdrawn:
+            self._ask_again(self._trouble)
+        return Arrivals(references=references, refusals=refusals, withdrawn=withdrawn)
+
+    def _consumed(self, most: int) -> list[Message]:
+        try:
+            return self._consumer.consume(num_messages=most, timeout=_WAIT_S)
+        except KafkaException as error:
+            raise SourceAwayError(_told(error)) from error
+
+    def _take(self, message: Message, references: list[Reference], refusals: list[Refusal]) -> None:
+        partition, offset, error = message.partition(), message.offset(), message.error()
+        if error is not None:
+            self._trouble = f"topic {self._topic}: {error.str()}"
+            return
+        log = self._logs.get(partition) if partition is not None else None
+        if partition is None or offset is None or log is None:
+            return
+        self._trouble = None
+        token = Token(partition, log.assignment, offset)
+        log.add(offset)
+        try:
+            told = f"{self._topic} [{partition}] offset {offset}"
+            references.append(reference_in(message.key(), message.value(), self._roots, token, told))
+            self._open[partition].add(token)
+        except RefusedError as refused:
+            log.settle(offset)
+            refusals.append(Refusal(reason=refused.reason, detail=f"the message at {told} is passed over: {refused}"))
+
+    def acknowledge(self, settled: Sequence[Settled]) -> Sequence[Settled]:
+        """Raises `SourceAwayError`. First the offset, then the object: without its object a reference would be a lost one."""
+        for one in settled:
+            token = _token(one)
+            log = self._logs.get(token.partition)
+            if log is not None and log.assignment == token.assignment:
+                log.settle(token.offset)
+                self._uncommitted.append(one)
+        if self._clock() - self._committed_at >= _COMMIT_S:
+            self._commit()
+        return self._dispose()
+
+    def _commit(self) -> None:
+        positions = {number: log.to_commit() for number, log in self._logs.items()}
+        offsets = [TopicPartition(self._topic, number, at) for number, at in positions.items() if at is not None]
+        if not offsets:
+            return
+        try:
+            answers = self._consumer.commit(offsets=offsets, asynchronous=False) or []
+        except KafkaException as error:
+            if error.args[0].code() in _REBALANCING:
+                return
+            raise SourceAwayError(_told(error)) from error
+        self._committed_at = self._clock()
+        for answer in answers:
+            if answer.error is None:
+                self._logs[answer.partition].committed(answer.offset)
+        self._sort_out()
+
+    def _sort_out(self) -> None:
+        """Who is committed goes on to the disposal of its object; whose partition is gone is somebody else's."""
+        still = []
+        for one in self._uncommitted:
+            token = _token(one)
+            log = self._logs.get(token.partition)
+            if log is None or log.assignment != token.assignment:
+                continue
+            if log.is_committed(token.offset):
+                self._open[token.partition].discard(token)
+                self._committed.append(one)
+            else:
+                still.append(one)
+        self._uncommitted = still
+
+    def _dispose(self) -> Sequence[Settled]:
+        done: list[Settled] = []
+        while self._committed:
+            try:
+                self._leaving.dispose(self._committed[0])
+            except SourceAwayError:
+                if not done:
+                    raise
+                break
+            done.append(self._committed.popleft())
+        return done
+
+    def close(self) -> None:
+        """Commit what is settled, and leave the group."""
+        try:
+            self._commit()
+        except SourceAwayError:
+            _LOG.info("the last offsets could not be committed: their captures come again, and are found loaded")
+        self._consumer.close()
+
+    def _let_flow(self, flows: bool) -> None:
+        """Whether messages may come. Those of a partition that is assigned meanwhile come all the same."""
+        if flows == self._flowing:
+            return
+        try:
+            change = self._consumer.resume if flows else self._consumer.pause
+            change([TopicPartition(self._topic, partition) for partition in self._logs])
+        except KafkaException as error:
+            raise SourceAwayError(_told(error)) from error
+        self._flowing = flows
+
+    def _on_assign(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        for partition in partitions:
+            self._assignments += 1
+            self._logs[partition.partition] = PartitionLog(self._assignments)
+            self._open[partition.partition] = set()
+        self._flowing = True  # what was paused is paused again, with the new ones
+
+    def _on_revoke(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        try:
+            self._commit()
+        except SourceAwayError:
+            _LOG.info("offsets could not be committed before their partitions went: their captures come again elsewhere")
+        self._on_lost(_, partitions)
+
+    def _on_lost(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        for partition in partitions:
+            self._logs.pop(partition.partition, None)
+            self._withdrawn |= self._open.pop(partition.partition, set())
+        self._sort_out()
+
+    def _on_error(self, error: KafkaError) -> None:
+        if error.code() not in _PASSING:
+            self._trouble = f"Kafka: {error.str()}"
+
+    def _ask_again(self, trouble: str) -> None:
+        """Raises `SourceAwayError` unless the topic is there now."""
+        try:
+            topic = self._consumer.list_topics(self._topic, timeout=min(self._timeout_s, 2.0)).topics[self._topic]
+        except KafkaException as error:
+            raise SourceAwayError(trouble) from error
+        if topic.error is not None:
+            raise SourceAwayError(f"topic {self._topic}: {topic.error.str()}")
+        self._trouble = None
+
+
+def _consumer(options: KafkaOptions, on_error: Callable[[KafkaError], None]) -> Consumer:
+    settings: dict[str, object] = {
+        "socket.timeout.ms": int(options.timeout_s * 1000),
+        "queued.min.messages": 1000,
+        "queued.max.messages.kbytes": 4096,
+        **options.more,
+        "bootstrap.servers": options.address.brokers,
+        "group.id": options.group,
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "auto.offset.reset": "earliest",
+        "partition.assignment.strategy": "cooperative-sticky",
+        "error_cb": on_error,
+    }
+    try:
+        return Consumer(settings, logger=_LOG)
+    except (KafkaException, TypeError, ValueError) as error:
+        raise SettingsError(f"remote.kafka_options: {_told(error)}") from error
+
+
+def _told(error: Exception) -> str:
+    cause = error.args[0] if error.args else error
+    return f"Kafka: {cause.str()}" if isinstance(cause, KafkaError) else f"Kafka: {cause}"
+
+
+def _token(settled: Settled) -> Token:
+    token = settled.reference.token
+    assert isinstance(token, Token)
+    return token

@@ -1,0 +1,101 @@
+"""Object storage as a source: what is listed below a prefix is what there is to load."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from loader.remote.addresses import listed_place
+from loader.remote.leaving import Leaving, Root
+from loader.remote.objects import Found
+from loader.remote.port import Arrivals, Fate, ObjectVersion, Reference, Refusal, RefusedError, Settled, SourceAwayError
+
+_A_SENSOR = 64  # references of one sensor at a time: the next ones are listed again when these are gone
+_MAX_KNOWN = 262_144  # objects that stay and are remembered; the oldest beyond are fetched again, which changes nothing
+
+
+@dataclass(slots=True)
+class ListingSource:
+    """Lists every so often. An object is known by its key and version: one that is replaced is a new one."""
+
+    root: Root
+    leaving: Leaving
+    default_sensor: str
+    poll_s: float
+    clock: Callable[[], float]
+    _held: dict[str, ObjectVersion] = field(default_factory=dict, init=False)  # handed out
+    _stays: dict[str, ObjectVersion] = field(default_factory=dict, init=False)  # refused, or kept
+    _unacknowledged: list[Settled] = field(default_factory=list, init=False)
+    _listed_at: float = field(default=float("-inf"), init=False)
+
+    def arrivals(self, room: int) -> Arrivals:
+        """Raises `SourceAwayError`."""
+        if room <= 0 or self.clock() - self._listed_at < self.poll_s:
+            return Arrivals()
+        references: list[Reference] = []
+        refusals: list[Refusal] = []
+        of_sensor = Counter(key.rpartition("/")[0] for key in self._held)
+        for found in self.root.bucket.objects(self.root.address.prefix + "/"):
+            if len(references) >= room:
+                break
+            try:
+                reference = self._reference(found)
+            except RefusedError as error:
+                refusals.append(Refusal(reason=error.reason, detail=f"{found.key[:200]!r} is passed over: {error}"))
+                self._remember(found.key, found.version)
+                continue
+            if reference is not None and of_sensor[folder := found.key.rpartition("/")[0]] < _A_SENSOR:
+                of_sensor[folder] += 1
+                references.append(reference)
+        self._held.update({reference.key: reference.version for reference in references if reference.version is not None})
+        self._listed_at = self.clock()
+        return Arrivals(references=references, refusals=refusals)
+
+    def _reference(self, found: Found) -> Reference | None:
+        known = self._stays.get(found.key)
+        if found.key in self._held or (known is not None and known.is_same(found.version)):
+            return None
+        place = listed_place(found.key.removeprefix(self.root.address.prefix + "/"), self.default_sensor)
+        if place is None:
+            return None
+        sensor, name = place
+        return Reference(
+            token=(found.key, found.version),
+            root=self.root.address.url,
+            key=found.key,
+            sensor=sensor,
+            name=name,
+            told=f"{self.root.address.bucket}/{found.key}",
+            version=found.version,
+            size=found.version.size,
+        )
+
+    def acknowledge(self, settled: Sequence[Settled]) -> Sequence[Settled]:
+        """Disposing of the object is the acknowledgement."""
+        self._unacknowledged.extend(settled)
+        done: list[Settled] = []
+        try:
+            for one in self._unacknowledged:
+                self.leaving.dispose(one)
+                self._let_go(one)
+                done.append(one)
+        except SourceAwayError:
+            if not done:
+                raise
+        del self._unacknowledged[: len(done)]
+        return done
+
+    def _let_go(self, one: Settled) -> None:
+        reference = one.reference
+        listed = self._held.pop(reference.key, None)
+        version = one.version or listed
+        if self.leaving.after == "keep" and one.fate is not Fate.REFUSED and version is not None:
+            self._remember(reference.key, version)
+
+    def _remember(self, key: str, version: ObjectVersion) -> None:
+        self._stays.pop(key, None)
+        self._stays[key] = version
+        if len(self._stays) > _MAX_KNOWN:
+            del self._stays[next(iter(self._stays))]
+
+    def close(self) -> None:
+        """Nothing is held at the server."""
