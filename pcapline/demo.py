@@ -16,8 +16,8 @@ from exporter.reconciliation import Reconciliation
 from exporter.service import fetch
 from exporter.settings import ExporterSettings
 from loader.outcome import FileOutcome
-from loader.service import WatchRequest
 from loader.remote.settings import RemoteSettings
+from loader.service import WatchRequest
 from loader.settings import LoaderSettings
 from loader.turns import Surroundings
 from pcapline.processes import serve_exporter, watch_directory
