@@ -12,7 +12,7 @@ class SensorEventKind(StrEnum):
     STARTED = "started"  # tcpdump runs
     HANDED_OVER = "handed_over"  # a capture is complete
     TCPDUMP_ENDED = "tcpdump_ended"  # by itself; it is started again
-    DISK_FULL = "disk_full"  # captures cannot be written; packets are being lost, and counted
+    DISK_FULL = "disk_full"  # captures cannot be written, or are not to be; packets are being lost, and counted
     DISK_FREE = "disk_free"
     STOPPED = "stopped"
 

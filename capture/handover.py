@@ -8,6 +8,7 @@ import errno
 import fcntl
 import json
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +16,7 @@ from typing import BinaryIO, NamedTuple, Self
 
 from schema.capture_names import SENSOR_NAME_RULE, capture_name, is_sensor_name, parse_capture_name
 from schema.errors import PermissionDeniedError, SettingsError
+from schema.pause import pause_is_asked
 
 _PART = ".part"
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
@@ -69,6 +71,10 @@ class HandOver:
     def sensor(self) -> str:
         """Whose captures these are."""
         return self._sensor
+
+    def is_to_pause(self) -> bool:
+        """Whether the loader of the directory asks for a pause: its disk is nearly full."""
+        return pause_is_asked(self._directory, time.time())
 
     def leftovers(self) -> list[Path]:
         """Files that an earlier run began and never handed over, oldest first."""

@@ -31,7 +31,8 @@ class Journal:
 
 
 class CaptureWriter:
-    """Writes pieces into the current file. A full disk loses pieces, whole records at a time, and is counted."""
+    """Writes pieces into the current file. A full disk, or a pause that is asked
+    for, loses pieces, whole records at a time, and is counted."""
 
     def __init__(self, handover: HandOver, journal: Journal) -> None:
         self._handover, self._journal = handover, journal
@@ -47,6 +48,9 @@ class CaptureWriter:
         """Append whole records; begins a file with `header` where there is none."""
         if not piece.records:
             return
+        if self._handover.is_to_pause():
+            self._no_room(piece.records, "is nearly full and its loader asks for a pause")
+            return
         try:
             if self._part is None:
                 self._part, self._size = self._handover.begin(next(self._numbers)), 0
@@ -55,7 +59,7 @@ class CaptureWriter:
         except OSError as error:
             if not is_no_room(error):
                 raise
-            self._no_room(piece.records)
+            self._no_room(piece.records, "is full")
             return
         self._first_ns = self._first_ns or piece.first_ns
         self._packets += piece.records
@@ -72,7 +76,7 @@ class CaptureWriter:
         except OSError as error:
             if not is_no_room(error):
                 raise
-            self._no_room(0)  # it stays the current file until there is room for its name
+            self._no_room(0, "is full")  # it stays the current file until there is room for its name
             return
         file.close()
         packets = self._packets
@@ -84,7 +88,7 @@ class CaptureWriter:
             kernel_drops=facts["kernel_drops"] if has_facts else 0,
             interface_drops=facts["interface_drops"] if has_facts else 0,
         )  # fmt: skip
-        if self._disk_is_full:
+        if self._disk_is_full and not self._handover.is_to_pause():
             self._disk_is_full = False
             self._journal.tell(SensorEventKind.DISK_FREE, "there is room again: captures are handed over")
 
@@ -126,7 +130,7 @@ class CaptureWriter:
             "disk_drops": self._disk_drops,
         }
 
-    def _no_room(self, packets: int) -> None:
+    def _no_room(self, packets: int, why: str) -> None:
         self._disk_drops += packets
         told = SensorEventKind.DISK_FULL
         self._journal.counts = replace(self._journal.counts, disk_drops=self._journal.counts.disk_drops + packets)
@@ -137,7 +141,7 @@ class CaptureWriter:
             self._part = None
         if not self._disk_is_full:
             self._disk_is_full = True
-            self._journal.tell(told, f"no room left on {self._handover.work.parent}: packets are lost until there is")
+            self._journal.tell(told, f"the disk of {self._handover.work.parent} {why}: packets are lost until there is room")
 
 
 def recover(handover: HandOver, journal: Journal) -> None:

@@ -13,7 +13,7 @@ class SensorsAside:
 
     clock: Callable[[], float]
     tell: Callable[[str], None]
-    _troubles: dict[str, BackOff] = field(default_factory=dict, init=False)
+    _troubles: dict[str, tuple[BackOff, str]] = field(default_factory=dict, init=False)
     _until: dict[str, float] = field(default_factory=dict, init=False)
 
     def is_due(self, sensor: str) -> bool:
@@ -24,8 +24,13 @@ class SensorsAside:
         """Leave it alone for a while."""
         if sensor not in self._troubles:
             self.tell(f"sensor {sensor}: {why}; its files wait, those of other sensors go on")
-        back_off = self._troubles.setdefault(sensor, BackOff(random.random))
+        back_off, _ = self._troubles.get(sensor) or (BackOff(random.random), "")
+        self._troubles[sensor] = back_off, why
         self._until[sensor] = self.clock() + back_off.failed()
+
+    def why(self, sensor: str) -> str:
+        """What it is left alone for; empty where it is not."""
+        return self._troubles[sensor][1] if sensor in self._troubles else ""
 
     def succeeded(self, sensor: str) -> None:
         """One of its files was answered for."""

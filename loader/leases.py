@@ -46,7 +46,8 @@ class LeasedSensors:
     tell: Callable[[str], None]
     _inventory: Callable[[], Inventory] = field(init=False)
     _held: dict[str, LeasedSensor] = field(default_factory=dict, init=False)
-    _elsewhere: dict[str, float] = field(default_factory=dict, init=False)  # sensor -> when to ask again
+    # sensor -> when to ask again, and who has it
+    _elsewhere: dict[str, tuple[float, str]] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         self._inventory = inventory_of(self.settings, self.tell)
@@ -55,7 +56,7 @@ class LeasedSensors:
     def take(self, sensor: str) -> LeasedSensor | None:
         """The sensor, taken if it is not; None while another loader has it. Raises `StoreError`."""
         held = self._held.get(sensor)
-        if held is None and is_over(self._elsewhere.get(sensor, 0.0), self.clock()):
+        if held is None and is_over(self._elsewhere.get(sensor, (0.0, ""))[0], self.clock()):
             held = self._take(sensor)
         return held
 
@@ -67,7 +68,7 @@ class LeasedSensors:
         except LeaseHeldError as error:
             if sensor not in self._elsewhere:
                 self.tell(str(error))
-            self._elsewhere[sensor] = now + _HELD_POLL_S
+            self._elsewhere[sensor] = now + _HELD_POLL_S, error.owner
             return None
         self._elsewhere.pop(sensor, None)
         state = CarriedState.decode(lease.carried())
@@ -81,6 +82,15 @@ class LeasedSensors:
     def drop(self, sensor: str) -> None:
         """Begin again from the sensor's ledger: the lease is lost, or nobody knows how an attempt ended."""
         self._held.pop(sensor, None)
+
+    def held_elsewhere(self, sensor: str) -> str:
+        """Which other loader had the sensor when it was last asked for; empty: none had."""
+        return self._elsewhere.get(sensor, (0.0, ""))[1]
+
+    def expected_sequence(self, sensor: str) -> int | None:
+        """The file number that a sensor which is held expects next."""
+        held = self._held.get(sensor)
+        return None if held is None else held.expected_sequence
 
     def held(self) -> list[str]:
         """Sensors whose lease this loader holds."""

@@ -11,7 +11,7 @@ from loader.once import OnceLoader, Request, Surroundings
 from loader.outcome import FileOutcome
 from loader.reading import CaptureReading
 from loader.settings import LoaderSettings
-from loader.spool import OWN_FOLDER, QUARANTINE, REASON_SUFFIX, SIDECAR_SUFFIX
+from loader.spool import OWN_FOLDER, QUARANTINE, REASON_SUFFIX, is_put_away
 from schema.capture_names import is_sensor_name
 from schema.enums import FileState
 from schema.errors import CaptureError, LeaseHeldError
@@ -80,13 +80,10 @@ def quarantined_in(directory: Path) -> list[Path]:
     quarantine = directory / OWN_FOLDER / QUARANTINE
     for folder in sorted(quarantine.iterdir()) if quarantine.is_dir() else []:
         if is_sensor_name(folder.name) and folder.is_dir() and not folder.is_symlink():
-            found += sorted(path for path in folder.iterdir() if _is_capture(path))
+            found += sorted(
+                path for path in folder.iterdir() if is_put_away(path.name) and path.is_file() and not path.is_symlink()
+            )
     return found
-
-
-def _is_capture(path: Path) -> bool:
-    note = path.name.endswith((REASON_SUFFIX, SIDECAR_SUFFIX)) or path.name.startswith(".")
-    return not note and path.is_file() and not path.is_symlink()
 
 
 def _read_all(sensor: str, files: list[Path], held_by: str) -> Iterator[FileOutcome]:

@@ -11,7 +11,7 @@ class Schedule:
     """Calls each job so often, from one thread of its own. Inert until `start`."""
 
     def __init__(self, jobs: Mapping[str, tuple[float, Callable[[], None]]]) -> None:
-        """Name of a job -> seconds between two calls, and the job, which must return at once."""
+        """Name of a job -> seconds between two calls, and the job, which must return soon."""
         self._scheduler = BackgroundScheduler(timezone=UTC, executors={"default": ThreadPoolExecutor(1)})
         for name, (seconds, job) in jobs.items():
             self._scheduler.add_job(

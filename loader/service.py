@@ -1,22 +1,26 @@
 """`watch`: loads what lands in a directory, for ever. One loop uses the store; events and periodic jobs only wake it."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 
 from loader.aside import SensorsAside
 from loader.backoff import BackOff, is_over
+from loader.disk import ArchiveKeeper, PauseKeeper
 from loader.disposal import Disposal
 from loader.leases import LeasedSensors
 from loader.reading import first_packet_time
 from loader.schedule import Schedule
 from loader.settings import LoaderSettings
-from loader.spool import Spool
+from loader.spool import ARCHIVE, OWN_FOLDER, Spool
+from loader.spoolnote import NoteKeeper
+from loader.spoolstates import SpoolView
 from loader.strays import strays_in
 from loader.telemetry import LoaderTelemetry, Pending
 from loader.turns import Surroundings, Turns
+from loader.upkeep import Upkeep
 from loader.watcher import DirectoryWatcher, Hints
 from schema.errors import SchemaMismatchError, SettingsError, StoreError, StorePermissionError
 from schema.store.port import Store
@@ -57,7 +61,20 @@ def run_watch(
         world=world,
         aside=SensorsAside(world.clock, world.tell),
     )
-    _Watch(store=store, request=request, turns=turns).run()
+    view = SpoolView(spool=spool, sensors=sensors, aside=turns.aside, settings=settings)
+    upkeep = Upkeep(
+        directory=request.directory,
+        turns=turns,
+        view=view,
+        note=NoteKeeper(directory=request.directory, owner=request.owner),
+        archive=ArchiveKeeper(
+            archive=request.directory / OWN_FOLDER / ARCHIVE, store=store, settings=settings, tell=world.tell
+        ),
+        pause=PauseKeeper(directory=request.directory, settings=settings, tell=world.tell),
+        telemetry=telemetry,
+    )
+    turns.notice = upkeep.notice
+    _Watch(store=store, request=request, turns=turns, upkeep=upkeep).run()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -68,11 +85,13 @@ class _Due:
     rescan: Event = field(default_factory=Event)
     renewal: Event = field(default_factory=Event)
     retention: Event = field(default_factory=Event)
+    room: Event = field(default_factory=Event)
 
-    def schedule(self, settings: LoaderSettings) -> Schedule:
+    def schedule(self, settings: LoaderSettings, look_for_room: Callable[[], None]) -> Schedule:
         jobs = {
             "rescan": (settings.rescan_s, self.rescan.set),
             "renewal": (settings.lease_s / 3, self.renewal.set),
+            "room": (settings.rescan_s, look_for_room),
             "retention": (settings.retention_s, self.retention.set),
         }
         return Schedule(jobs)
@@ -92,6 +111,7 @@ class _Watch:
     store: Store
     request: WatchRequest
     turns: Turns
+    upkeep: Upkeep
     _due: _Due = field(default_factory=_Due, init=False)
     _hints: Hints = field(init=False)
     _watcher: DirectoryWatcher = field(init=False)
@@ -108,7 +128,7 @@ class _Watch:
     def run(self) -> None:
         """Until it is time to stop."""
         turns, stop = self.turns, self.turns.world.stop
-        schedule = self._due.schedule(turns.settings)
+        schedule = self._due.schedule(turns.settings, self.upkeep.look_for_room)
         turns.disposal.prepare()
         schedule.start()
         turns.world.feed.start(lambda path: self._hints.put(path, complete=True))
@@ -122,6 +142,7 @@ class _Watch:
             schedule.stop()
             self._watcher.stop()
             turns.world.feed.stop()
+            self.upkeep.end()
             turns.sensors.release()
             turns.telemetry.leases(())
 
@@ -130,6 +151,10 @@ class _Watch:
         turns, now = self.turns, self.turns.world.clock()
         if _taken(self._due.rescan):
             self._rescan(now)
+            self.upkeep.notice(store_away=self._store_away.failing)
+            self._due.room.set()
+        if _taken(self._due.room) and self.upkeep.make_room():
+            self._due.room.set()  # the next step, after the files that came meanwhile
         for path, complete in self._hints.take().items():
             turns.spool.hint(path, complete=complete, now=now)
         turns.spool.observe(now)

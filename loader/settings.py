@@ -7,6 +7,7 @@ from schema.errors import SettingsError
 from schema.settings import file_setting
 
 AFTER = ("archive", "delete", "keep")
+DISK_POLICIES = ("stop", "drop")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +33,9 @@ class LoaderSettings:
     rescan_s: float = 5.0  # directory scan beside the file events
     grace_s: int = 60  # an input stays so long after its commit, before it is archived or deleted
     after: str = "archive"  # archive | delete | keep: what becomes of a loaded input
+    disk_policy: str = "stop"  # stop | drop: what is done about a disk that is nearly full (docs/decisions/0017)
+    disk_high_free_bytes: int = 268_435_456  # high water mark: with less free on the disk of the captures it is; 0: never
+    disk_low_free_bytes: int = 536_870_912  # low water mark: it is until so much is free again
     retention_s: int = 60  # how often expired rows are deleted, where the store does not do so itself
     retention_rows: int = 20_000  # at most so many in one step
     listen: str = "127.0.0.1:10111"  # the loader's own /metrics
@@ -42,3 +46,7 @@ class LoaderSettings:
             raise SettingsError(f"loader.bucket is {self.bucket!r}: give one of {', '.join(GRANULARITIES)}")
         if self.after not in AFTER:
             raise SettingsError(f"loader.after is {self.after!r}: give one of {', '.join(AFTER)}")
+        if self.disk_policy not in DISK_POLICIES:
+            raise SettingsError(f"loader.disk_policy is {self.disk_policy!r}: give one of {', '.join(DISK_POLICIES)}")
+        if self.disk_low_free_bytes < self.disk_high_free_bytes:
+            raise SettingsError("loader.disk_low_free_bytes is less than loader.disk_high_free_bytes: raise it, or lower that")

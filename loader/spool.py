@@ -49,6 +49,7 @@ class SpoolFile:
     complete: bool = False  # closed after writing, moved in, or handed over by its sensor
     ready_since: float | None = None
     not_before: float = 0.0  # after a failure that may pass
+    trouble: str = ""  # that failure
     first_ts_ns: int | None = None
     outcome: FileOutcome | None = None  # loaded, empty or known already: waits for its disposal
     answered_at: float = 0.0  # when the outcome was known
@@ -124,11 +125,11 @@ class Spool:
 
     def answer(self, file: SpoolFile, outcome: FileOutcome, now: float) -> None:
         """The file needs no loading any more, until it grows."""
-        file.outcome, file.answered_at = outcome, now
+        file.outcome, file.answered_at, file.trouble = outcome, now, ""
 
-    def again(self, file: SpoolFile, not_before: float) -> None:
+    def again(self, file: SpoolFile, not_before: float, trouble: str) -> None:
         """The file is to be loaded (again), but not before then."""
-        file.outcome, file.not_before = None, not_before
+        file.outcome, file.not_before, file.trouble = None, not_before, trouble
 
     def forget(self, file: SpoolFile) -> None:
         """The file is gone, or was moved away."""
@@ -219,6 +220,11 @@ def sensor_of(path: Path, directory: Path, default_sensor: str) -> str | None:
 def sidecar_of(path: Path) -> Path:
     """Where a sensor's note about a capture would be."""
     return path.with_name(path.name + SIDECAR_SUFFIX)
+
+
+def is_put_away(name: str) -> bool:
+    """Whether a name in the archive or the quarantine is a capture's: neither hidden nor a note beside one."""
+    return not name.startswith(".") and not name.endswith((REASON_SUFFIX, SIDECAR_SUFFIX))
 
 
 def _name_by_sensor(path: Path, sensor: str) -> CaptureName | None:

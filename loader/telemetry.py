@@ -3,13 +3,15 @@
 A family that the exporter has too, from the ledger, is called `pcapline_loader_...` here, so that no sum counts twice.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from itertools import product
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.exposition import choose_encoder
 
 from loader.outcome import FileOutcome
+from loader.spoolstates import SpoolState
 from schema.enums import FileState
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a series a counter for what `process_start_time_seconds` says
@@ -32,6 +34,15 @@ class LoaderTelemetry:
         """`store`: its kind as metrics name it."""
         self._registry = registry = CollectorRegistry()
         self._pending = Gauge("pcapline_captures_pending", "Capture files waiting.", ["sensor"], registry=registry)
+        self._spool_files = Gauge(
+            "pcapline_spool_files", "Files of the watched directory, by state.", ["sensor", "state"], registry=registry
+        )
+        self._asks_for_pause = Gauge(
+            "pcapline_spool_asks_for_pause", "1 while sensors are asked to pause: the disk is nearly full.", registry=registry
+        )
+        self._dropped = Counter(
+            "pcapline_archives_dropped", "Archived captures deleted because the disk was nearly full.", registry=registry
+        )
         self._oldest = Gauge(
             "pcapline_captures_oldest_pending_timestamp_seconds",
             "Unix time at which the longest waiting file was seen, 0 when none waits.",
@@ -89,6 +100,8 @@ class LoaderTelemetry:
         self._store = store
         self._failing: dict[str, bool] = {}
         self._states: set[str] = set()
+        self._dropped_before = 0
+        self._seen: set[str] = set()
         self._sensors: set[str] = set()
         self._leased: set[str] = set()
         self.store_answers(True)
@@ -119,6 +132,18 @@ class LoaderTelemetry:
             self._sensors.add(entry.sensor)
             self._pending.labels(entry.sensor).set(entry.files)
         self._oldest.set(min((entry.oldest for entry in pending), default=0))
+
+    def files(self, counts: Mapping[tuple[str, SpoolState], int]) -> None:
+        """How many files lie in the directory, the archive and the quarantine, by sensor and state."""
+        self._seen.update(sensor for sensor, _ in counts)
+        for sensor, state in product(self._seen, SpoolState):
+            self._spool_files.labels(sensor, state.value).set(counts.get((sensor, state), 0))
+
+    def disk(self, *, asks_for_pause: bool, dropped: int) -> None:
+        """`dropped`: archived captures deleted by this process for want of room, since it began."""
+        self._asks_for_pause.set(asks_for_pause)
+        self._dropped.inc(dropped - self._dropped_before)
+        self._dropped_before = dropped
 
     def ready(self) -> str | None:
         """None while the store and the directory answer, else why not, in one line."""

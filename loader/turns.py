@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from threading import Event
 
 from loader.aside import SensorsAside
@@ -19,6 +20,7 @@ from schema.errors import STORE_WIDE, LeaseLostError, StoreError
 
 _LOG = logging.getLogger(__name__)
 _FILES_A_TURN = 16  # of one sensor, before the next sensor's turn and before new files are looked for
+_LARGE_BYTES = 8 << 20  # what may take a while is told of before it begins
 _AGAIN_S = 5.0  # a file that something outside of it holds up is tried again so often
 
 
@@ -33,6 +35,10 @@ class Surroundings:
     feed: Feed = field(default_factory=NoFeed)  # brings files from elsewhere
 
 
+def _no_notice() -> None:
+    """For who keeps no note."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Turns:
     """Works through the spool. Sensors are independent: a bad file or a held lease of one never holds up another."""
@@ -44,6 +50,8 @@ class Turns:
     telemetry: LoaderTelemetry
     world: Surroundings
     aside: SensorsAside
+    notice: Callable[[], None] = field(default=_no_notice)  # a file that takes long is in hand
+    in_hand: Path | None = field(default=None, init=False)
 
     def round(self) -> bool:
         """Load some files of each sensor; whether there were any. Raises `StoreError` where the store is away (`STORE_WIDE`):
@@ -83,7 +91,13 @@ class Turns:
 
     def _answer(self, file: SpoolFile, taken: LeasedSensor) -> None:
         started = self.world.clock()
-        outcome = self._load(file, taken)
+        self.in_hand = file.path
+        if file.stamp.size >= _LARGE_BYTES:
+            self.notice()
+        try:
+            outcome = self._load(file, taken)
+        finally:
+            self.in_hand = None
         if outcome is None:
             return
         if outcome.state is FileState.QUARANTINED and _is_being_written(file):
@@ -92,7 +106,7 @@ class Turns:
             taken.loaded(file.name)
             self.aside.succeeded(file.sensor)
         elif file.not_before > 0:  # told already
-            self.spool.again(file, self.world.clock() + _AGAIN_S)
+            self.spool.again(file, self.world.clock() + _AGAIN_S, outcome.reason)
             return
         self.telemetry.answered(outcome, self.world.clock() - started)
         self.telemetry.names_evicted(taken.loader.evictions())
@@ -125,7 +139,7 @@ class Turns:
         """What becomes of a file that has an outcome."""
         now = self.world.clock()
         if outcome.state is FileState.WAITING:
-            self.spool.again(file, now + _AGAIN_S)
+            self.spool.again(file, now + _AGAIN_S, outcome.reason)
         elif outcome.state is FileState.QUARANTINED:
             self._quarantine(file, outcome)
         else:
@@ -154,7 +168,6 @@ class Turns:
                 self._dispose(file, now)
 
     def _dispose(self, file: SpoolFile, now: float) -> None:
-        outcome = file.outcome
         try:
             if self.sensors.take(file.sensor) is None:  # whoever holds it takes its files away
                 return
@@ -162,24 +175,33 @@ class Turns:
         except STORE_WIDE:
             raise
         except StoreError as error:
-            file.not_before = now + _AGAIN_S
+            self._put_off(file, now, str(error))
             self._put_aside(file.sensor, error)
         except FileNotFoundError:
             self.spool.forget(file)
         except OSError as error:
-            file.not_before = now + _AGAIN_S
-            self.world.tell(f"{file.path} cannot be moved away: {error.strerror or error}")
+            why = f"cannot be moved away: {error.strerror or error}"
+            if file.trouble != why:  # told once
+                self.world.tell(f"{file.path} {why}")
+            self._put_off(file, now, why)
         else:
-            if disposed is Disposed.GONE:
-                self.spool.forget(file)
-                self.telemetry.disposed()
-                if outcome is not None:
-                    self.world.feed.gone(file, outcome)
-            elif disposed is Disposed.UNCOMMITTED:
-                self.world.tell(f"the store lost the commit of {file.path}; it is loaded again")
-                self.spool.again(file, now + _AGAIN_S)
-            else:
-                file.not_before = now + _AGAIN_S
+            self._disposed(file, disposed, now)
+
+    def _disposed(self, file: SpoolFile, disposed: Disposed, now: float) -> None:
+        if disposed is Disposed.GONE:
+            self.spool.forget(file)
+            self.telemetry.disposed()
+            if file.outcome is not None:
+                self.world.feed.gone(file, file.outcome)
+        elif disposed is Disposed.UNCOMMITTED:
+            self.world.tell(f"the store lost the commit of {file.path}; it is loaded again")
+            self.spool.again(file, now + _AGAIN_S, "the store lost its commit")
+        else:
+            self._put_off(file, now, "it changed, or somebody has it open for writing")
+
+    def _put_off(self, file: SpoolFile, now: float, why: str) -> None:
+        """It stays for a while."""
+        file.not_before, file.trouble = now + _AGAIN_S, why
 
     def let_go(self) -> None:
         """Let other loaders have the sensors that have no file here."""

@@ -1,30 +1,29 @@
-"""Store, sensors, newest packets, files that wait or were refused.
+"""Store, sensors, newest packets, the state of every file of a watched directory.
 
 pcapline status
 pcapline status captures/ --json
 """
 
-import socket
 import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pcapline.options import add_config_option, add_json_option, add_store_option, settings_of
-from schema.errors import SettingsError
-from schema.settings import StoreSettings
+from schema.errors import SettingsError, StoreUnavailableError
+from schema.settings import Settings, StoreSettings
 
 if TYPE_CHECKING:
-    from loader.settings import LoaderSettings
     from schema.store.port import StoreReader
 
 Object = dict[str, Any]
+_AWAY = 5  # exit code: the store does not answer
 _NEWEST = 100  # the newest packet is looked for in so many of the last captures: late ones come out of order
 
 
 def arguments(parser: ArgumentParser) -> None:
     """Of which store, and which directory."""
-    whose = "a watched directory: its waiting and quarantined files too"
+    whose = "a watched directory: the state of every file in it, with the reason"
     parser.add_argument("directory", metavar="DIR", nargs="?", type=Path, help=whose)
     add_store_option(parser)
     add_json_option(parser)
@@ -32,25 +31,44 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def run(given: Namespace) -> int:
-    """A line a thing."""
-    from loader.settings import LoaderSettings
-    from pcapline.wiring import Purpose, opened_store
+    """A line a thing. With the store away that is told, beside what the directory says; exit code 5."""
+    from pcapline.wiring import Purpose, opened_store, store_kind
 
     settings = settings_of(given.config, {"store.url": given.store})
-    with opened_store(settings.of(StoreSettings), Purpose.READ) as reader:
-        items = [_store_object(reader), *_sensor_objects(reader), *_quarantine_objects(reader)]
-        if given.directory is not None:
-            here = _directory_objects(given.directory, reader, _stays(settings.of(LoaderSettings)))
-            named = {(item["sensor"], Path(item["file"]).name) for item in here if item["record"] == "quarantined"}
-            items = [item for item in items if item["record"] != "quarantined" or (item["sensor"], item["file"]) not in named]
-            items += here
+    if given.directory is not None and not given.directory.is_dir():
+        raise SettingsError(f"{given.directory} is not a directory; name the one that is watched")
+    away = False
+    try:
+        with opened_store(settings.of(StoreSettings), Purpose.READ) as reader:
+            items = [_store_object(reader), *_sensor_objects(reader), *_quarantine_objects(reader)]
+            items = _with_directory(items, given.directory, settings, reader)
+    except StoreUnavailableError as error:
+        if given.directory is None:
+            raise
+        away = True
+        store = {"record": "store", "kind": store_kind(settings.of(StoreSettings)), "reason": str(error)}
+        items = _with_directory([store], given.directory, settings, None)
     if given.as_json:
         from pcapline.output import json_line
 
         sys.stdout.writelines(json_line(item) + "\n" for item in items)
     else:
         sys.stdout.writelines(_line(item) + "\n" for item in items)
-    return 0
+    return _AWAY if away else 0
+
+
+def _with_directory(
+    items: list[Object], directory: Path | None, settings: Settings, reader: "StoreReader | None"
+) -> list[Object]:
+    """The same with what lies in the directory, which is told once."""
+    if directory is None:
+        return items
+    from loader.settings import LoaderSettings
+    from pcapline.spool_status import directory_objects
+
+    here = list(directory_objects(directory, settings.of(LoaderSettings), reader))
+    named = {(item["sensor"], Path(item["file"]).name) for item in here if item["record"] == "quarantined"}
+    return [item for item in items if item["record"] != "quarantined" or (item["sensor"], item["file"]) not in named] + here
 
 
 def _store_object(reader: "StoreReader") -> Object:
@@ -93,43 +111,12 @@ def _quarantine_objects(reader: "StoreReader") -> list[Object]:
     ]
 
 
-def _stays(settings: "LoaderSettings") -> str:
-    """Why a loaded file is still there."""
-    if settings.after == "keep":
-        return "stays where it is (loader.after = keep)"
-    done = "archived" if settings.after == "archive" else "deleted"
-    return f"is {done} {settings.grace_s} s after its commit (loader.grace_s)"
-
-
-def _directory_objects(directory: Path, reader: "StoreReader", stays: str) -> list[Object]:
-    """Files that wait, those loaded ones that are still here, and what was moved aside with its reason."""
-    from loader.spool import OWN_FOLDER, QUARANTINE, REASON_SUFFIX, captures_in
-
-    if not directory.is_dir():
-        raise SettingsError(f"{directory} is not a directory; name the one that is watched")
-    items = [_file_object(path, sensor, reader, stays) for path, sensor in captures_in(directory, socket.gethostname())]
-    for note in sorted((directory / OWN_FOLDER / QUARANTINE).rglob(f"*{REASON_SUFFIX}")):
-        reason = note.read_text("utf-8", "replace").partition("\n")[0]
-        file = str(note).removesuffix(REASON_SUFFIX)
-        items.append({"record": "quarantined", "file": file, "sensor": note.parent.name, "reason": reason})
-    return items
-
-
-def _file_object(path: Path, sensor: str, reader: "StoreReader", stays: str) -> Object:
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        return {"record": "archived", "file": str(path), "sensor": sensor, "reason": "moved away just now"}
-    known = reader.capture_of_origin(f"{status.st_dev}:{status.st_ino}")
-    if known is None or known.facts.size_bytes < status.st_size:
-        return {"record": "waiting", "file": str(path), "sensor": sensor, "reason": f"{status.st_size:,} bytes"}
-    return {"record": "loaded", "file": str(path), "sensor": known.sensor, "reason": stays}
-
-
 def _line(item: Object) -> str:
     from pcapline.text import count_text, printable
     from pcapline.values import time_text
 
+    if item["record"] == "store" and "reason" in item:
+        return f"store        {item['kind']}: {printable(item['reason'])}"
     if item["record"] == "store":
         safe = "" if item["durable"] else "; an acknowledged commit may be lost in a crash, so that input is not deleted"
         return (
@@ -146,4 +133,6 @@ def _line(item: Object) -> str:
         if item["kernel_drops"]:
             counts.append(f"{item['kernel_drops']:,} dropped by the kernel")
         return f"sensor       {item['sensor']} ({item['network']}): {', '.join(counts)}"
+    if item["record"] == "loader":
+        return f"loader       {printable(item['owner'])}: {printable(item['reason'])}"
     return f"{item['record']:<11}  {printable(item['file'])}: {printable(item['reason'])}"

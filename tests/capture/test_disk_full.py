@@ -13,6 +13,7 @@ from capture.pcap import file_header, record
 from capture.rotation import Piece
 from capture.tcpdump import Statistics
 from capture.writing import CaptureWriter, Journal, recover
+from schema.pause import ask_for_pause, end_pause
 from tests.capture.wire import beside, packets_in
 from tests.servers import require
 
@@ -68,3 +69,25 @@ def test_a_file_cut_anywhere_is_recovered_to_its_last_whole_record(tmp_path: Pat
             assert handover.leftovers() == []
         expected = max(0, (length - 24) // 21)
         assert [packets_in(path) for path in directory.glob("*.pcap")] == ([expected] if expected else [])
+
+
+def test_while_the_loader_asks_for_a_pause_packets_are_dropped_and_counted(tmp_path: Path) -> None:
+    events: list[SensorEvent] = []
+    with HandOver(tmp_path, "probe") as handover:
+        writer = CaptureWriter(handover, Journal(events.append))
+        writer.write(file_header(), Piece(RECORD, 1, 1, False))
+        ask_for_pause(tmp_path)
+        writer.write(file_header(), Piece(3 * RECORD, 3, 2, False))
+        writer.close(Statistics())
+        writer.write(file_header(), Piece(RECORD, 1, 3, False))
+        writer.close(Statistics())
+        end_pause(tmp_path)
+        writer.write(file_header(), Piece(2 * RECORD, 2, 4, False))
+        writer.close(Statistics())
+    first, second = sorted(tmp_path.glob("*.pcap"))
+    assert (packets_in(first), packets_in(second)) == (1, 2)
+    assert (beside(first)["disk_drops"], beside(second)["disk_drops"]) == (3, 1)
+    kinds = [event.kind for event in events]
+    assert kinds.count(SensorEventKind.DISK_FULL) == kinds.count(SensorEventKind.DISK_FREE) == 1
+    assert kinds.index(SensorEventKind.DISK_FREE) == len(kinds) - 1
+    assert events[-1].counts.disk_drops == 4

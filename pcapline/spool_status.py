@@ -1,0 +1,78 @@
+"""The state of every file of a watched directory, for `status`: by where it lies, by the store, by its loaders' notes."""
+
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from loader.settings import LoaderSettings
+from loader.spool import ARCHIVE, OWN_FOLDER, QUARANTINE, REASON_SUFFIX, captures_in, is_put_away
+from loader.spoolnote import LoaderNote, notes_in
+from loader.spoolstates import SeenFile, SpoolState, stays
+from pcapline.wiring import lease_owner
+
+if TYPE_CHECKING:
+    from schema.store.port import StoreReader
+
+Object = dict[str, Any]
+
+
+def directory_objects(directory: Path, settings: LoaderSettings, reader: "StoreReader | None") -> Iterator[Object]:
+    """A `loader` for each loader that tells of it, a record for each file that lies there or is in quarantine, and one for each
+    sensor's archive. Without a store (`reader`) nothing is known to be loaded but by a loader's word."""
+    notes = list(notes_in(directory, time.time(), lease_owner()))
+    yield from map(_loader_object, notes)
+    told = {Path(path).resolve(): seen for note in notes for path, seen in note.files.items()}
+    for path, sensor in captures_in(directory, socket.gethostname()):
+        if item := _file_object(path, sensor, told.get(path.resolve()), stays(settings), reader):
+            yield item
+    yield from _quarantined(directory / OWN_FOLDER / QUARANTINE)
+    yield from _archived(directory / OWN_FOLDER / ARCHIVE)
+
+
+def _loader_object(note: LoaderNote) -> Object:
+    counts = ", ".join(f"{number:,} {state.replace('_', ' ')}" for state, number in sorted(note.counts.items()))
+    reason = counts or "no files"
+    if note.disk:
+        reason += f"; {note.disk}: sensors are asked to pause"
+    return {"record": "loader", "owner": note.owner, "reason": reason, "noted_at_ms": int(note.at * 1000)}
+
+
+def _file_object(path: Path, sensor: str, seen: SeenFile | None, stays: str, reader: "StoreReader | None") -> Object | None:
+    """None for a file that is gone since: it is in one of the other places now."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    known = reader.capture_of_origin(f"{status.st_dev}:{status.st_ino}") if reader is not None else None
+    if known is not None and known.facts.size_bytes >= status.st_size:
+        reason = seen.reason if seen is not None and seen.state is SpoolState.LOADED else stays
+        return {"record": "loaded", "file": str(path), "sensor": known.sensor, "reason": reason}
+    if seen is not None:
+        return {"record": seen.state.value, "file": str(path), "sensor": seen.sensor, "reason": seen.reason}
+    reason = f"{status.st_size:,} bytes; no loader has told of it"
+    return {"record": "waiting", "file": str(path), "sensor": sensor, "reason": reason}
+
+
+def _quarantined(quarantine: Path) -> Iterator[Object]:
+    for path in sorted(quarantine.rglob("*")):
+        if path.is_file() and is_put_away(path.name):
+            yield {"record": "quarantined", "file": str(path), "sensor": path.parent.name, "reason": _reason_beside(path)}
+
+
+def _reason_beside(path: Path) -> str:
+    try:
+        note = path.with_name(path.name + REASON_SUFFIX).read_text("utf-8", "replace")
+    except OSError:
+        return "nobody noted why"
+    return note.partition("\n")[0]
+
+
+def _archived(archive: Path) -> Iterator[Object]:
+    for folder in sorted(archive.iterdir()) if archive.is_dir() else []:
+        sizes = [path.stat().st_size for path in folder.iterdir() if is_put_away(path.name)] if folder.is_dir() else []
+        if sizes:
+            reason = f"{len(sizes):,} files, {sum(sizes):,} bytes"
+            counts = {"files": len(sizes), "bytes": sum(sizes)}
+            yield {"record": "archived", "file": str(folder), "sensor": folder.name, "reason": reason, **counts}
