@@ -12,7 +12,7 @@ from dataclasses import replace
 from exporter.admissions import sum_of
 from exporter.follower import add_counts, add_totals, read_all
 from exporter.metric_names import ENDPOINT_COUNTERS, LEDGER_POSITION
-from exporter.reconciliation import Coverage, Difference, Reconciliation, Tally, sides
+from exporter.reconciliation import MAX_NAMED, Coverage, Difference, Reconciliation, Tally, sides
 from exporter.rounds import ALL, Selection
 from exporter.scrape import Sample, samples
 from schema.errors import StoreUnavailableError
@@ -111,33 +111,52 @@ def _of_capture(commit: CommitRecord, identity: str, subject: str, numbers: tupl
     )
 
 
+def _of_ledger(sensor: str, numbers: tuple[str, int, int], capture_id: bytes = b"") -> Difference:
+    subject, left, right = numbers
+    return Difference(identity="totals", sensor=sensor, subject=subject, left=left, right=right, capture_id=capture_id)
+
+
 def _check_totals(tally: Tally, reader: StoreReader, sensor: str) -> LedgerTotals:
     """`totals` of one sensor, over its current segment; gives the ledger as it was read."""
     for _ in range(ATTEMPTS):
         ledger = reader.ledger(sensor)
         opening = reader.opening(sensor, ledger.position.segment)
-        replayed = _replay(opening, reader.commits(sensor, opening.position.seq, deltas=True), ledger.position)
+        replayed, missing = _replay(opening, reader.commits(sensor, opening.position.seq, deltas=True), ledger.position)
         if reader.ledger(sensor).position.segment == ledger.position.segment:
             written = {**_flat(ledger), "commits": ledger.position.seq - opening.position.seq}
-            for subject, left, right in sides(written, replayed):
-                tally.compare(Difference(identity="totals", sensor=sensor, subject=subject, left=left, right=right))
+            lost = [_of_ledger(sensor, (subject, 1, 0), capture_id) for subject, capture_id in missing]
+            for pair in [*lost, *(_of_ledger(sensor, totals) for totals in sides(written, replayed))]:
+                tally.compare(pair)
             return ledger
     raise StoreUnavailableError(f"the ledger of sensor {sensor} is sealed faster than it can be read")
 
 
-def _replay(opening: LedgerTotals, commits: Iterable[CommitRecord], until: LedgerPosition) -> dict[str, int]:
-    """Opening totals plus commits, flat; `commits` counts those that follow the one before them by its nonce."""
+def _replay(
+    opening: LedgerTotals, commits: Iterable[CommitRecord], until: LedgerPosition
+) -> tuple[dict[str, int], list[tuple[str, bytes]]]:
+    """Opening totals plus commits, flat; `commits` counts those that follow the one before them by its nonce. And what is not
+    there of them, the first of it, with its capture where that is known: totals tell only that something is missing."""
     endpoints, totals = dict(opening.endpoints), dict(opening.totals)
-    nonce, chained = opening.position.nonce, 0
+    before, chained = opening.position, 0
+    missing: list[tuple[str, bytes]] = []
     for commit in commits:
         if commit.position.seq > until.seq:
             break
         if commit.deltas is not None:
             add_totals(endpoints, commit.deltas.endpoints)
             add_counts(totals, commit.deltas.totals)
-        chained += commit.previous == nonce
-        nonce = commit.position.nonce
-    return {**_flat(replace(opening, endpoints=endpoints, totals=totals)), "commits": chained}
+        if len(missing) < MAX_NAMED:
+            missing += _missing(before, commit)
+        chained += commit.previous == before.nonce
+        before = commit.position
+    return {**_flat(replace(opening, endpoints=endpoints, totals=totals)), "commits": chained}, missing
+
+
+def _missing(before: LedgerPosition, commit: CommitRecord) -> Iterator[tuple[str, bytes]]:
+    for seq in range(before.seq + 1, min(commit.position.seq, before.seq + MAX_NAMED)):
+        yield f"commit {seq}", b""
+    if commit.deltas is None:
+        yield f"what commit {commit.position.seq} added", commit.capture_id
 
 
 def _flat(ledger: LedgerTotals) -> dict[str, int]:

@@ -23,6 +23,7 @@ class Purpose(Enum):
     """What a command wants of a store. Only the last two make an embedded store that is not there."""
 
     READ = "read"  # nothing is written
+    REPAIR = "repair"  # rows of what is loaded
     FOLLOW = "follow"  # read, but for the exporter's own admissions
     APPLY = "apply"  # the tables are made
     LOAD = "load"  # rows are brought: an embedded store is given its tables, a server by `pcapline schema apply` alone

@@ -1,6 +1,8 @@
 """Check that every packet is accounted for, from the file to the row to the metric; exit code 1 on any difference.
 
 pcapline verify --full
+pcapline verify --archive /srv/captures          (which rows, by decoding the archived files again)
+pcapline verify --full --archive /srv/captures --repair
 pcapline verify --scrape http://127.0.0.1:10110/metrics --json
 """
 
@@ -8,14 +10,18 @@ import sys
 import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pcapline.options import add_config_option, add_json_option, add_store_option, settings_of
+from pcapline.text import count_text, printable
+from pcapline.usage import UsageError
 from schema.errors import PcaplineError
-from schema.settings import StoreSettings
+from schema.settings import Settings, StoreSettings
 
 if TYPE_CHECKING:
     from exporter.reconciliation import Difference, Reconciliation
+    from schema.store.port import Store, StoreReader
 
 _NOTHING = 6  # exit code: no such sensor
 _NEWEST = 200  # captures of each sensor that are recounted unless all are asked for
@@ -35,33 +41,86 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--full", action="store_true", help=f"recount every capture, not the newest {_NEWEST} of each sensor")
     page = "metrics page of an exporter to hold against the ledger as well"
     parser.add_argument("--scrape", metavar="URL", help=page)
+    kept = "the watched directory, or another that the captures are kept in: tells which rows differ"
+    parser.add_argument("--archive", metavar="DIR", type=Path, help=kept)
+    mend = "write rows that are missing or changed again, from the archive, and delete those that are too many"
+    parser.add_argument("--repair", action="store_true", help=mend)
     add_json_option(parser)
     add_config_option(parser)
 
 
 def run(given: Namespace) -> int:
     """A line an identity, and one for each difference."""
-    from exporter.reconcile import reconcile
-    from exporter.rounds import ALL, Newest
     from pcapline.wiring import Purpose, opened_store
 
+    if given.archive is not None and not given.archive.is_dir():
+        raise UsageError(f"--archive {printable(str(given.archive))}: is no directory")
+    if given.repair and given.archive is None:
+        raise UsageError("--repair needs --archive DIR: rows are made again from the captures")
     settings = settings_of(given.config, {"store.url": given.store})
-    with opened_store(settings.of(StoreSettings), Purpose.READ) as reader:
-        if not _are_known(given.sensor, [record.sensor for record in reader.sensors()]):
+    with opened_store(settings.of(StoreSettings), Purpose.REPAIR if given.repair else Purpose.READ) as store:
+        if not _are_known(given.sensor, [record.sensor for record in store.sensors()]):
             return _NOTHING
-        page = None if given.scrape is None else lambda: _page(given.scrape)
-        selection = ALL if given.full else Newest(_NEWEST)
-        verdict = reconcile(reader, int(time.time() * 1000), page, given.sensor or None, selection=selection)
-    if given.scrape is None and verdict.holds and not verdict.coverage.captures and not given.as_json:
-        sys.stderr.write("pcapline: nothing to verify: no capture is loaded\n")
-        return 0
-    write_verdict(verdict, as_json=given.as_json)
+        verdict = _verdict(given, store)
+        if given.scrape is None and verdict.holds and not verdict.coverage.captures and not given.as_json:
+            sys.stderr.write("pcapline: nothing to verify: no capture is loaded\n")
+            return 0
+        write_verdict(verdict, as_json=given.as_json)
+        differing, repaired = _look_at_rows(given, settings, store, verdict)
+        if repaired:
+            verdict = _verdict(given, store)
+            write_verdict(verdict, as_json=given.as_json)
+    code = _exit_code(given, verdict)
+    return 1 if differing else code
+
+
+def _verdict(given: Namespace, store: "StoreReader") -> "Reconciliation":
+    from exporter.reconcile import reconcile
+    from exporter.rounds import ALL, Newest
+
+    page = None if given.scrape is None else lambda: _page(given.scrape)
+    selection = ALL if given.full else Newest(_NEWEST)
+    return reconcile(store, int(time.time() * 1000), page, given.sensor or None, selection=selection)
+
+
+def _exit_code(given: Namespace, verdict: "Reconciliation") -> int:
     unchecked = not any(identity.name == "metrics" for identity in verdict.identities)
     if unchecked:
         sys.stderr.write(f"pcapline: metrics were not checked; {_why_unchecked(given)}\n")
     if not verdict.holds:
         return 1
     return _COME_AGAIN if unchecked and given.scrape is not None and not given.sensor else 0
+
+
+def _look_at_rows(given: Namespace, settings: Settings, store: "Store", verdict: "Reconciliation") -> tuple[int, int]:
+    """Tell which rows differ; in how many captures they do still, and how many rows were put right."""
+    every = given.full and given.archive is not None
+    if verdict.holds and not every:
+        return 0, 0
+    from loader.settings import LoaderSettings
+    from pcapline.findings import finding_lines, finding_objects
+    from pcapline.output import json_line
+    from pcapline.rowchecks import RowChecks
+    from pcapline.wiring import lease_owner
+
+    checks = RowChecks.of(store, settings.of(LoaderSettings), given.archive, _warn)
+    compared = differing = repaired = 0
+    for findings in checks.findings(verdict, given.sensor, every=every):
+        compared += not findings.inexact
+        lines = map(json_line, finding_objects(findings)) if given.as_json else finding_lines(findings)
+        sys.stdout.writelines(f"{line}\n" for line in lines)
+        rows = checks.repair(findings, lease_owner()) if given.repair and not findings.fine else 0
+        if rows:
+            repaired += rows
+            _warn(f"{count_text(rows, 'row')} of {printable(findings.then.record.facts.file_name)} put right")
+        differing += findings.row_count > 0 and not rows
+    if every and not given.as_json:
+        sys.stdout.write(f"{count_text(compared, 'capture')} compared row by row, by decoding its file again\n")
+    return differing, repaired
+
+
+def _warn(message: str) -> None:
+    sys.stderr.write(f"pcapline: {message}\n")
 
 
 def _page(url: str) -> str:
@@ -85,8 +144,6 @@ def _why_unchecked(given: Namespace) -> str:
 
 def _are_known(wanted: Sequence[str], known: Sequence[str]) -> bool:
     """A name that the store does not have would be an identity over nothing, which holds: it is told instead."""
-    from pcapline.text import printable
-
     unknown = [name for name in wanted if name not in known]
     if unknown:
         names = ", ".join(sorted(known)) or "none"
@@ -99,8 +156,6 @@ def write_verdict(verdict: "Reconciliation", *, as_json: bool) -> None:
     if as_json:
         _write_json(verdict)
         return
-    from pcapline.text import count_text, printable
-
     for identity in verdict.identities:
         sides = f"{identity.left:>14,}  {identity.right:>14,}  difference {identity.difference:,}"
         sys.stdout.write(f"{identity.name:<8}  {sides}  {_SIDES[identity.name]}\n")

@@ -23,6 +23,7 @@ from schema.records import (
     Manifest,
     NameRepair,
     NameTold,
+    PartitionCounts,
 )
 from schema.tables import RowBatch, Table
 
@@ -102,8 +103,37 @@ class Attempt(Protocol):
         """Make the capture count, once. Raises `LeaseLostError` where another loader took the sensor over."""
 
 
-class SensorLease(Protocol):
-    """The right to load one sensor's captures, and its ledger as of `head`."""
+class NamesTold(Protocol):
+    """What a sensor's clients were told, as of one position of its ledger."""
+
+    def names_told(self, clients: Collection[bytes]) -> Iterator[NameTold]:
+        """What these clients were told, as of the position (rows of later or uncommitted attempts are left out): client by
+        client in the order given, of each address by address, and of an address the oldest first: by time, capture, frame and
+        hostname, all ascending. Read as it is taken, a page at a time: there is no bound on what one client was told."""
+
+    def names_told_at(self, addresses: Mapping[bytes, int]) -> list[NameTold]:
+        """What anyone of this sensor was told of these addresses, none of it after the time given with its address (Unix ns);
+        as of the position. By address in the order given, and for each the newest first: by time, capture, frame, hostname and
+        client, all descending; at most `MOST_TOLD` an address."""
+
+    def names_told_of(self, pairs: Mapping[tuple[bytes, bytes], int]) -> list[NameTold]:
+        """What each client was told of one address (the pairs), as `names_told_at` tells it of anyone: for clients of which
+        `names_told` gives more than is wanted."""
+
+
+class Rewriting(Protocol):
+    """Rows of one committed capture that are put right. What it does is done where its context ends without an error; what of
+    it is done where it ends with one, the same again completes."""
+
+    def write(self, batches: Iterable[RowBatch]) -> None:
+        """Write rows of the capture with what is left of their lifetime; those whose time is over are left out."""
+
+    def delete(self, table: Table, keys: Sequence[tuple[object, ...]]) -> None:
+        """Delete rows of the capture by their whole keys."""
+
+
+class SensorLease(NamesTold, Protocol):
+    """The right to load one sensor's captures, and its ledger and names as of `head`."""
 
     @property
     def sensor(self) -> str:
@@ -116,26 +146,16 @@ class SensorLease(Protocol):
     def carried(self) -> bytes | None:
         """The open flows that `head` names; None when nothing is carried."""
 
-    def names_told(self, clients: Collection[bytes]) -> Iterator[NameTold]:
-        """What these clients were told, as of `head` (rows of later or uncommitted attempts are left out): client by client in
-        the order given, of each address by address, and of an address the oldest first: by time, capture, frame and hostname,
-        all ascending. Read as it is taken, a page at a time: there is no bound on what one client was told."""
-
-    def names_told_at(self, addresses: Mapping[bytes, int]) -> list[NameTold]:
-        """What anyone of this sensor was told of these addresses, none of it after the time given with its address (Unix ns);
-        as of `head`. By address in the order given, and for each the newest first: by time, capture, frame, hostname and
-        client, all descending; at most `MOST_TOLD` an address."""
-
-    def names_told_of(self, pairs: Mapping[tuple[bytes, bytes], int]) -> list[NameTold]:
-        """What each client was told of one address (the pairs), as `names_told_at` tells it of anyone: for clients of which
-        `names_told` gives more than is wanted."""
-
     def begin(self, claim: Claim) -> "AbstractContextManager[Attempt] | ClaimRefusal":
         """Claim a capture. An unfinished attempt of this sensor at the same content is taken over: with equal inputs its
         rows are written again, with other inputs its own rows are deleted first."""
 
     def note_origin(self, origin: str, capture_id: bytes, at_ms: int) -> None:
         """Remember that this origin, too, holds a capture that is committed: a copy of it may grow."""
+
+    def rewrite(self, capture_id: bytes) -> AbstractContextManager[Rewriting]:
+        """Put rows of a capture right that this sensor's ledger holds; the ledger stays as it is. Raises `StoreError` for any
+        other capture."""
 
     def quarantine(self, facts: CaptureFacts, reason: str, detail: str, at_ms: int) -> None:
         """Record that a content cannot be loaded; own rows of an unfinished attempt at it are deleted."""
@@ -276,6 +296,17 @@ class StoreReader(Protocol):
     def told(self, query: ToldQuery) -> list[tuple[NameTold, int]]:
         """What was told of an address, newest first. Beside each fact is the ledger number of its capture, if that is committed
         with this number: what attempts that do not count have left may be among them."""
+
+    def partitions(self, capture_id: bytes) -> Iterator[PartitionCounts]:
+        """Where a capture's own rows are, as its manifest says; nothing where there is none, or all its rows have expired."""
+
+    def rows_in(
+        self, table: Table, capture_id: bytes, partitions: Sequence[tuple[object, ...]]
+    ) -> Iterator[tuple[object, ...]]:
+        """One capture's own rows of a table in these partitions, one partition after the other."""
+
+    def names_as_of(self, sensor: str, seq: int) -> NamesTold:
+        """What a sensor's clients were told, as of the commit with this number."""
 
     def rows_of(self, table: Table, capture_id: bytes, first: object) -> Iterator[tuple[object, ...]]:
         """One capture's own rows of a table in the partitions that begin with this value (an address, a name), which are those

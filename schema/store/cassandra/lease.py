@@ -1,7 +1,7 @@
 """The right to load one sensor's captures: taken, kept and given back by conditional writes to its ledger."""
 
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 
 from schema.errors import LeaseHeldError, StoreUnavailableError
@@ -10,8 +10,9 @@ from schema.store.cassandra import captures, claims, ledger, names
 from schema.store.cassandra.attempt import CassandraAttempt
 from schema.store.cassandra.connection import Connection
 from schema.store.cassandra.hold import Clock, Hold
+from schema.store.cassandra.rewriting import CassandraRewriting
 from schema.store.owners import known_dead
-from schema.store.port import Attempt, Claim, ClaimRefusal, LedgerHead
+from schema.store.port import Attempt, Claim, ClaimRefusal, LedgerHead, Rewriting
 
 _FIRST_SEEN = "INSERT INTO pcapline.sensors (sensor, network, segment, first_seen) VALUES (?, ?, 0, ?) IF NOT EXISTS"
 _TAKE = """
@@ -80,15 +81,15 @@ class CassandraLease:
 
     def names_told(self, clients: Collection[bytes]) -> Iterator[NameTold]:
         """What these clients were told, as of `head`."""
-        return names.read_told(self._hold, clients)
+        return self._names().names_told(clients)
 
     def names_told_at(self, addresses: Mapping[bytes, int]) -> list[NameTold]:
         """What anyone was told of these addresses, each until a time, as of `head`."""
-        return names.read_told_at(self._hold, addresses)
+        return self._names().names_told_at(addresses)
 
     def names_told_of(self, pairs: Mapping[tuple[bytes, bytes], int]) -> list[NameTold]:
         """What each client was told of one address, each pair until a time, as of `head`."""
-        return names.read_told_of(self._hold, pairs)
+        return self._names().names_told_of(pairs)
 
     def begin(self, claim: Claim) -> AbstractContextManager[Attempt] | ClaimRefusal:
         """Claim a capture."""
@@ -99,6 +100,12 @@ class CassandraLease:
     def note_origin(self, origin: str, capture_id: bytes, at_ms: int) -> None:
         """Remember that this origin, too, holds a capture that is committed."""
         captures.note_origin(self._connection, origin, capture_id, at_ms)
+
+    @contextmanager
+    def rewrite(self, capture_id: bytes) -> Iterator[Rewriting]:
+        """Put rows of a committed capture right; row by row, for nobody counts them by what is there now."""
+        self._hold.check()
+        yield CassandraRewriting(self._hold, capture_id)
 
     def quarantine(self, facts: CaptureFacts, reason: str, detail: str, at_ms: int) -> None:
         """Record that a content cannot be loaded; one that is loaded, or being loaded elsewhere, stays so."""
@@ -116,6 +123,9 @@ class CassandraLease:
         """Let another loader have the sensor at once."""
         statement = self._connection.bound(_RELEASE, self._fence())
         self._connection.conditionally(statement, lambda: True)  # refused: another loader has it already
+
+    def _names(self) -> names.NamesAsOf:
+        return names.NamesAsOf(self._connection, self.sensor, self.head.position.seq, self._hold.committed)
 
     def _fence(self) -> tuple[str, int, int]:
         return self.sensor, self._hold.segment, self._hold.epoch

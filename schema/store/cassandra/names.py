@@ -3,14 +3,15 @@
 An attempt that died may have left rows of a version that is another's: a row counts where its capture is committed.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from schema.records import NameTold
 from schema.store.cassandra.connection import Connection, Row
-from schema.store.cassandra.hold import Hold
 from schema.store.port import MOST_TOLD, ToldQuery
 from schema.store.told import TOLD, name_told, newest_told, oldest_told
+
+Committed = Callable[[set[bytes]], set[bytes]]
 
 _OF_CLIENT = f"SELECT {TOLD}, seq FROM pcapline.names_by_client WHERE sensor = ? AND client_ip = ?"
 _ALL_OF_CLIENT = f"{_OF_CLIENT} ORDER BY address DESC, valid_from, ns, hostname DESC, capture_id DESC"  # its key, backwards
@@ -21,34 +22,48 @@ _OF_PAIR = f"{_OF_CLIENT} AND address = ? AND valid_from <= ?"
 _NEWEST_OF_CLIENT = f"{_OF_PAIR} LIMIT ?"
 
 
-def read_told(hold: Hold, clients: Collection[bytes]) -> Iterator[NameTold]:
-    """What these clients were told, as of the head."""
-    for rows in hold.connection.streams(_ALL_OF_CLIENT, ((hold.sensor, client) for client in clients)):
-        yield from oldest_told(_page_by_page(hold, rows))
+class NamesAsOf:
+    """What a sensor's clients were told, as of one commit (`schema.store.port.NamesTold`)."""
 
+    def __init__(self, connection: Connection, sensor: str, seq: int, committed: Committed) -> None:
+        """`committed`: those of some captures that the sensor's ledger holds."""
+        self._connection, self._sensor, self._seq, self._committed = connection, sensor, seq, committed
 
-def read_told_at(hold: Hold, addresses: Mapping[bytes, int]) -> list[NameTold]:
-    """What anyone was told of these addresses, not after the time (Unix ns) beside each."""
-    asked = [((hold.sensor, address), until_ns) for address, until_ns in addresses.items()]
-    return _newest_of_each(hold, (_NEWEST_OF_ADDRESS, _OF_ADDRESS), asked)
+    def names_told(self, clients: Collection[bytes]) -> Iterator[NameTold]:
+        """What these clients were told."""
+        for rows in self._connection.streams(_ALL_OF_CLIENT, ((self._sensor, client) for client in clients)):
+            yield from oldest_told(self._page_by_page(rows))
 
+    def names_told_at(self, addresses: Mapping[bytes, int]) -> list[NameTold]:
+        """What anyone was told of these addresses, not after the time (Unix ns) beside each."""
+        asked = [((self._sensor, address), until_ns) for address, until_ns in addresses.items()]
+        return self._newest_of_each((_NEWEST_OF_ADDRESS, _OF_ADDRESS), asked)
 
-def read_told_of(hold: Hold, pairs: Mapping[tuple[bytes, bytes], int]) -> list[NameTold]:
-    """What each client was told of one address, not after the time (Unix ns) beside each pair."""
-    asked = [((hold.sensor, *pair), until_ns) for pair, until_ns in pairs.items()]
-    return _newest_of_each(hold, (_NEWEST_OF_CLIENT, _OF_PAIR), asked)
+    def names_told_of(self, pairs: Mapping[tuple[bytes, bytes], int]) -> list[NameTold]:
+        """What each client was told of one address, not after the time (Unix ns) beside each pair."""
+        asked = [((self._sensor, *pair), until_ns) for pair, until_ns in pairs.items()]
+        return self._newest_of_each((_NEWEST_OF_CLIENT, _OF_PAIR), asked)
 
+    def _newest_of_each(self, statements: tuple[str, str], asked: Sequence[tuple[tuple[object, ...], int]]) -> list[NameTold]:
+        """`statements`: one that reads a page, one that goes on where that is not enough; `asked`: keys, each until a time."""
+        page, further = statements
+        told: list[NameTold] = []
+        bounds = [(*key, until_ns // 1_000_000) for key, until_ns in asked]
+        newest = self._connection.each(page, ((*bound, _PAGE) for bound in bounds))
+        for bound, (_, until_ns), rows in zip(bounds, asked, newest, strict=True):
+            whole: Iterable[Row] = rows if len(rows) < _PAGE else self._connection.stream(further, bound)
+            told += newest_told(self._page_by_page(whole), until_ns)
+        return told
 
-def _newest_of_each(hold: Hold, statements: tuple[str, str], asked: Sequence[tuple[tuple[object, ...], int]]) -> list[NameTold]:
-    """`statements`: one that reads a page, and one that goes on where that is not enough; `asked`: keys, each until a time."""
-    page, further = statements
-    told: list[NameTold] = []
-    bounds = [(*key, until_ns // 1_000_000) for key, until_ns in asked]
-    newest = hold.connection.each(page, ((*bound, _PAGE) for bound in bounds))
-    for bound, (_, until_ns), rows in zip(bounds, asked, newest, strict=True):
-        whole: Iterable[Row] = rows if len(rows) < _PAGE else hold.connection.stream(further, bound)
-        told += newest_told(_page_by_page(hold, whole), until_ns)
-    return told
+    def _page_by_page(self, rows: Iterable[Row]) -> Iterator[NameTold]:
+        source = iter(rows)
+        while page := list(islice(source, _PAGE)):
+            yield from self._counting(page)
+
+    def _counting(self, rows: Iterable[Row]) -> list[NameTold]:
+        told = [name_told(row[0], row[1], row) for row in rows if row[-1] <= self._seq]
+        committed = self._committed({name.capture_id for name in told})
+        return [name for name in told if name.capture_id in committed]
 
 
 def read_newest_told(connection: Connection, query: ToldQuery) -> list[tuple[NameTold, int]]:
@@ -60,16 +75,3 @@ def read_newest_told(connection: Connection, query: ToldQuery) -> list[tuple[Nam
         rows = connection.read(_NEWEST_OF_CLIENT, (query.sensor, query.client, *bounds))
     told = ((name_told(row[0], row[1], row), row[-1]) for row in rows)
     return [(fact, seq) for fact, seq in told if fact.valid_from_ns <= query.until_ns]
-
-
-def _page_by_page(hold: Hold, rows: Iterable[Row]) -> Iterator[NameTold]:
-    source = iter(rows)
-    while page := list(islice(source, _PAGE)):
-        yield from _counting(hold, page)
-
-
-def _counting(hold: Hold, rows: Iterable[Row]) -> list[NameTold]:
-    newest = hold.head.position.seq
-    told = [name_told(row[0], row[1], row) for row in rows if row[-1] <= newest]
-    committed = hold.committed({name.capture_id for name in told})
-    return [name for name in told if name.capture_id in committed]

@@ -1,13 +1,23 @@
 """The store port on a Cassandra cluster."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from schema.records import Admission, AdmissionBook, CaptureRecord, CommitRecord, LedgerTotals, NameTold
+from schema.records import Admission, AdmissionBook, CaptureRecord, CommitRecord, LedgerTotals, NameTold, PartitionCounts
 from schema.store.cassandra import admissions, captures, claims, history, lease, ledger, names, queries
 from schema.store.cassandra.connection import Connection
 from schema.store.cassandra.health import read_health
 from schema.store.cassandra.own_rows import recount_capture, rows_of_capture
-from schema.store.port import AnswerQuery, FlowQuery, QueryResult, Recount, SensorLease, SensorRecord, StoreHealth, ToldQuery
+from schema.store.port import (
+    AnswerQuery,
+    FlowQuery,
+    NamesTold,
+    QueryResult,
+    Recount,
+    SensorLease,
+    SensorRecord,
+    StoreHealth,
+    ToldQuery,
+)
 from schema.tables import Table
 
 
@@ -105,11 +115,30 @@ class CassandraStore:
         """The newest that anyone of a sensor, or one client, was told of an address."""
         return names.read_newest_told(self._checked(), query)
 
+    def partitions(self, capture_id: bytes) -> Iterator[PartitionCounts]:
+        """Where a capture's own rows are."""
+        standing = captures.read_standing(self._checked(), capture_id)
+        return iter(captures.read_manifest(self._connection, standing).own)
+
+    def rows_in(
+        self, table: Table, capture_id: bytes, partitions: Sequence[tuple[object, ...]]
+    ) -> Iterator[tuple[object, ...]]:
+        """One capture's own rows in these partitions."""
+        return rows_of_capture(self._checked(), table, capture_id, partitions)
+
+    def names_as_of(self, sensor: str, seq: int) -> NamesTold:
+        """What a sensor's clients were told, as of a commit."""
+        connection = self._checked()
+        _, segment = ledger.segment_of(connection, sensor) or ("", 0)
+        return names.NamesAsOf(
+            connection, sensor, seq, lambda capture_ids: ledger.committed_among(connection, sensor, segment, capture_ids)
+        )
+
     def rows_of(self, table: Table, capture_id: bytes, first: object) -> Iterator[tuple[object, ...]]:
         """One capture's own rows in the partitions of one address or name."""
         standing = captures.read_standing(self._checked(), capture_id)
         partitions = captures.read_manifest(self._connection, standing).partitions_of(table.name, first)
-        return rows_of_capture(self._connection, table, capture_id, partitions)
+        return self.rows_in(table, capture_id, partitions)
 
     def scan(self, table: Table) -> Iterator[tuple[object, ...]]:
         """Every row of a table."""

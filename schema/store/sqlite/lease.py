@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from itertools import repeat
 from types import TracebackType
 from typing import Self, cast
@@ -10,11 +10,12 @@ from typing import Self, cast
 from schema.errors import LeaseHeldError, LeaseLostError
 from schema.records import CaptureFacts, LedgerPosition, NameRepair, NameTold
 from schema.store.owners import known_dead
-from schema.store.port import Attempt, Claim, ClaimRefusal, Commit, LedgerHead
+from schema.store.port import Attempt, Claim, ClaimRefusal, Commit, LedgerHead, Rewriting
 from schema.store.sqlite import captures, ledger, names
 from schema.store.sqlite.database import Database, Transaction
 from schema.store.sqlite.repairs import repair_flows
 from schema.store.sqlite.retention import Span, empty_span, plan_expiry
+from schema.store.sqlite.rewriting import SqliteRewriting
 from schema.store.sqlite.statements import insert_of, time_column
 from schema.store.sqlite.values import sql_rows
 from schema.tables import BY_NAME, Ownership, RowBatch
@@ -79,17 +80,15 @@ class SqliteLease:
 
     def names_told(self, clients: Collection[bytes]) -> Iterator[NameTold]:
         """What these clients were told, as of `head`."""
-        return names.read_told(self._database, self._sensor, self._head.position.seq, clients)
+        return self._names().names_told(clients)
 
     def names_told_at(self, addresses: Mapping[bytes, int]) -> list[NameTold]:
         """What anyone was told of these addresses, each until a time."""
-        with self._database.snapshot() as session:
-            return names.read_told_at(session, self._sensor, self._head.position.seq, addresses)
+        return self._names().names_told_at(addresses)
 
     def names_told_of(self, pairs: Mapping[tuple[bytes, bytes], int]) -> list[NameTold]:
         """What each client was told of one address, each pair until a time."""
-        with self._database.snapshot() as session:
-            return names.read_told_of(session, self._sensor, self._head.position.seq, pairs)
+        return self._names().names_told_of(pairs)
 
     def begin(self, claim: Claim) -> AbstractContextManager[Attempt] | ClaimRefusal:
         """Claim a capture: the transaction is open from here to the end of the attempt's context."""
@@ -105,6 +104,14 @@ class SqliteLease:
         """Remember that this origin, too, holds a capture that is committed."""
         with self._database.transaction() as transaction:
             captures.note_origin(transaction, origin, capture_id, at_ms)
+            transaction.commit()
+
+    @contextmanager
+    def rewrite(self, capture_id: bytes) -> Iterator[Rewriting]:
+        """Put rows of a committed capture right, in one transaction."""
+        with self._database.transaction() as transaction:
+            self._check_held(transaction)
+            yield SqliteRewriting(transaction, self._sensor, capture_id)
             transaction.commit()
 
     def quarantine(self, facts: CaptureFacts, reason: str, detail: str, at_ms: int) -> None:
@@ -140,6 +147,9 @@ class SqliteLease:
     def stand_at(self, head: LedgerHead) -> None:
         """The commit that made `head` is durable."""
         self._head = head
+
+    def _names(self) -> names.NamesAsOf:
+        return names.NamesAsOf(self._database, self._sensor, self._head.position.seq)
 
     def _guard(self) -> tuple[str, int, int]:
         return self._sensor, self._head.position.segment, self._epoch

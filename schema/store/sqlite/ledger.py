@@ -117,7 +117,7 @@ def no_totals(sensor: str, network: str, segment: int) -> LedgerTotals:
 
 def read_commits(database: Database, sensor: str, after_seq: int, deltas: bool) -> Iterator[CommitRecord]:
     """Commits of the current segment behind a seq, oldest first."""
-    join = "JOIN commit_deltas AS d USING (sensor, segment, seq)" if deltas else ""
+    join = "LEFT JOIN commit_deltas AS d USING (sensor, segment, seq)" if deltas else ""
     statement = _COMMITS.format(deltas="d.deltas" if deltas else "NULL", join=join)
     return (_commit(sensor, row) for row in database.stream(statement, (sensor, after_seq)))
 

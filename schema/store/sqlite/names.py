@@ -25,6 +25,27 @@ _NEWEST_OF_ADDRESS = f"SELECT {TOLD}, seq FROM names_by_address WHERE sensor = ?
 _NEWEST_OF_CLIENT = f"SELECT {TOLD}, seq FROM names_by_client WHERE sensor = ? AND client_ip = ? AND address = ? AND {_NEWEST}"
 
 
+class NamesAsOf:
+    """What a sensor's clients were told, as of one commit (`schema.store.port.NamesTold`)."""
+
+    def __init__(self, database: Database, sensor: str, seq: int) -> None:
+        self._database, self._sensor, self._seq = database, sensor, seq
+
+    def names_told(self, clients: Collection[bytes]) -> Iterator[NameTold]:
+        """What these clients were told."""
+        return read_told(self._database, self._sensor, self._seq, clients)
+
+    def names_told_at(self, addresses: Mapping[bytes, int]) -> list[NameTold]:
+        """What anyone was told of these addresses, each until a time."""
+        with self._database.snapshot() as session:
+            return read_told_at(session, self._sensor, self._seq, addresses)
+
+    def names_told_of(self, pairs: Mapping[tuple[bytes, bytes], int]) -> list[NameTold]:
+        """What each client was told of one address, each pair until a time."""
+        with self._database.snapshot() as session:
+            return read_told_of(session, self._sensor, self._seq, pairs)
+
+
 def read_told(database: Database, sensor: str, seq: int, clients: Collection[bytes]) -> Iterator[NameTold]:
     """What these clients were told up to a ledger version."""
     asked = ((sensor, address_text(client), seq) for client in clients)

@@ -51,10 +51,9 @@ def rows_of_capture(
 ) -> Iterator[tuple[object, ...]]:
     """One capture's rows in these partitions."""
     within = " AND ".join(f"{name} = ?" for name in (*table.partition, "capture_id"))
-    for key in sql_keys(table, partitions):
-        yield from port_rows(
-            table, database.stream(f"SELECT {_columns(table)} FROM {table.name} WHERE {within}", (*key, capture_id))
-        )
+    statement = f"SELECT {_columns(table)} FROM {table.name} WHERE {within}"
+    keys = ((*key, capture_id) for key in sql_keys(table, partitions))
+    return port_rows(table, database.stream_each(statement, keys))
 
 
 def _newest(session: Session, table: Table, conditions: list[str], limit: int, then: str = "") -> QueryResult:

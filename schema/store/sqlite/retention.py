@@ -35,7 +35,7 @@ def plan_expiry(transaction: Transaction, capture_id: bytes, rows_from_ms: int, 
     )
 
 
-def read_spans(session: Session, capture_id: bytes) -> dict[str, Span]:
+def read_spans(session: Session | Transaction, capture_id: bytes) -> dict[str, Span]:
     """First and last time of a capture's rows, by table; a table whose rows are deleted is left out."""
     rows = session.execute("SELECT table_name, first_time, last_time FROM own_rows WHERE capture_id = ?", (capture_id,))
     return {name: (first, last) for name, first, last in rows}

@@ -50,6 +50,12 @@ def own_rows_of(table: Table) -> str:
 
 
 @cache
+def delete_row(table: Table) -> str:
+    """Delete one row by its key."""
+    return f"DELETE FROM {table.name} WHERE {' AND '.join(f'{name} = ?' for name in table.key)}"
+
+
+@cache
 def delete_own(table: Table) -> str:
     """Delete at most so many of one capture's rows in one partition."""
     return _delete_some(table, own_rows_of(table))

@@ -1,13 +1,23 @@
 """The store port on one SQLite file. Reads see one committed state, also while an attempt is open."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 import apsw
 
-from schema.records import Admission, AdmissionBook, CaptureRecord, CommitRecord, LedgerTotals, NameTold
-from schema.store.port import AnswerQuery, FlowQuery, QueryResult, Recount, SensorLease, SensorRecord, StoreHealth, ToldQuery
+from schema.records import Admission, AdmissionBook, CaptureRecord, CommitRecord, LedgerTotals, NameTold, PartitionCounts
+from schema.store.port import (
+    AnswerQuery,
+    FlowQuery,
+    NamesTold,
+    QueryResult,
+    Recount,
+    SensorLease,
+    SensorRecord,
+    StoreHealth,
+    ToldQuery,
+)
 from schema.store.sqlite import admissions, captures, history, lease, ledger, names, queries
 from schema.store.sqlite.database import Database, Session
 from schema.store.sqlite.recount import recount_capture
@@ -136,11 +146,28 @@ class SqliteStore:
         with self._reading() as session:
             return names.read_newest_told(session, query)
 
+    def partitions(self, capture_id: bytes) -> Iterator[PartitionCounts]:
+        """Where a capture's own rows are."""
+        with self._reading() as session:
+            return iter(captures.read_manifest(session, capture_id).own)
+
+    def rows_in(
+        self, table: Table, capture_id: bytes, partitions: Sequence[tuple[object, ...]]
+    ) -> Iterator[tuple[object, ...]]:
+        """One capture's own rows in these partitions."""
+        self._check_schema()
+        return queries.rows_of_capture(self._database, table, capture_id, partitions)
+
+    def names_as_of(self, sensor: str, seq: int) -> NamesTold:
+        """What a sensor's clients were told, as of a commit."""
+        self._check_schema()
+        return names.NamesAsOf(self._database, sensor, seq)
+
     def rows_of(self, table: Table, capture_id: bytes, first: object) -> Iterator[tuple[object, ...]]:
         """One capture's own rows in the partitions of one address or name."""
         with self._reading() as session:
             manifest = captures.read_manifest(session, capture_id)
-        return queries.rows_of_capture(self._database, table, capture_id, manifest.partitions_of(table.name, first))
+        return self.rows_in(table, capture_id, manifest.partitions_of(table.name, first))
 
     def scan(self, table: Table) -> Iterator[tuple[object, ...]]:
         """Every row of a table."""

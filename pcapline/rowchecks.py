@@ -1,0 +1,102 @@
+"""Wires what `verify` knows of a differing capture to what decoding it again knows of its rows."""
+
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from exporter.reconciliation import Reconciliation
+from loader.again import Decoding, NotTheSameError, Then
+from loader.capture_files import CaptureFiles, archive_of
+from loader.recheck import Findings, by_partition, examine, repair
+from loader.sensornames import inventory_of
+from loader.settings import LoaderSettings
+from schema.errors import LeaseHeldError, StoreError
+from schema.records import DEFAULT_NETWORK
+from schema.store.port import SensorLease, Store
+
+
+@dataclass(slots=True)
+class RowChecks:
+    """Looks at the captures of a verdict, and puts their rows right."""
+
+    store: Store
+    decoding: Decoding
+    files: CaptureFiles | None
+    tell: Callable[[str], None]
+
+    @classmethod
+    def of(cls, store: Store, settings: LoaderSettings, archive: Path | None, tell: Callable[[str], None]) -> "RowChecks":
+        """`archive`: a watched directory, or any other that captures are kept in."""
+        decoding = Decoding(store=store, settings=settings, inventory=inventory_of(settings, tell))
+        return cls(store, decoding, CaptureFiles(archive_of(archive)) if archive else None, tell)
+
+    def findings(self, verdict: Reconciliation, sensors: Collection[str], *, every: bool) -> Iterator[Findings]:
+        """One for each capture whose rows the verdict says to differ. `every`: and of each other capture of these sensors (of
+        none: of all) that can be decoded again, whatever comes out."""
+        differing = {each.capture_id: each for each in verdict.differing if each.identity in ("rows", "packets")}
+        for capture_id in differing:
+            if (then := self._then(capture_id)) is not None:
+                found = self._examined(then)
+                yield by_partition(self.store, found, _now_ms()) if found.inexact else found
+        for capture_id in self._captures(sensors) if every else ():
+            if capture_id not in differing and (then := self._then(capture_id)) is not None:
+                found = self._examined(then)
+                if not found.inexact:
+                    yield found
+
+    def _captures(self, sensors: Collection[str]) -> Iterator[bytes]:
+        for record in self.store.sensors():
+            if not sensors or record.sensor in sensors:
+                yield from (commit.capture_id for commit in self.store.commits(record.sensor, 0))
+
+    def _examined(self, then: Then) -> Findings:
+        file = self.files.of(then.record.facts) if self.files else None
+        return examine(self.decoding, file, then, _now_ms())
+
+    def _then(self, capture_id: bytes) -> Then | None:
+        record = self.store.capture(capture_id)
+        if record is None or record.position is None:
+            return None
+        commits = self.store.commits(record.sensor, record.position.seq - 1, deltas=True)
+        commit = next((commit for commit in commits if commit.capture_id == capture_id), None)
+        return None if commit is None else Then(record=record, commit=commit)
+
+    def repair(self, findings: Findings, owner: str) -> int | None:
+        """How many rows were put right; None, and why is told, where they cannot be."""
+        name = findings.then.record.facts.file_name
+        if findings.inexact:
+            self.tell(f"{name} is not repaired: {findings.inexact}")
+            return None
+        sensor, lease_s = findings.then.record.sensor, self.decoding.settings.lease_s
+        try:
+            with _leased(self.store, sensor, owner, lease_s) as (lease, keep):
+                return repair(self.decoding, lease, findings, _now_ms(), keep)
+        except LeaseHeldError as held:
+            self.tell(f"{name} is not repaired: {held.owner} loads sensor {sensor}; stop that loader first")
+        except (NotTheSameError, StoreError, OSError) as error:
+            self.tell(f"{name} is not repaired: {error}")
+        return None
+
+
+@contextmanager
+def _leased(store: Store, sensor: str, owner: str, lease_s: int) -> Iterator[tuple[SensorLease, Callable[[], None]]]:
+    """The sensor's lease, and what keeps it when it is called now and then."""
+    renew_at = time.time() + lease_s / 3
+    lease = store.take_sensor(sensor, DEFAULT_NETWORK, owner, _now_ms() + lease_s * 1000)
+
+    def keep() -> None:
+        nonlocal renew_at
+        if time.time() >= renew_at:
+            lease.renew(_now_ms() + lease_s * 1000)
+            renew_at = time.time() + lease_s / 3
+
+    try:
+        yield lease, keep
+    finally:
+        lease.release()
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)

@@ -1,0 +1,109 @@
+"""`verify` names what was broken by hand, down to the row; `--repair` mends what it may, from the captures."""
+
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from tests.pcapline.captures import START_S, capture, conversation
+from tests.pcapline.command import objects, pcapline
+from tests.pcapline.test_bad_input import settled
+
+HOSTS = ("a.example.com", "b.example.com", "c.example.com")
+
+
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("loaded")
+    (folder / "kept").mkdir()
+    for number, host in enumerate(HOSTS):
+        talk = conversation(host, packets=4 + number, client=f"10.0.0.{number + 1}")
+        settled(folder / "kept" / f"{number}.pcap", capture(talk, start_s=START_S + number * 3600))
+    assert pcapline("load", "kept", cwd=folder).returncode == 0
+    return folder
+
+
+@pytest.fixture
+def folder(loaded: Path, tmp_path: Path) -> Path:
+    """Three captures in a directory of their own, loaded."""
+    return Path(shutil.copytree(loaded, tmp_path / "folder"))
+
+
+def change(folder: Path, statement: str) -> None:
+    with sqlite3.connect(folder / "pcapline.db") as store:
+        assert store.execute(statement).rowcount == 1
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("DELETE FROM flows WHERE endpoint = 'b.example.com'", "missing in flows: destination_ip=93.184.216.34"),
+        ("UPDATE flows SET packets = 99 WHERE endpoint = 'b.example.com'", ": packets"),
+        ("DELETE FROM dns_answers WHERE qname = 'b.example.com'", "missing in dns_answers: qname=b.example.com"),
+    ],
+)
+def test_a_row_is_named_and_put_right(folder: Path, statement: str, said: str) -> None:
+    change(folder, statement)
+    told = pcapline("verify", cwd=folder)
+    assert told.returncode == 1
+    assert "1.pcap: which rows cannot be told: its file is not at hand" in told.stdout
+    mended = pcapline("verify", "--archive", "kept", "--repair", cwd=folder)
+    assert mended.returncode == 0, mended.stdout
+    assert said in mended.stdout
+    assert "1 row of 1.pcap put right" in mended.stderr
+    assert "every identity holds" in mended.stdout
+
+
+def test_what_no_number_shows_is_seen_by_decoding_every_capture_again(folder: Path) -> None:
+    change(folder, "UPDATE flows SET frame = 77 WHERE endpoint = 'b.example.com'")
+    change(folder, "UPDATE flows SET protocol = 6 WHERE endpoint = 'c.example.com'")
+    assert pcapline("verify", "--archive", "kept", cwd=folder).returncode == 0
+    told = pcapline("verify", "--full", "--archive", "kept", cwd=folder)
+    assert told.returncode == 1
+    assert all(said in told.stdout for said in ("missing in flows", "surplus in flows", ": protocol"))
+    assert pcapline("verify", "--full", "--archive", "kept", "--repair", cwd=folder).returncode == 0
+    assert "3 captures compared row by row" in pcapline("verify", "--full", "--archive", "kept", cwd=folder).stdout
+
+
+def test_rows_as_objects(folder: Path) -> None:
+    change(folder, "DELETE FROM flows WHERE endpoint = 'c.example.com'")
+    (row,) = [item for item in objects(pcapline("verify", "--archive", "kept", "--json", cwd=folder)) if "row" in item]
+    assert (row["row"], row["table"], row["file"], row["key"]["frame"]) == ("missing", "flows", "2.pcap", 3)
+    (part,) = [item for item in objects(pcapline("verify", "--json", cwd=folder)) if "partition" in item]
+    assert (part["table"], part["expected"], part["found"]) == ("flows", 1, 0)
+    assert part["partition"]["destination_ip"] == "93.184.216.34"
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("DELETE FROM commit_deltas WHERE seq = 2", "what commit 2 added: 1 against 0"),
+        ("DELETE FROM ledger_commits WHERE seq = 2", "commit 2: 1 against 0"),
+        ("UPDATE ledger_totals SET value = value + 1 WHERE name = 'frames'", "total frames: 22 against 21"),
+    ],
+)
+def test_the_ledger_is_named_and_never_repaired(folder: Path, statement: str, said: str) -> None:
+    change(folder, statement)
+    told = pcapline("verify", "--archive", "kept", "--repair", cwd=folder)
+    assert told.returncode == 1
+    assert said in told.stdout
+    assert pcapline("verify", cwd=folder).returncode == 1
+
+
+def test_a_capture_whose_file_is_another_is_left_alone(folder: Path) -> None:
+    change(folder, "DELETE FROM flows WHERE endpoint = 'b.example.com'")
+    settled(folder / "kept" / "1.pcap", (folder / "kept" / "2.pcap").read_bytes())
+    told = pcapline("verify", "--archive", "kept", "--repair", cwd=folder)
+    assert told.returncode == 1
+    assert "1.pcap is not repaired: its file is not at hand" in told.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [(("--repair",), "--repair needs --archive"), (("--archive", "nowhere"), "is no directory")],
+)
+def test_what_cannot_be_meant(folder: Path, arguments: tuple[str, ...], said: str) -> None:
+    done = pcapline("verify", *arguments, cwd=folder)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
