@@ -67,6 +67,7 @@ def watching(
     events: bool = True,
     clock: Clock | None = None,
     wrap: Callable[[Store], Store] = lambda store: store,
+    busy_timeout_s: float = 60.0,
 ) -> Iterator[Watch]:
     """Watches until the block ends, then stops in good order."""
     watch = Watch(clock or Clock())
@@ -78,7 +79,7 @@ def watching(
 
     def run() -> None:
         try:
-            store = open_sqlite(store_path, watch.clock)
+            store = open_sqlite(store_path, watch.clock, busy_timeout_s=busy_timeout_s)
             store.apply_schema()
             try:
                 run_watch(wrap(store), request, settings, watch.telemetry, world)
