@@ -46,6 +46,16 @@ def repeated(capture: Path, times: int, directory: Path) -> Path:
     return _once(directory / f"{capture.stem}-times-{times}.pcap", lambda path: _repeat(capture, path, times))
 
 
+def shifted(capture: Path, seconds: int, path: Path) -> Path:
+    """A capture so much later, written over `path`."""
+    content = bytearray(capture.read_bytes())
+    time_of = struct.Struct(StreamFormat.of(bytes(content[:FILE_HEADER_BYTES])).order + "I")
+    for at in _records(content)[:-1]:
+        time_of.pack_into(content, at, time_of.unpack_from(content, at)[0] + seconds)
+    path.write_bytes(content)
+    return path
+
+
 def compressed(capture: Path, program: str, directory: Path) -> Path:
     """A capture as `gzip` or `zstd` leave it by default."""
     return _once(directory / f"{capture.name}.{program}", lambda path: _compress(capture, path, program))
