@@ -1,8 +1,8 @@
 """What a row costs in a store that is empty and in one that is full: `python -m bench.growth CAPTURE [--store URL] [--rows N]`.
 
-The capture is loaded again and again by `pcapline load`, each time an hour later, as whole processes, until the store holds so
-many rows. Without `--store` an SQLite file of its own. Prints one JSON object: microseconds a row, of the clock and of the
-loader's own processor time, for the first captures and for the last.
+One `pcapline watch` is given the same capture again and again, each time ten minutes later, until the store holds so many rows.
+Without `--store` an SQLite file of its own. Prints one JSON object: microseconds a row, of the clock and of the loader's own
+processor time, for the first captures and for the last.
 """
 
 import argparse
@@ -10,22 +10,25 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
 from bench.captures import shifted
-from bench.processes import Run, run
+from bench.watched import SENSOR, Watched
+from schema.capture_names import capture_name
 
-_EDGE = 3  # captures at either end whose median is told; one before them warms the caches
+_EDGE = 5  # captures at either end whose median is told; two before them warm the caches
+_WARM = 2
+_APART_S = 600
 _TIMEOUT_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Loaded:
-    run: Run
-    rows: int
+    wall_us: float  # a row
+    cpu_us: float
 
 
 def main() -> None:
@@ -39,40 +42,45 @@ def main() -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.growth", description=__doc__)
     parser.add_argument("capture", type=Path, metavar="CAPTURE", help="a classic capture")
-    parser.add_argument("--store", metavar="URL", help="with its schema applied")
+    parser.add_argument("--store", metavar="URL", help="with its schema applied, and no sensor `bench` in it")
     parser.add_argument("--rows", type=int, default=10_000_000, metavar="N", help="in the end (default %(default)s)")
     return parser.parse_args()
 
 
 def _measure(given: argparse.Namespace, directory: Path, store: str) -> dict[str, object]:
-    loads: list[_Loaded] = []
-    while sum(load.rows for load in loads) < given.rows or len(loads) <= 2 * _EDGE:
-        capture = shifted(given.capture, 3600 * len(loads), directory / "shifted.pcap")
-        rows = _rows(capture)
-        command = [sys.executable, "-m", "pcapline", "load", str(capture), "--sensor", "bench", "--store", store]
-        done = run(command, _TIMEOUT_S)
-        if not done.ended:
-            raise SystemExit(f"{' '.join(command)} failed")
-        loads.append(_Loaded(done, rows))
-    first, last = loads[1 : 1 + _EDGE], loads[-_EDGE:]
-    wall, cpu = _a_row(lambda load: load.run.wall_s), _a_row(lambda load: load.run.cpu_s)
+    rows = _rows(given.capture)
+    count = max(_WARM + 2 * _EDGE, -(-given.rows // rows))
+    with Watched(directory, store, after="keep") as watch:
+        loads = [_load(watch, given.capture, number, rows, directory) for number in range(1, count + 1)]
+    first, last = loads[_WARM : _WARM + _EDGE], loads[-_EDGE:]
     return {
-        "captures": len(loads),
-        "rows": sum(load.rows for load in loads),
-        "first_us": round(wall(first), 2),
-        "last_us": round(wall(last), 2),
-        "ratio": round(wall(last) / wall(first), 2),
-        "first_cpu_us": round(cpu(first), 2),
-        "last_cpu_us": round(cpu(last), 2),
+        "captures": count,
+        "rows": count * rows,
+        **_told("us_a_row", first, last, lambda load: load.wall_us),
+        **_told("cpu_us_a_row", first, last, lambda load: load.cpu_us),
+        "watch_mib": round(watch.peak_mib, 1),
     }
 
 
-def _a_row(seconds: Callable[[_Loaded], float]) -> Callable[[list[_Loaded]], float]:
-    return lambda loads: median(1e6 * seconds(load) / load.rows for load in loads)
+def _load(watch: Watched, capture: Path, number: int, rows: int, directory: Path) -> _Loaded:
+    later_s = number * _APART_S
+    path = shifted(capture, later_s, directory / capture_name(SENSOR, later_s * 1_000_000_000, number))
+    cpu = watch.cpu_s()
+    landed = watch.land(path)
+    loaded = watch.loaded_at(path.name, _TIMEOUT_S)
+    if loaded is None:
+        raise SystemExit(f"{path.name} was not loaded within {_TIMEOUT_S:g} s")
+    watch.remove(path.name)
+    return _Loaded(1e6 * (loaded - landed) / rows, 1e6 * (watch.cpu_s() - cpu) / rows)
+
+
+def _told(name: str, first: Sequence[_Loaded], last: Sequence[_Loaded], value: Callable[[_Loaded], float]) -> dict[str, float]:
+    before, after = median(map(value, first)), median(map(value, last))
+    return {f"first_{name}": round(before, 2), f"last_{name}": round(after, 2), f"{name}_ratio": round(after / before, 2)}
 
 
 def _rows(capture: Path) -> int:
-    """In all tables, as `read` foretells them."""
+    """Of flows and DNS records, as `read` foretells them; the other tables' grow with them."""
     command = [sys.executable, "-m", "pcapline", "read", "--summary", "--json", str(capture)]
     return sum(json.loads(subprocess.run(command, check=True, capture_output=True).stdout)["rows"].values())
 
