@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from loader.kept import let_go
 from loader.prepared import content_origin, file_id_of
 from loader.reading import file_identity
 from loader.settings import LoaderSettings
@@ -88,7 +89,7 @@ class ArchiveKeeper:
                 return False
         except FileNotFoundError:  # somebody else was faster
             return False
-        path.unlink(missing_ok=True)
+        let_go(path)
         sidecar_of(path).unlink(missing_ok=True)
         return True
 

@@ -11,6 +11,7 @@ from enum import Enum
 from pathlib import Path
 
 from loader.backoff import is_over
+from loader.kept import note_kept
 from loader.moving import move_capture, put_back_leaving
 from loader.outcome import FileOutcome
 from loader.settings import LoaderSettings
@@ -81,7 +82,18 @@ class Disposal:
             if deletes and held_up():
                 place.unlink()
                 sidecar_of(place).unlink(missing_ok=True)
+            else:
+                self._note(place, file)
         return Disposed.GONE
+
+    def _note(self, place: Path, file: SpoolFile) -> None:
+        """That the archive holds it from now on. A file without packets is no capture: nobody will miss it."""
+        if file.outcome is None or file.outcome.state is FileState.EMPTY:
+            return
+        try:
+            note_kept(place, file.outcome.capture_id, file.outcome.loaded_at_ms or int(file.answered_at * 1000))
+        except OSError as error:
+            self.tell(f"{place} is archived, but cannot be noted in its folder: {error.strerror or error}")
 
     def quarantine(self, file: SpoolFile, outcome: FileOutcome) -> Path:
         """Move a file that cannot be loaded out of the way, with the reason beside it; returns where it is now."""

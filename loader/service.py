@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 
+from loader.archivewatch import archive_watched
 from loader.aside import SensorsAside
 from loader.backoff import BackOff, is_over
 from loader.disk import ArchiveKeeper, PauseKeeper
@@ -74,7 +75,8 @@ def run_watch(
         telemetry=telemetry,
     )
     turns.notice = upkeep.notice
-    _Watch(store=store, request=request, turns=turns, upkeep=upkeep).run()
+    with archive_watched(request.directory, store, settings, telemetry, world):
+        _Watch(store=store, request=request, turns=turns, upkeep=upkeep).run()
 
 
 @dataclass(slots=True, kw_only=True)

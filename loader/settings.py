@@ -38,6 +38,8 @@ class LoaderSettings:
     disk_low_free_bytes: int = 536_870_912  # low water mark: it is until so much is free again
     retention_s: int = 60  # how often expired rows are deleted, where the store does not do so itself
     retention_rows: int = 20_000  # at most so many in one step
+    archive_check_s: int = 60  # how often the archive is held against the ledger
+    archive_check_bytes: int = 67_108_864  # of its files so many bytes are read at a time, all of them by turns
     listen: str = "127.0.0.1:10111"  # the loader's own /metrics
 
     def __post_init__(self) -> None:

@@ -10,6 +10,7 @@ from itertools import product
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.exposition import choose_encoder
 
+from loader.archivecheck import ArchiveVerdict
 from loader.outcome import FileOutcome
 from loader.spoolstates import SpoolState
 from schema.enums import FileState
@@ -95,6 +96,27 @@ class LoaderTelemetry:
         self._remote_bytes = Gauge("pcapline_remote_held_bytes", "Bytes fetched and still here.", registry=registry)
         self._remote_fetched = Counter("pcapline_remote_fetched_bytes", "Bytes of captures fetched.", registry=registry)
         self._remote_up = Gauge("pcapline_remote_up", "1 while the source of captures answers.", registry=registry)
+        self._unreconciled = Gauge(
+            "pcapline_loader_unreconciled",
+            "Difference of the two sides of an identity at the last check: of the archive, in files.",
+            ["identity"],
+            registry=registry,
+        )
+        self._archive_checked = Gauge(
+            "pcapline_archive_checked_timestamp_seconds",
+            "Unix time of the last check of the archive, 0 before the first.",
+            registry=registry,
+        )
+        self._archive_covered = Gauge(
+            "pcapline_archive_covered_ratio",
+            "Share of the archive's files whose content was read and held against the ledger.",
+            registry=registry,
+        )
+        self._archive_since = Gauge(
+            "pcapline_archive_covered_since_timestamp_seconds",
+            "Unix time since when every archived file was, 0 before all were.",
+            registry=registry,
+        )
         info = Gauge("pcapline_loader_info", "Build of the loader; always 1.", ["version"], registry=registry)
         info.labels(version).set(1)
         self._store = store
@@ -188,6 +210,13 @@ class LoaderTelemetry:
     def passed_over(self, entries: int) -> None:
         """So many entries of the directory are no inputs."""
         self._strays.set(entries)
+
+    def archive(self, verdict: ArchiveVerdict) -> None:
+        """The archive was held against the ledger."""
+        self._unreconciled.labels("archive").set(verdict.wrong_count)
+        self._archive_checked.set(verdict.at)
+        self._archive_covered.set(verdict.covered / verdict.there if verdict.there else 1)
+        self._archive_since.set(verdict.since)
 
     def remote_arrived(self, references: int) -> None:
         """So many came from elsewhere; each ends as acknowledged or dropped."""

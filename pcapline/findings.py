@@ -9,6 +9,7 @@ from pcapline.values import json_value, uuid_text
 from schema.tables import Table
 
 if TYPE_CHECKING:
+    from loader.archivecheck import ArchiveVerdict
     from loader.recheck import Findings, PartitionFault, RowFault
 
 
@@ -37,6 +38,32 @@ def finding_lines(findings: "Findings") -> Iterator[str]:
     unnamed = findings.row_count - len(findings.rows) + findings.partition_count - len(findings.partitions)
     if unnamed:
         yield f"ROWS     {name}and {count_text(unnamed, 'further difference')}"
+
+
+def archive_objects(verdict: "ArchiveVerdict") -> Iterator[Object]:
+    """The identity `archive`, and one object a wrong file."""
+    files = _archive_files(verdict)
+    yield {"identity": "archive", "left": files, "right": files - verdict.wrong_count, "difference": verdict.wrong_count}
+    for wrong in verdict.wrong:
+        capture_id = uuid_text(wrong.capture_id) if wrong.capture_id else None
+        yield {"archived": wrong.fault.value, "sensor": wrong.sensor, "file": wrong.name, "capture_id": capture_id}
+
+
+def archive_lines(verdict: "ArchiveVerdict") -> Iterator[str]:
+    """The same in words."""
+    files = _archive_files(verdict)
+    sides = f"{files:>14,}  {files - verdict.wrong_count:>14,}  difference {verdict.wrong_count:,}"
+    read = f"{verdict.read:,} of {verdict.there:,} read"
+    yield f"{'archive':<8}  {sides}  files that are or should be in the archive = there, and committed ({read})"
+    for wrong in verdict.wrong:
+        of = f" (capture {uuid_text(wrong.capture_id)})" if wrong.capture_id else ""
+        yield f"DIFFERS  archive: sensor {wrong.sensor}: {printable(wrong.name)}: {wrong.fault.value}{of}"
+    if verdict.wrong_count > len(verdict.wrong):
+        yield f"DIFFERS  archive: and {count_text(verdict.wrong_count - len(verdict.wrong), 'further file')}"
+
+
+def _archive_files(verdict: "ArchiveVerdict") -> int:
+    return verdict.there + verdict.missing
 
 
 def _key(row: "RowFault") -> Object:

@@ -70,8 +70,9 @@ def run(given: Namespace) -> int:
         if repaired:
             verdict = _verdict(given, store)
             write_verdict(verdict, as_json=given.as_json)
+        wrong = _hold_against_archive(given, store)
     code = _exit_code(given, verdict)
-    return 1 if differing else code
+    return 1 if differing or wrong else code
 
 
 def _verdict(given: Namespace, store: "StoreReader") -> "Reconciliation":
@@ -117,6 +118,22 @@ def _look_at_rows(given: Namespace, settings: Settings, store: "Store", verdict:
     if every and not given.as_json:
         sys.stdout.write(f"{count_text(compared, 'capture')} compared row by row, by decoding its file again\n")
     return differing, repaired
+
+
+def _hold_against_archive(given: Namespace, store: "StoreReader") -> int:
+    """Tell whether the archive of a watched directory is what the ledger says; how many files are wrong."""
+    from loader.archivecheck import ArchiveCheck
+    from loader.spool import ARCHIVE, OWN_FOLDER
+    from pcapline.findings import archive_lines, archive_objects
+    from pcapline.output import json_line
+
+    archive = None if given.archive is None else given.archive / OWN_FOLDER / ARCHIVE
+    if archive is None or not archive.is_dir():
+        return 0
+    verdict = ArchiveCheck(archive=archive, store=store, clock=time.time).step(None if given.full else 0)
+    lines = map(json_line, archive_objects(verdict)) if given.as_json else archive_lines(verdict)
+    sys.stdout.writelines(f"{line}\n" for line in lines)
+    return verdict.wrong_count
 
 
 def _warn(message: str) -> None:

@@ -189,7 +189,7 @@ def test_a_watch_on_a_disk_that_fills_up(tmp_path: Path, policy: str) -> None:
         ballast = fill(spool, leave=900_000)
         if policy == "drop":
             watch.until(lambda: not (archive / "0.pcap").exists())
-            assert watch.metric("pcapline_archives_dropped_total") != "0.0"
+            watch.until(lambda: watch.metric("pcapline_archives_dropped_total") != "0.0")
             watch.until(lambda: watch.metric("pcapline_spool_asks_for_pause") == "0.0")
         else:
             watch.until(lambda: watch.metric("pcapline_spool_asks_for_pause") == "1.0")

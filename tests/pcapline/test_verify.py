@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from loader.kept import note_kept
+from loader.reading import file_identity
 from tests.pcapline.captures import START_S, capture, conversation
 from tests.pcapline.command import objects, pcapline
 from tests.pcapline.test_bad_input import settled
@@ -107,3 +109,27 @@ def test_what_cannot_be_meant(folder: Path, arguments: tuple[str, ...], said: st
     done = pcapline("verify", *arguments, cwd=folder)
     assert (done.returncode, done.stdout) == (2, "")
     assert said in done.stderr
+
+
+def test_the_archive_of_a_watched_directory_is_held_against_the_ledger(folder: Path) -> None:
+    archive = folder / "kept" / ".pcapline" / "archive" / "edge"
+    archive.mkdir(parents=True)
+    for number in range(3):
+        place = archive / f"{number}.pcap"
+        (folder / "kept" / place.name).rename(place)
+        note_kept(place, file_identity(place), START_S * 1000)
+    held = pcapline("verify", "--full", "--archive", "kept", cwd=folder)
+    assert held.returncode == 0
+    assert "3 of 3 read" in held.stdout
+    (archive / "0.pcap").unlink()
+    settled(archive / "1.pcap", (archive / "2.pcap").read_bytes())
+    told = pcapline("verify", "--full", "--archive", "kept", cwd=folder)
+    assert told.returncode == 1
+    assert "DIFFERS  archive: sensor edge: 0.pcap: missing (capture " in told.stdout
+    assert "DIFFERS  archive: sensor edge: 1.pcap: other content (capture " in told.stdout
+    items = objects(pcapline("verify", "--full", "--archive", "kept", "--json", cwd=folder))
+    assert [item["difference"] for item in items if item.get("identity") == "archive"] == [2]
+    assert {item["file"]: item["archived"] for item in items if "archived" in item} == {
+        "0.pcap": "missing",
+        "1.pcap": "other content",
+    }

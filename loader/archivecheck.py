@@ -1,0 +1,180 @@
+"""The ledger against the archive: each archived file's content is committed, and each file that was put there is there.
+
+A step looks at all names, and reads as many bytes of files as it may, by turns; what was wrong is read again at every step.
+"""
+
+from bisect import bisect_right
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+
+from loader.capture_files import identity_of
+from loader.decode.columns import DecodeOptions
+from loader.inputs import prefix_of
+from loader.kept import forget_old, kept_in
+from loader.prepared import content_origin
+from loader.reading import CaptureReading, LoadedPart, first_part_matches
+from loader.spool import is_put_away
+from schema.capture_names import is_sensor_name
+from schema.errors import CaptureError
+from schema.store.port import StoreReader
+
+MAX_NAMED = 100
+_Key = tuple[str, str]  # sensor, file name
+
+
+class ArchiveFault(Enum):
+    """What is wrong with a file of the archive."""
+
+    MISSING = "missing"  # it was put there, nobody let it go, and it is gone
+    OTHER = "other content"  # than the capture that it was put there as
+    UNCOMMITTED = "not committed"  # the ledger does not have its content
+    UNREADABLE = "unreadable"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrongFile:
+    """One file."""
+
+    sensor: str
+    name: str
+    fault: ArchiveFault
+    capture_id: bytes = b""  # it was put there as; empty: nobody noted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchiveVerdict:
+    """What is known after a step."""
+
+    at: float  # Unix s
+    there: int  # files in the archive
+    missing: int  # files that should be there
+    read: int  # files whose content this step read
+    covered: int  # of them all, those read in this round; all once one is over
+    since: float  # when the last whole round began, Unix s; 0: none is over yet
+    wrong: tuple[WrongFile, ...] = ()  # the first of them
+    wrong_count: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
+class ArchiveCheck:
+    """Goes round an archive. `begin`: where the first round begins, as a share of its files, so that restarts do not keep it
+    at the beginning."""
+
+    archive: Path
+    store: StoreReader
+    clock: Callable[[], float]
+    begin: float = 0.0
+    _place: _Key | None = field(default=None, init=False)  # the file read last
+    _round: int = field(default=0, init=False)  # files read in this round
+    _round_began: float = field(default=0.0, init=False)
+    _since: float = field(default=0.0, init=False)
+    _wrong: dict[_Key, WrongFile] = field(default_factory=dict, init=False)
+
+    def step(self, most_bytes: int | None, stop: Callable[[], bool] = lambda: False) -> ArchiveVerdict:
+        """Look at all names, and at the content of the next files until so many bytes were read (None: of all).
+
+        Raises `OSError` where the archive cannot be listed, `StoreError` where the ledger cannot be read.
+        """
+        kept: dict[_Key, bytes] = {}
+        there: list[_Key] = []
+        for folder in sorted(path for path in self.archive.iterdir() if is_sensor_name(path.name) and path.is_dir()):
+            forget_old(folder, int(self.clock() * 1000))
+            kept.update(((folder.name, name), capture_id) for name, capture_id in kept_in(folder).items())
+            names = sorted(entry.name for entry in folder.iterdir() if is_put_away(entry.name))
+            there += [(folder.name, name) for name in names]
+        present = set(there)
+        self._wrong = {key: wrong for key, wrong in self._wrong.items() if key in present}
+        again = list(self._wrong)
+        for key in again:
+            self._look(key, kept)
+        read = self._read_on(there, kept, most_bytes, stop) if there else 0
+        missing = [_wrong(key, ArchiveFault.MISSING, kept[key]) for key in sorted(kept.keys() - present)]
+        wrong = [*missing, *self._wrong.values()]
+        return ArchiveVerdict(
+            at=self.clock(),
+            there=len(there),
+            missing=len(missing),
+            read=read + len(again),
+            covered=len(there) if self._since or not there else min(self._round, len(there)),
+            since=self._since,
+            wrong=tuple(wrong[:MAX_NAMED]),
+            wrong_count=len(wrong),
+        )
+
+    def _read_on(self, there: list[_Key], kept: dict[_Key, bytes], most_bytes: int | None, stop: Callable[[], bool]) -> int:
+        first = int(self.begin * len(there)) if self._place is None else bisect_right(there, self._place)
+        left, read = most_bytes, 0
+        for key in (*there[first:], *there[:first]):
+            if stop() or (left is not None and left <= 0):
+                break
+            if self._round == 0:
+                self._round_began = self.clock()
+            size = self._look(key, kept)
+            left = None if left is None else left - size
+            self._place, read, self._round = key, read + 1, self._round + 1
+            if self._round >= len(there):
+                self._since, self._round = self._round_began, 0
+        return read
+
+    def _look(self, key: _Key, kept: dict[_Key, bytes]) -> int:
+        """Read one file and judge it; returns its size."""
+        path = self.archive.joinpath(*key)
+        try:
+            size = path.stat().st_size
+        except OSError:  # let go since
+            self._wrong.pop(key, None)
+            return 0
+        fault = self._fault(path, kept.get(key, b""))
+        if fault is None:
+            self._wrong.pop(key, None)
+        else:
+            self._wrong[key] = _wrong(key, fault, kept.get(key, b""))
+        return size
+
+    def _fault(self, path: Path, noted: bytes) -> ArchiveFault | None:
+        identity = identity_of(path)
+        if identity is None:
+            return ArchiveFault.UNREADABLE
+        committed = self._committed(identity)
+        if committed is None:
+            if noted:
+                return None if self._begins_with(path, noted) else ArchiveFault.OTHER
+            return None if _is_empty(path) else ArchiveFault.UNCOMMITTED
+        return ArchiveFault.OTHER if noted and committed != noted else None
+
+    def _committed(self, identity: bytes) -> bytes | None:
+        """The committed capture that a whole content is, or ends with where it was loaded in parts."""
+        if self.store.stands(identity):
+            return identity
+        record = self.store.capture_of_origin(content_origin(identity))
+        return record.facts.capture_id if record is not None and self.store.stands(record.facts.capture_id) else None
+
+    def _begins_with(self, path: Path, capture_id: bytes) -> bool:
+        """Whether a file begins with the capture: it grew by less than a packet since."""
+        record = self.store.capture(capture_id)
+        if record is None or not self.store.stands(capture_id):
+            return False
+        part = LoadedPart(
+            capture_id=capture_id,
+            prefix_id=prefix_of(record.inputs),
+            content_bytes=record.facts.content_bytes,
+            consumed_bytes=record.facts.consumed_bytes,
+        )
+        return first_part_matches(path, part)
+
+
+def _is_empty(path: Path) -> bool:
+    """Whether it holds no packet: then there is nothing to commit."""
+    reading = CaptureReading(path, DecodeOptions(), identify=False)
+    try:
+        for _ in reading.batches():
+            pass
+    except (CaptureError, OSError):
+        return False
+    return reading.report.frames == 0
+
+
+def _wrong(key: _Key, fault: ArchiveFault, capture_id: bytes) -> WrongFile:
+    return WrongFile(sensor=key[0], name=key[1], fault=fault, capture_id=capture_id)
