@@ -48,7 +48,7 @@ def packets_in(database: Path, sensor: str = "edge") -> int:
 
 def archived(spool: Path, sensor: str = "edge") -> set[str]:
     folder = spool / ".pcapline" / "archive" / sensor
-    return {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    return {path.name for path in folder.glob("[!.]*")} if folder.is_dir() else set()
 
 
 def test_a_file_replaced_under_its_name_is_another_file(spool: Path, database: Path) -> None:
