@@ -22,7 +22,10 @@ _LOG = logging.getLogger(__name__)
 def archive_watched(
     directory: Path, store: StoreReader, settings: LoaderSettings, telemetry: LoaderTelemetry, world: Surroundings
 ) -> Iterator[None]:
-    """For the length of a block, in a thread of its own: what is read there holds no capture up."""
+    """For the length of a block, in a thread of its own: what is read there holds no capture up. One of fellows does it."""
+    if not world.fellows.keeps_house:
+        yield
+        return
     archive = directory / OWN_FOLDER / ARCHIVE
     check = ArchiveCheck(archive=archive, store=store, clock=world.clock, begin=random.random())
     told: set[object] = set()

@@ -45,10 +45,12 @@ class Disposal:
     def prepare(self) -> None:
         """Make the folders that inputs are moved to. Raises `PermissionDeniedError` where nothing can be moved."""
         try:
-            for kind in (ARCHIVE, QUARANTINE):
-                (self.directory / OWN_FOLDER / kind).mkdir(parents=True, exist_ok=True)
+            for kind in ("", ARCHIVE, QUARANTINE):  # never the directory itself: it may be away
+                (self.directory / OWN_FOLDER / kind).mkdir(exist_ok=True)
             for folder in folders_of(self.directory):
                 put_back_leaving(folder)
+        except FileNotFoundError:
+            return  # it went just now, and is waited for
         except OSError as error:
             if self.settings.after != _KEEP:
                 why = f"{self.directory} cannot be written to ({error.strerror or error})"

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
-from loader.backoff import is_over
 from loader.carried import NO_SEQUENCE, CarriedState
+from loader.elsewhere import Elsewhere
+from loader.fellows import ALONE, Fellows
 from loader.naming.listed import Inventory
 from loader.pipeline import SensorLoader
 from loader.sensornames import inventory_of
@@ -13,7 +14,7 @@ from schema.capture_names import CaptureName
 from schema.errors import STORE_WIDE, LeaseHeldError, StoreError
 from schema.store.port import Store
 
-_HELD_POLL_S = 1.0  # how often a lease that somebody else holds is asked for again
+_UNUSED_S = 600.0  # a sensor without a file for so long is let go: it costs nothing to take it again
 
 
 @dataclass(slots=True)
@@ -22,6 +23,8 @@ class LeasedSensor:
 
     loader: SensorLoader
     expected_sequence: int | None  # None: none of its files had a number
+    kept_until: float  # when its lease ends, by this loader's clock
+    used_at: float
     newest_start_ns: int = 0  # of the newest numbered file, by the sensor's clock
 
     def loaded(self, name: CaptureName | None) -> None:
@@ -36,7 +39,7 @@ class LeasedSensor:
 
 @dataclass(slots=True)
 class LeasedSensors:
-    """Takes sensors when their first file comes, keeps them while it runs. One thread uses it."""
+    """Takes sensors when their first file comes, keeps them while it runs. One thread uses it, but for `keep`."""
 
     store: Store
     settings: LoaderSettings
@@ -44,37 +47,50 @@ class LeasedSensors:
     owner: str  # HOST:PID:RANDOM
     clock: Callable[[], float]
     tell: Callable[[str], None]
+    fellows: Fellows = ALONE
     _inventory: Callable[[], Inventory] = field(init=False)
     _held: dict[str, LeasedSensor] = field(default_factory=dict, init=False)
-    # sensor -> when to ask again, and who has it
-    _elsewhere: dict[str, tuple[float, str]] = field(default_factory=dict, init=False)
+    _doubtful: set[str] = field(default_factory=set, init=False)  # `keep` could not renew these
+    _elsewhere: Elsewhere = field(init=False)
 
     def __post_init__(self) -> None:
+        self._elsewhere = Elsewhere(self.fellows)
         self._inventory = inventory_of(self.settings, self.tell)
         self._inventory()  # what is wrong with it is told now, not when the first capture comes
 
     def take(self, sensor: str) -> LeasedSensor | None:
         """The sensor, taken if it is not; None while another loader has it. Raises `StoreError`."""
+        now = self.clock()
         held = self._held.get(sensor)
-        if held is None and is_over(self._elsewhere.get(sensor, (0.0, ""))[0], self.clock()):
+        if held is not None and now >= held.kept_until:
+            self._ask_again(sensor, held)
+            held = self._held.get(sensor)
+        if held is None and self.may_take(sensor):
             held = self._take(sensor)
+        if held is not None:
+            held.used_at = now
         return held
+
+    def may_take(self, sensor: str) -> bool:
+        """Whether it is worth while to ask for the sensor now, where it is not held here."""
+        return sensor in self._held or self._elsewhere.may_ask(sensor, self.clock(), len(self._held))
 
     def _take(self, sensor: str) -> LeasedSensor | None:
         now = self.clock()
-        until_ms = int((now + self.settings.lease_s) * 1000)
+        until = now + self.settings.lease_s
         try:
-            lease = self.store.take_sensor(sensor, self.network, self.owner, until_ms)
+            lease = self.store.take_sensor(sensor, self.network, self.owner, int(until * 1000))
         except LeaseHeldError as error:
-            if sensor not in self._elsewhere:
+            if self._elsewhere.is_held(sensor, error.owner, now):
                 self.tell(str(error))
-            self._elsewhere[sensor] = now + _HELD_POLL_S, error.owner
             return None
-        self._elsewhere.pop(sensor, None)
+        self._elsewhere.is_taken(sensor)
         state = CarriedState.decode(lease.carried())
         self._held[sensor] = held = LeasedSensor(
             loader=SensorLoader(self.store, lease, self.settings, self.clock, self._inventory),
             expected_sequence=None if state.sequence == NO_SEQUENCE else state.sequence + 1,
+            kept_until=until,
+            used_at=now,
             newest_start_ns=state.first_ts_ns,
         )
         return held
@@ -82,10 +98,6 @@ class LeasedSensors:
     def drop(self, sensor: str) -> None:
         """Begin again from the sensor's ledger: the lease is lost, or nobody knows how an attempt ended."""
         self._held.pop(sensor, None)
-
-    def held_elsewhere(self, sensor: str) -> str:
-        """Which other loader had the sensor when it was last asked for; empty: none had."""
-        return self._elsewhere.get(sensor, (0.0, ""))[1]
 
     def expected_sequence(self, sensor: str) -> int | None:
         """The file number that a sensor which is held expects next."""
@@ -96,25 +108,67 @@ class LeasedSensors:
         """Sensors whose lease this loader holds."""
         return sorted(self._held)
 
-    def renew(self) -> None:
-        """Keep all leases, long before they end; raises `StoreError` where the store is away."""
-        until_ms = int((self.clock() + self.settings.lease_s) * 1000)
-        for sensor, held in list(self._held.items()):
+    def held_elsewhere(self, sensor: str) -> str:
+        """Which other loader had the sensor when it was last asked for; empty: none had."""
+        return self._elsewhere.holder(sensor)
+
+    def keep(self) -> None:
+        """Keep all leases, long before they end: called by the timer's own thread, so that none runs out while a capture
+        takes long. Decides nothing: what cannot be renewed is left to `ask_for_doubtful`."""
+        until = self.clock() + self.settings.lease_s
+        for sensor, held in self._held.copy().items():
             try:
-                held.loader.lease.renew(until_ms)
+                held.loader.lease.renew(int(until * 1000))
             except STORE_WIDE:
-                raise
-            except StoreError as error:  # this sensor's alone: it is taken anew with its next file
-                self.drop(sensor)
-                self.tell(str(error))
+                return  # the loop will see it, too
+            except StoreError:
+                self._doubtful.add(sensor)
+            else:
+                held.kept_until = until
+
+    def ask_for_doubtful(self) -> None:
+        """Whether those that `keep` could not renew are lost. Raises `StoreError` where the store is away."""
+        for sensor in self._doubtful.copy():
+            if held := self._held.get(sensor):
+                self._ask_again(sensor, held)
+            self._doubtful.discard(sensor)
+
+    def _ask_again(self, sensor: str, held: LeasedSensor) -> None:
+        """Whether a lease still stands that may have run out: while this process slept, or the store was away."""
+        until = self.clock() + self.settings.lease_s
+        try:
+            held.loader.lease.renew(int(until * 1000))
+        except STORE_WIDE:
+            raise
+        except StoreError as error:
+            self.drop(sensor)
+            self.tell(str(error))
+        else:
+            held.kept_until = until
+
+    def fellow_ended(self) -> None:
+        """What it held may be taken at once."""
+        self._elsewhere.ask_at_once()
+
+    def share(self, sensor: str) -> None:
+        """Let a fellow that holds fewer have a sensor."""
+        self._elsewhere.is_given_away(sensor, self.clock())
+        self._let_go(sensor)
+
+    def let_go_unused(self) -> None:
+        """Sensors that send nothing any more need no loader."""
+        now = self.clock()
+        for sensor in [sensor for sensor, held in self._held.items() if now - held.used_at > _UNUSED_S]:
+            self._let_go(sensor)
 
     def release(self, *, keep: Collection[str] = ()) -> None:
         """Let other loaders have the sensors, but for some, at once."""
-        for sensor, held in list(self._held.items()):
-            if sensor in keep:
-                continue
-            self.drop(sensor)
-            try:
-                held.loader.lease.release()
-            except StoreError:
-                self.tell(f"the store did not take the lease of {sensor} back; it ends by itself")
+        for sensor in [sensor for sensor in self._held if sensor not in keep]:
+            self._let_go(sensor)
+
+    def _let_go(self, sensor: str) -> None:
+        held = self._held.pop(sensor)
+        try:
+            held.loader.lease.release()
+        except StoreError:
+            self.tell(f"the store did not take the lease of {sensor} back; it ends by itself")

@@ -11,7 +11,7 @@ from enum import Enum
 from itertools import groupby
 from pathlib import Path
 
-from loader.again import Decoding, NotTheSameError, Then
+from loader.again import Decoding, NotTheSameError, Then, own_rows
 from loader.staging import StagedRows
 from schema.records import PartitionCounts
 from schema.store.port import SensorLease, StoreReader
@@ -64,7 +64,7 @@ def alive_tables(then: Then, now_ms: int) -> frozenset[str]:
 def row_faults(store: StoreReader, staged: StagedRows, then: Then, alive: frozenset[str]) -> Iterator[RowFault]:
     """All rows that are missing, too many, or other than decoding the capture again gives them."""
     capture_id = then.record.facts.capture_id
-    slices = sum(staged.manifest().own_rows.values()) // _ROWS_AT_ONCE + 1
+    slices = sum(own_rows(staged.manifest().own).values()) // _ROWS_AT_ONCE + 1
     for number in range(slices):
 
         def is_in(partition: Row, number: int = number) -> bool:
@@ -158,7 +158,7 @@ MAX_TOLD = 100  # rows, or partitions, of a capture
 
 
 def examine(decoding: Decoding, file: Path | None, then: Then, now_ms: int) -> Findings:
-    """Look at the rows of one capture; `file`: its content, where it was found."""
+    """Look at the rows of one capture; `file`: its content, where it was found. Raises `OSError` for a file that is gone."""
     if file is None:
         return Findings(then=then, inexact="its file is not at hand")
     alive = alive_tables(then, now_ms)
@@ -173,8 +173,6 @@ def examine(decoding: Decoding, file: Path | None, then: Then, now_ms: int) -> F
             return Findings(then=then, file=file, rows=tuple(told), row_count=count)
     except NotTheSameError as error:
         return Findings(then=then, inexact=str(error))
-    except OSError as error:
-        return Findings(then=then, inexact=f"it cannot be read: {error.strerror or error}")
 
 
 def by_partition(store: StoreReader, findings: Findings, now_ms: int) -> Findings:

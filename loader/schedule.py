@@ -8,11 +8,11 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 
 class Schedule:
-    """Calls each job so often, from one thread of its own. Inert until `start`."""
+    """Calls each job so often, each from a thread of its own. Inert until `start`."""
 
     def __init__(self, jobs: Mapping[str, tuple[float, Callable[[], None]]]) -> None:
-        """Name of a job -> seconds between two calls, and the job, which must return soon."""
-        self._scheduler = BackgroundScheduler(timezone=UTC, executors={"default": ThreadPoolExecutor(1)})
+        """Name of a job -> seconds between two calls, and the job."""
+        self._scheduler = BackgroundScheduler(timezone=UTC, executors={"default": ThreadPoolExecutor(len(jobs))})
         for name, (seconds, job) in jobs.items():
             self._scheduler.add_job(
                 job, "interval", id=name, seconds=seconds, max_instances=1, coalesce=True, misfire_grace_time=None

@@ -26,6 +26,7 @@ from loader.watcher import DirectoryWatcher, Hints
 from schema.errors import SchemaMismatchError, SettingsError, StoreError, StorePermissionError
 from schema.store.port import Store
 
+_UNUSED_S = 60.0  # how often sensors that send nothing any more are looked for
 _TICK_S = 0.2  # how soon the loop sees that it is to stop, or that a file has settled
 
 
@@ -41,7 +42,11 @@ class WatchRequest:
 
 
 def run_watch(
-    store: Store, request: WatchRequest, settings: LoaderSettings, telemetry: LoaderTelemetry, world: Surroundings
+    store: Store,
+    request: WatchRequest,
+    settings: LoaderSettings,
+    telemetry: LoaderTelemetry,
+    world: Surroundings,
 ) -> None:
     """Load what lands until `world.stop`; the file in hand is finished then, and the leases are let go.
 
@@ -52,7 +57,7 @@ def run_watch(
     if not request.directory.is_dir():
         raise SettingsError(f"{request.directory} is no directory: create it, or name the one that captures land in")
     spool = Spool(request.directory, request.sensor, settings.settle_s, first_packet_time)
-    sensors = LeasedSensors(store, settings, request.network, request.owner, world.clock, world.tell)
+    sensors = LeasedSensors(store, settings, request.network, request.owner, world.clock, world.tell, world.fellows)
     turns = Turns(
         spool=spool,
         sensors=sensors,
@@ -85,14 +90,17 @@ class _Due:
 
     wake: Event = field(default_factory=Event)
     rescan: Event = field(default_factory=Event)
-    renewal: Event = field(default_factory=Event)
+    unused: Event = field(default_factory=Event)
     retention: Event = field(default_factory=Event)
     room: Event = field(default_factory=Event)
 
-    def schedule(self, settings: LoaderSettings, look_for_room: Callable[[], None]) -> Schedule:
+    def schedule(
+        self, settings: LoaderSettings, keep_leases: Callable[[], None], look_for_room: Callable[[], None]
+    ) -> Schedule:
         jobs = {
             "rescan": (settings.rescan_s, self.rescan.set),
-            "renewal": (settings.lease_s / 3, self.renewal.set),
+            "renewal": (settings.lease_s / 3, keep_leases),
+            "unused": (_UNUSED_S, self.unused.set),
             "room": (settings.rescan_s, look_for_room),
             "retention": (settings.retention_s, self.retention.set),
         }
@@ -130,8 +138,9 @@ class _Watch:
     def run(self) -> None:
         """Until it is time to stop."""
         turns, stop = self.turns, self.turns.world.stop
-        schedule = self._due.schedule(turns.settings, self.upkeep.look_for_room)
-        turns.disposal.prepare()
+        schedule = self._due.schedule(turns.settings, turns.sensors.keep, self.upkeep.look_for_room)
+        if not turns.world.fellows.group:  # while fellows are at work, what they have in hand is not to be put back
+            turns.disposal.prepare()
         schedule.start()
         turns.world.feed.start(lambda path: self._hints.put(path, complete=True))
         try:
@@ -147,6 +156,10 @@ class _Watch:
             self.upkeep.end()
             turns.sensors.release()
             turns.telemetry.leases(())
+
+    @property
+    def _keeps_house(self) -> bool:
+        return self.turns.world.fellows.keeps_house
 
     def _step(self) -> bool:
         """Whether there was something to load."""
@@ -169,14 +182,13 @@ class _Watch:
         try:
             if self._store_away.failing:
                 self.store.health()
-            if _taken(self._due.renewal):
-                self.turns.sensors.renew()
+            self._see_to_leases()
             if self.turns.world.feed.sensors_moved():
                 self._rescan(now)
                 self.turns.let_go()
             worked = self.turns.round()
             self.turns.dispose()
-            if _taken(self._due.retention):
+            if _taken(self._due.retention) and self._keeps_house:
                 self._expire(now)
         except SchemaMismatchError:
             raise
@@ -188,6 +200,16 @@ class _Watch:
             self._store_away.succeeded()
         self.turns.telemetry.store_answers(True)
         return worked
+
+    def _see_to_leases(self) -> None:
+        sensors, fellows = self.turns.sensors, self.turns.world.fellows
+        sensors.ask_for_doubtful()
+        if _taken(self._due.unused):
+            sensors.let_go_unused()
+        if _taken(fellows.look):
+            sensors.fellow_ended()
+        if _taken(fellows.share):
+            self.turns.share()
 
     def _store_failed(self, error: StoreError) -> None:
         if not self._store_away.failing:
@@ -209,12 +231,12 @@ class _Watch:
         try:
             self._follow_directory()
             missed = turns.spool.rescan(now)
-            strays = dict(strays_in(self.request.directory))
+            strays = dict(strays_in(self.request.directory)) if self._keeps_house else {}
         except OSError as error:
             self._directory_lost(error)
             return
         self._tell_of(strays)
-        if not first and self.request.events:
+        if not first and self.request.events and self._keeps_house:
             turns.telemetry.missed(missed)
         if self._directory_away:
             self._directory_away = False
@@ -250,8 +272,13 @@ class _Watch:
 
     def _report(self) -> None:
         oldest: dict[str, list[float]] = {}
+        sensors = self.turns.sensors
         for file in self.turns.spool.waiting():
+            if sensors.fellows.include(sensors.held_elsewhere(file.sensor)):
+                continue  # whether it waits is known where it is held
             oldest.setdefault(file.sensor, []).append(file.since)
         pending = [Pending(sensor=sensor, files=len(since), oldest=min(since)) for sensor, since in oldest.items()]
         self.turns.telemetry.waits(pending)
-        self.turns.telemetry.leases(self.turns.sensors.held())
+        held = sensors.held()
+        self.turns.telemetry.leases(held)
+        sensors.fellows.holds(len(held))

@@ -6,6 +6,7 @@ from schema.buckets import GRANULARITIES
 from schema.errors import SettingsError
 from schema.settings import file_setting
 
+MOST_WORKERS = 64
 AFTER = ("archive", "delete", "keep")
 DISK_POLICIES = ("stop", "drop")
 
@@ -26,7 +27,8 @@ class LoaderSettings:
     packets: bool = False  # (rows) write the `packets` table: one row a packet
     deep: bool = True  # (rows) ask tshark about frames of link types that the decoder does not read
     bucket: str = "hour"  # (rows) day | hour | 10min | min: length of a partition of `flows`
-    staging_rows: int = 32_768  # rows of one capture, or sums by one key, held in memory; more go to temporary files
+    staging_rows: int = 262_144  # rows of one capture held in memory; more go to a temporary file
+    workers: int = 1  # loader processes of one watch; they share its sensors (docs/decisions/0022)
     lease_s: int = 30  # a loader that dies keeps its sensors for so long at most
     settle_s: float = 2.0  # a foreign file is ready when closed, or unchanged for so long
     gap_wait_s: float = 10.0  # how long a missing file number may hold up its sensor's next file
@@ -46,6 +48,8 @@ class LoaderSettings:
         """Refuse words that stand for nothing."""
         if self.bucket not in GRANULARITIES:
             raise SettingsError(f"loader.bucket is {self.bucket!r}: give one of {', '.join(GRANULARITIES)}")
+        if not 1 <= self.workers <= MOST_WORKERS:
+            raise SettingsError(f"loader.workers is {self.workers}: give 1 to {MOST_WORKERS}")
         if self.after not in AFTER:
             raise SettingsError(f"loader.after is {self.after!r}: give one of {', '.join(AFTER)}")
         if self.disk_policy not in DISK_POLICIES:

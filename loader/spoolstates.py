@@ -57,6 +57,8 @@ class SpoolView:
         for file in self.spool.answered():
             yield self._answered(file)
         for sensor in self.spool.sensors():
+            if self.sensors.fellows.include(self.sensors.held_elsewhere(sensor)):
+                continue  # who holds it tells of its files
             yield from self._of_sensor(sensor, now, in_hand, "the store does not answer" if store_away else "")
 
     def _answered(self, file: SpoolFile) -> SeenFile:

@@ -1,6 +1,7 @@
 """Files of each sensor in turn: who is next, what came of it, and what becomes of the file."""
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from threading import Event
 from loader.aside import SensorsAside
 from loader.disposal import Disposal, Disposed, open_for_writing
 from loader.feed import Feed, NoFeed
+from loader.fellows import ALONE, Fellows
 from loader.leases import LeasedSensor, LeasedSensors
 from loader.ordering import in_order, next_file
 from loader.outcome import FileOutcome
@@ -32,6 +34,7 @@ class Surroundings:
     stop: Event
     tell: Callable[[str], None]  # one line for people
     on_outcome: Callable[[FileOutcome], None]
+    fellows: Fellows = ALONE
     feed: Feed = field(default_factory=NoFeed)  # brings files from elsewhere
 
 
@@ -72,6 +75,8 @@ class Turns:
         self.aside.failed(sensor, str(error))
 
     def _turn(self, sensor: str) -> bool:
+        if not self.sensors.may_take(sensor):
+            return False
         candidates = in_order(self.spool.candidates(sensor, self.world.clock()))
         if all(candidate.ready_since is None for candidate in candidates):
             return False
@@ -202,6 +207,13 @@ class Turns:
     def _put_off(self, file: SpoolFile, now: float, why: str) -> None:
         """It stays for a while."""
         file.not_before, file.trouble = now + _AGAIN_S, why
+
+    def share(self) -> None:
+        """Let a fellow have the sensor that has the most files waiting."""
+        held = self.sensors.held()
+        waiting = Counter(file.sensor for file in self.spool.waiting())
+        if len(held) > 1:
+            self.sensors.share(max(held, key=lambda sensor: waiting[sensor]))
 
     def let_go(self) -> None:
         """Let other loaders have the sensors that have no file here."""

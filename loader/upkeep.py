@@ -38,7 +38,7 @@ class Upkeep:
         now = self.turns.world.clock()
         if is_over(self._count_again_at, now):
             self._count_again_at = now + _CENSUS_S
-            self._put_away = Counter(_put_away(self.directory))
+            self._put_away = Counter(_put_away(self.directory)) if self._keeps_house else Counter()
             self.note.forget_the_dead(now)
         seen = self.view.files(now, in_hand=self.turns.in_hand, store_away=store_away)
         counts = self.note.write(seen, "the disk is nearly full" if self.pause.asks else "", now)
@@ -48,16 +48,23 @@ class Upkeep:
     def look_for_room(self) -> None:
         """Whether sensors are to pause; may be called from another thread, while the loader is busy."""
         with suppress(OSError):  # a directory that is gone is told of elsewhere
-            self.pause.look()
+            if self._keeps_house:
+                self.pause.look()
 
     def make_room(self) -> bool:
         """Let some archived captures go where there is no room; whether there is more to do at once."""
+        if not self._keeps_house:
+            return False
         dropped = False
         with suppress(OSError, StoreError):  # a directory or a store that is away is told of elsewhere
             dropped = self.archive.drop()
         self.pause.others_make_room = dropped
         self.telemetry.disk(asks_for_pause=self.pause.asks, dropped=self.archive.dropped)
         return dropped
+
+    @property
+    def _keeps_house(self) -> bool:
+        return self.turns.world.fellows.keeps_house
 
     def end(self) -> None:
         """This loader looks no more."""

@@ -6,13 +6,12 @@ import sys
 from types import FrameType
 from typing import NoReturn
 
-# Rows are made by the million and are no part of any cycle: looking through them for some took a sixth of a load's time.
-_COLLECT_AFTER = (100_000, 50, 100)
+from pcapline.collecting import collect_rarely
 
 
 def main() -> None:
     """Run the command that the arguments name. Always ends the process."""
-    gc.set_threshold(*_COLLECT_AFTER)
+    collect_rarely()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _end)
     try:

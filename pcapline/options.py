@@ -60,6 +60,7 @@ _FLAG_NAMES = {
     "capture.rotate_bytes": "--rotate-bytes",
     "capture.snaplen": "--snaplen",
     "loader.after": "--after",
+    "loader.workers": "--workers",
     "loader.listen": "--web.listen-address",
     "remote.source": "--from",
     "exporter.listen": "--web.listen-address",

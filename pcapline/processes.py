@@ -1,15 +1,19 @@
 """The long-running processes, built from their settings: what starts, what serves, what stops, in which order."""
 
 import os
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Event, Thread
 
 from exporter.service import ExporterService
 from exporter.settings import ExporterSettings
+from loader.disposal import Disposal
 from loader.feed import Feed, NoFeed
+from loader.groupcounts import GroupCounts
 from loader.remote.settings import RemoteSettings
 from loader.service import WatchRequest, run_watch
 from loader.settings import LoaderSettings
@@ -18,6 +22,8 @@ from loader.turns import Surroundings
 from pcapline import __version__
 from pcapline.http import HttpFace, serve
 from pcapline.wiring import Purpose, open_store, opened_store, refuse_impossible_store, store_files, store_kind
+from pcapline.worker import Place
+from pcapline.workers import Workers
 from schema.errors import PermissionDeniedError, SettingsError
 from schema.settings import Settings, StoreSettings
 
@@ -27,10 +33,39 @@ def watch_directory(settings: Settings, request: WatchRequest, world: Surroundin
     wanted, own = settings.of(StoreSettings), settings.of(LoaderSettings)
     _refuse_unreadable(request.directory)
     _refuse_store_within(request.directory, wanted)
+    if own.workers > 1:
+        _watch_together(settings, request, world, bound)
+        return
     telemetry = LoaderTelemetry(store_kind(wanted), __version__)
     face = HttpFace(name="pcapline loader", version=__version__, metrics=telemetry.expose, ready=telemetry.ready)
     with opened_store(wanted, Purpose.LOAD) as store, _serving(own.listen, face, world.stop, bound):
         run_watch(store, request, own, telemetry, replace(world, feed=_feed(settings, request, telemetry, world)))
+
+
+def _watch_together(settings: Settings, request: WatchRequest, world: Surroundings, bound: Callable[[str], None]) -> None:
+    """The same with a process for each of several loaders. `world.tell` and `world.on_outcome` cross to them by name."""
+    wanted, own = settings.of(StoreSettings), settings.of(LoaderSettings)
+    if settings.of(RemoteSettings).source:
+        raise SettingsError("--from feeds one loader: start another watch with a directory of its own, instead of --workers")
+    with opened_store(wanted, Purpose.LOAD) as store:
+        Disposal(request.directory, store, own, world.tell).prepare()
+    with TemporaryDirectory(prefix="pcapline-") as counts:
+        together, group = GroupCounts(Path(counts), own.workers), secrets.token_hex(4)
+        places = [
+            Place(
+                number=number,
+                group=group,
+                counts=Path(counts),
+                settings=settings,
+                request=request,
+                tell=world.tell,
+                on_outcome=world.on_outcome,
+            )
+            for number in range(own.workers)
+        ]
+        face = HttpFace(name="pcapline loader", version=__version__, metrics=together.expose, ready=together.ready)
+        with _serving(own.listen, face, world.stop, bound):
+            Workers(places, together, world.stop, world.tell).run()
 
 
 def _feed(settings: Settings, request: WatchRequest, telemetry: LoaderTelemetry, world: Surroundings) -> Feed:

@@ -2,6 +2,7 @@
 
 pcapline watch captures/
 pcapline watch /srv/captures --store cassandra://127.0.0.1/pcapline --after delete
+pcapline watch /srv/captures --workers 4
 pcapline watch /srv/captures --from s3://captures/incoming
 """
 
@@ -27,6 +28,7 @@ def arguments(parser: ArgumentParser) -> None:
     add_store_option(parser)
     parser.add_argument("--sensor", metavar="NAME", help="of the files in DIR itself; default: the host's name")
     add_network_option(parser)
+    parser.add_argument("--workers", metavar="N", help="loader processes that share the sensors; default 1")
     source = "captures from object storage or a Kafka topic: s3://BUCKET/PREFIX or kafka://HOST:PORT/TOPIC"
     parser.add_argument("--from", dest="source", metavar="URL", help=source)
     parser.add_argument("--after", metavar="archive|delete|keep", help="what becomes of a loaded file")
@@ -43,6 +45,7 @@ def run(given: Namespace) -> int:
     flags = {
         "store.url": given.store,
         "loader.after": given.after,
+        "loader.workers": given.workers,
         "loader.listen": given.listen,
         "remote.source": given.source,
     }
