@@ -19,6 +19,7 @@ _LOG = logging.getLogger(__name__)
 _BATCH = 500  # messages at a time
 _WAIT_S = 0.1
 _COMMIT_S = 1.0  # offsets are committed so often at most
+_COORDINATOR_S = 10  # how long a commit waits for a group's coordinator
 _OURS = frozenset(
     {"bootstrap.servers", "group.id", "enable.auto.commit", "enable.auto.offset.store", "auto.offset.reset", "group.protocol",
      "partition.assignment.strategy"}
@@ -65,12 +66,14 @@ class KafkaSource:
         self._open: dict[int, set[Token]] = {}  # handed out and not acknowledged, by partition
         self._assignments = 0
         self._withdrawn: set[Token] = set()
+        self._moved = False  # partitions went
         self._uncommitted: list[Settled] = []
         self._committed: deque[Settled] = deque()  # their objects wait to be disposed of
         self._trouble: str | None = None
         self._committed_at = 0.0
+        self._committing = False  # the broker has not answered yet
         self._flowing = True
-        self._consumer = _consumer(options, self._on_error)
+        self._consumer = _consumer(options, self._on_error, self._on_commit)
         self._consumer.subscribe(
             [self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
         )  # fmt: skip
@@ -83,9 +86,10 @@ class KafkaSource:
         for message in self._consumed(max(1, min(room, _BATCH))):
             self._take(message, references, refusals)
         withdrawn, self._withdrawn = frozenset(self._withdrawn), set()
-        if self._trouble is not None and not references and not withdrawn:
+        moved, self._moved = self._moved, False
+        if self._trouble is not None and not references and not moved:
             self._ask_again(self._trouble)
-        return Arrivals(references=references, refusals=refusals, withdrawn=withdrawn)
+        return Arrivals(references=references, refusals=refusals, withdrawn=withdrawn, moved=moved)
 
     def _consumed(self, most: int) -> list[Message]:
         try:
@@ -120,25 +124,36 @@ class KafkaSource:
             if log is not None and log.assignment == token.assignment:
                 log.settle(token.offset)
                 self._uncommitted.append(one)
-        if self._clock() - self._committed_at >= _COMMIT_S:
-            self._commit()
+        if not self._committing and self._clock() - self._committed_at >= _COMMIT_S:
+            self._commit(waits=False)
         return self._dispose()
 
-    def _commit(self) -> None:
+    def _commit(self, *, waits: bool) -> None:
+        """Tell the broker how far all is settled; it answers `_on_commit`, or here where this `waits` (`_COORDINATOR_S` at
+        most, and meanwhile nothing else happens)."""
         positions = {number: log.to_commit() for number, log in self._logs.items()}
         offsets = [TopicPartition(self._topic, number, at) for number, at in positions.items() if at is not None]
         if not offsets:
             return
+        self._committed_at, self._committing = self._clock(), True
         try:
-            answers = self._consumer.commit(offsets=offsets, asynchronous=False) or []
+            if waits:
+                self._on_commit(None, self._consumer.commit(offsets=offsets, asynchronous=False))
+            else:
+                self._consumer.commit(offsets=offsets, asynchronous=True)
         except KafkaException as error:
-            if error.args[0].code() in _REBALANCING:
-                return
+            self._committing = False
             raise SourceAwayError(_told(error)) from error
-        self._committed_at = self._clock()
+
+    def _on_commit(self, error: KafkaError | None, answers: list[TopicPartition]) -> None:
+        """Called while messages are consumed. What was not committed is tried again, by whoever has the partition then."""
+        self._committing = False
+        if error is not None and error.code() not in _REBALANCING:
+            self._trouble = f"Kafka: {error.str()}"
         for answer in answers:
-            if answer.error is None:
-                self._logs[answer.partition].committed(answer.offset)
+            log = self._logs.get(answer.partition)
+            if error is None and answer.error is None and log is not None:
+                log.committed(answer.offset)
         self._sort_out()
 
     def _sort_out(self) -> None:
@@ -170,10 +185,7 @@ class KafkaSource:
 
     def close(self) -> None:
         """Commit what is settled, and leave the group."""
-        try:
-            self._commit()
-        except SourceAwayError:
-            _LOG.info("the last offsets could not be committed: their captures come again, and are found loaded")
+        self._on_revoke(self._consumer, [])
         self._consumer.close()
 
     def _let_flow(self, flows: bool) -> None:
@@ -195,13 +207,15 @@ class KafkaSource:
         self._flowing = True  # what was paused is paused again, with the new ones
 
     def _on_revoke(self, _: Consumer, partitions: list[TopicPartition]) -> None:
-        try:
-            self._commit()
-        except SourceAwayError:
-            _LOG.info("offsets could not be committed before their partitions went: their captures come again elsewhere")
+        if self._trouble is None:
+            try:
+                self._commit(waits=True)
+            except SourceAwayError:
+                _LOG.info("the last offsets could not be committed: their captures come again, and are found loaded")
         self._on_lost(_, partitions)
 
     def _on_lost(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        self._moved = True
         for partition in partitions:
             self._logs.pop(partition.partition, None)
             self._withdrawn |= self._open.pop(partition.partition, set())
@@ -222,9 +236,15 @@ class KafkaSource:
         self._trouble = None
 
 
-def _consumer(options: KafkaOptions, on_error: Callable[[KafkaError], None]) -> Consumer:
+def _consumer(
+    options: KafkaOptions,
+    on_error: Callable[[KafkaError], None],
+    on_commit: Callable[[KafkaError | None, list[TopicPartition]], None],
+) -> Consumer:
     settings: dict[str, object] = {
         "socket.timeout.ms": int(options.timeout_s * 1000),
+        "coordinator.query.interval.ms": _COORDINATOR_S * 1000,
+        "log_level": 2,  # the library's retries: what does not pass is told by `on_error`
         "queued.min.messages": 1000,
         "queued.max.messages.kbytes": 4096,
         **options.more,
@@ -235,6 +255,7 @@ def _consumer(options: KafkaOptions, on_error: Callable[[KafkaError], None]) -> 
         "auto.offset.reset": "earliest",
         "partition.assignment.strategy": "cooperative-sticky",
         "error_cb": on_error,
+        "on_commit": on_commit,
     }
     try:
         return Consumer(settings, logger=_LOG)

@@ -1,8 +1,10 @@
 """Object storage as a source: what is listed below a prefix is what there is to load."""
 
+from bisect import insort
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 
 from loader.remote.addresses import listed_place
 from loader.remote.leaving import Leaving, Root
@@ -11,6 +13,27 @@ from loader.remote.port import Arrivals, Fate, ObjectVersion, Reference, Refusal
 
 _A_SENSOR = 64  # references of one sensor at a time: the next ones are listed again when these are gone
 _MAX_KNOWN = 262_144  # objects that stay and are remembered; the oldest beyond are fetched again, which changes nothing
+
+
+@dataclass(slots=True)
+class Oldest:
+    """Of each folder the objects that come first by their keys, so many at most less those that are held already."""
+
+    limit: int
+    held: Counter[str]
+    _found: dict[str, list[Found]] = field(default_factory=dict, init=False)
+
+    def add(self, found: Found) -> None:
+        """One more object, in any order."""
+        folder = found.key.rpartition("/")[0]
+        ones = self._found.setdefault(folder, [])
+        insort(ones, found, key=lambda one: one.key)
+        del ones[max(0, self.limit - self.held[folder]) :]
+
+    def all(self) -> list[Found]:
+        """The first of each folder, then the second of each ..."""
+        rounds = zip_longest(*self._found.values())
+        return [found for ones in rounds for found in ones if found is not None]
 
 
 @dataclass(slots=True)
@@ -31,32 +54,32 @@ class ListingSource:
         """Raises `SourceAwayError`."""
         if room <= 0 or self.clock() - self._listed_at < self.poll_s:
             return Arrivals()
-        references: list[Reference] = []
         refusals: list[Refusal] = []
-        of_sensor = Counter(key.rpartition("/")[0] for key in self._held)
+        oldest = Oldest(_A_SENSOR, Counter(key.rpartition("/")[0] for key in self._held))
         for found in self.root.bucket.objects(self.root.address.prefix + "/"):
-            if len(references) >= room:
-                break
             try:
-                reference = self._reference(found)
+                if self._is_new(found):
+                    oldest.add(found)
             except RefusedError as error:
                 refusals.append(Refusal(reason=error.reason, detail=f"{found.key[:200]!r} is passed over: {error}"))
                 self._remember(found.key, found.version)
-                continue
-            if reference is not None and of_sensor[folder := found.key.rpartition("/")[0]] < _A_SENSOR:
-                of_sensor[folder] += 1
-                references.append(reference)
+        references = [self._reference(found) for found in oldest.all()[:room]]
         self._held.update({reference.key: reference.version for reference in references if reference.version is not None})
         self._listed_at = self.clock()
         return Arrivals(references=references, refusals=refusals)
 
-    def _reference(self, found: Found) -> Reference | None:
+    def _is_new(self, found: Found) -> bool:
         known = self._stays.get(found.key)
         if found.key in self._held or (known is not None and known.is_same(found.version)):
-            return None
-        place = listed_place(found.key.removeprefix(self.root.address.prefix + "/"), self.default_sensor)
-        if place is None:
-            return None
+            return False
+        return self._place(found) is not None
+
+    def _place(self, found: Found) -> tuple[str, str] | None:
+        return listed_place(found.key.removeprefix(self.root.address.prefix + "/"), self.default_sensor)
+
+    def _reference(self, found: Found) -> Reference:
+        place = self._place(found)
+        assert place is not None
         sensor, name = place
         return Reference(
             token=(found.key, found.version),

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 import obstore
-from obstore.exceptions import BaseError
+from obstore.exceptions import BaseError, InvalidPathError
 from obstore.store import from_url
 
 from loader.remote.port import ObjectVersion, SourceAwayError
@@ -43,7 +43,7 @@ class Bucket:
             raise SettingsError(f"{url} cannot be opened: {_first_line(error)}; see remote.objects_options") from error
 
     def objects(self, prefix: str) -> Iterator[Found]:
-        """All objects below a prefix, a page at a time; of the common keepers in order of their keys."""
+        """All objects below a prefix, a page at a time; a local folder's in no order."""
         pages = iter(obstore.list(self._store, prefix, chunk_size=_PAGE))
         while (page := self._asked(lambda: next(pages, None))) is not None:
             for meta in page:
@@ -79,6 +79,9 @@ class Bucket:
             return question()
         except FileNotFoundError:
             raise
+        except InvalidPathError as error:  # the library gives up the whole listing for one such key
+            what = "an object has a key that cannot be listed: rename or remove it, nothing else is loaded until then"
+            raise SourceAwayError(f"{self._url}: {what} ({_first_line(error)})") from error
         except (BaseError, OSError, ValueError) as error:
             raise SourceAwayError(f"{self._url}: {_first_line(error)}") from error
 
@@ -104,4 +107,5 @@ def _version(meta: Any) -> ObjectVersion:
 
 
 def _first_line(error: BaseException) -> str:
-    return (str(error).strip().partition("\n")[0] or type(error).__name__)[:_MAX_TOLD]
+    line = str(error).strip().partition("\n")[0] or type(error).__name__
+    return "".join(letter if letter.isprintable() else "?" for letter in line[:_MAX_TOLD])

@@ -72,6 +72,7 @@ class Arrivals:
     references: Sequence[Reference] = ()
     refusals: Sequence[Refusal] = ()
     withdrawn: frozenset[Hashable] = field(default_factory=frozenset)  # tokens that are somebody else's now
+    moved: bool = False  # sensors may be somebody else's now, whether references of theirs were held or not
 
 
 class Fate(Enum):

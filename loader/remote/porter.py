@@ -22,7 +22,7 @@ _LOG = logging.getLogger(__name__)
 MAX_REFERENCES = 16_384  # held at a time, some 500 bytes each
 _IDLE_S = 0.1
 _BREATH_S = 1.0  # how often the source is asked while a large object is fetched
-_MISSED_S = 10.0  # how often files are looked for that vanished from the directory unasked
+_MISSED_S = 3.0  # how often files are looked for that vanished from the directory unasked
 _FAULT_S = 5.0  # how long nothing is done after a fault of ours
 
 
@@ -151,15 +151,17 @@ class Porter:
         for reference in arrivals.references:
             self._open.add(reference.token)
             self.queue.add(reference)
-        if arrivals.withdrawn:
-            self._withdraw(arrivals.withdrawn)
+        self._withdraw(arrivals.withdrawn)
+        if arrivals.moved:
+            self.reports.say_sensors_moved()
 
     def _withdraw(self, tokens: frozenset[Hashable]) -> None:
+        if not tokens:
+            return
         self.telemetry.remote_dropped("withdrawn", len(tokens & self._open))
         self._open -= tokens
         for landed in self.queue.withdraw(tokens):
             self.landing.drop(landed.path, landed.stamp)
-        self.reports.say_sensors_moved()
 
     def _tell_refusal(self, reason: str, detail: str) -> None:
         """The 1st, 2nd, 4th, 8th ...: who sends them chooses how many there are."""

@@ -5,7 +5,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import ConsumerGroupState, KafkaException, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from tests.servers import require
@@ -73,9 +73,20 @@ class KafkaBroker:
         client = AdminClient({"bootstrap.servers": self.address})
         client.create_topics([NewTopic(name, partitions, 1)])[name].result(30)
 
+    def shares(self, group: str) -> list[int]:
+        """How many partitions each member of a group has; nothing while the group is rebalanced."""
+        client = AdminClient({"bootstrap.servers": self.address, "log_level": 0})
+        try:
+            described = client.describe_consumer_groups([group])[group].result(30)
+        except KafkaException:  # the broker has just started
+            return []
+        if described.state is not ConsumerGroupState.STABLE:
+            return []
+        return sorted(len(member.assignment.topic_partitions) for member in described.members)
+
     def produce(self, topic: str, messages: list[tuple[str | None, bytes | None]]) -> None:
         """Key and value of each, in order; all of them are acknowledged when this returns."""
-        producer = Producer({"bootstrap.servers": self.address})
+        producer = Producer({"bootstrap.servers": self.address, "log_level": 0})
         for key, value in messages:
             producer.produce(topic, key=key, value=value)
         assert producer.flush(60) == 0, "the broker did not take all messages"
