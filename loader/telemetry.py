@@ -91,7 +91,10 @@ class LoaderTelemetry:
             "pcapline_remote_dropped", "References that are not loaded here, by reason.", ["reason"], registry=registry
         )
         self._remote_held = Gauge(
-            "pcapline_remote_held", "References held: to be fetched, or fetched and still here.", ["stage"], registry=registry
+            "pcapline_remote_held",
+            "References held: to be fetched, fetched and here, or settled and not acknowledged.",
+            ["stage"],
+            registry=registry,
         )
         self._remote_bytes = Gauge("pcapline_remote_held_bytes", "Bytes fetched and still here.", registry=registry)
         self._remote_fetched = Counter("pcapline_remote_fetched_bytes", "Bytes of captures fetched.", registry=registry)
@@ -230,10 +233,11 @@ class LoaderTelemetry:
         """References are not loaded here; `reason` is from a fixed set."""
         self._remote_dropped.labels(reason).inc(references)
 
-    def remote_holds(self, waiting: int, files: int, size: int) -> None:
-        """References to be fetched; files fetched and still here, and their bytes."""
+    def remote_holds(self, waiting: int, files: int, settled: int, size: int) -> None:
+        """References to be fetched; files fetched and still here, and their bytes; references that are not acknowledged yet."""
         self._remote_held.labels("waiting").set(waiting)
         self._remote_held.labels("fetched").set(files)
+        self._remote_held.labels("settled").set(settled)
         self._remote_bytes.set(size)
 
     def remote_fetched(self, size: int) -> None:

@@ -120,8 +120,12 @@ class Porter:
             except SourceAwayError as error:
                 self._asking.failed(error, now)
                 self.telemetry.remote_answers(False)
-        files = list(self.queue.files())
-        self.telemetry.remote_holds(self.queue.waiting(), len(files), sum(landed.stamp.size for landed in files))
+        self._report()
+
+    def _report(self) -> None:
+        waiting, files = self.queue.waiting(), list(self.queue.files())
+        settled = len(self._open) - waiting - len(files)
+        self.telemetry.remote_holds(waiting, len(files), settled, sum(landed.stamp.size for landed in files))
 
     def _hear(self) -> None:
         for report in self.reports.take():

@@ -92,6 +92,7 @@ def test_killed_and_rebalanced_nothing_is_lost_or_doubled(tmp_path: Path, broker
                     second.stop(sent)
         broker.produce(topic, messages)
         until(lambda: left(broker, topic) == 0, lambda: f"{left(broker, topic)} left: {first.said()[-3000:]}")
+        until(lambda: first.counts()['held{stage="settled"}'] == 0, lambda: str(first.counts()))
         counts = first.counts()
         first.stop()
     assert_same(store, expected)
@@ -123,6 +124,7 @@ def test_hostile_messages_are_counted_told_and_passed_over(tmp_path: Path, broke
     watch = FedWatch(tmp_path / "w", store, f"kafka://{broker.address}/{topic}", settings(tmp_path / "w", root, topic, more))
     with ended(watch):
         until(lambda: left(broker, topic) == 0, lambda: watch.said()[-3000:])
+        until(lambda: watch.counts()['held{stage="settled"}'] == 0, lambda: str(watch.counts()))
         counts = watch.counts()
         watch.stop()
     assert_same(store, calm(tmp_path, files))

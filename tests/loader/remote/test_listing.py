@@ -42,7 +42,7 @@ def settled(watch: FedWatch, references: int) -> None:
     def is_settled() -> bool:
         counts = watch.counts()
         return counts["references_total"] == references and not any(
-            counts.get(f'held{{stage="{s}"}}') for s in ("waiting", "fetched")
+            counts.get(f'held{{stage="{s}"}}') for s in ("waiting", "fetched", "settled")
         )
 
     until(is_settled, lambda: watch.said()[-3000:])

@@ -1,7 +1,6 @@
 """One Cassandra node from the jars of Maven Central: no container, loopback only, gone when its test session is."""
 
 import ctypes
-import os
 import shutil
 import signal
 import socket
@@ -11,13 +10,13 @@ from pathlib import Path
 
 from cassandra.cluster import Cluster, NoHostAvailable
 
-from tests.servers import require
+from tests.servers import maven, require
 
 VERSION = "5.0.9"
+_NAME = f"cassandra-{VERSION}"
 START_S = 90
 _HERE = Path(__file__).parent
 LOGBACK = _HERE / "logback.xml"
-_COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies"
 _MEMORY = "-Xms512m -Xmx512m -Xss256k -XX:MaxDirectMemorySize=256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1"
 _SAFETY = "-XX:+ExitOnOutOfMemoryError -XX:+PerfDisableSharedMem -Djdk.attach.allowAttachSelf=true"
 _EXPORTS = """
@@ -42,7 +41,7 @@ _SETTINGS = """
 def require_cassandra() -> None:
     """Skip (in CI: fail) where a node cannot be had."""
     require(shutil.which("java") is not None, "java is missing: apt-get install openjdk-17-jdk-headless")
-    require(_jars().exists() or shutil.which("mvn") is not None, "mvn is missing: apt-get install maven")
+    require((maven.cache() / _NAME).exists() or shutil.which("mvn") is not None, "mvn is missing: apt-get install maven")
 
 
 def free_port() -> int:
@@ -148,21 +147,7 @@ def java_options(jars: str) -> list[str]:
 
 def fetched_jars() -> Path:
     """The folder with the node's jars, fetched once from Maven Central."""
-    jars = _jars()
-    if not jars.exists():
-        partial = jars.with_name(f"{jars.name}.{os.getpid()}")
-        arguments = ["-q", "-B", "-f", str(_HERE / "pom.xml"), _COPY, "-DincludeScope=runtime", f"-DoutputDirectory={partial}"]
-        subprocess.run(["mvn", *arguments], check=True)
-        try:
-            partial.rename(jars)
-        except OSError:  # another session was faster
-            shutil.rmtree(partial)
-    return jars
-
-
-def _jars() -> Path:
-    cache = Path(os.environ.get("PCAPLINE_CACHE", Path.home() / ".cache" / "pcapline"))
-    return cache / f"cassandra-{VERSION}"
+    return maven.fetched_jars(_HERE / "pom.xml", _NAME)
 
 
 def die_with_parent() -> None:
