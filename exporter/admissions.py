@@ -6,15 +6,16 @@
 
 An admission or an eviction takes effect at the positions the book stood at *before* the step that brings it: at them it
 moves nothing, and whatever grew since is counted where the endpoint is from now on. So no counter ever goes down, and an
-endpoint's first commit counts in its own series.
+endpoint's first commit counts in its own series. What a seal folded of an endpoint is gone from its total: of one that is
+admitted nevertheless (the two raced) it is taken off the total at admission too.
+
+While commits that were shown are lost, every counter shows its high water at least.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from schema.records import OTHER_ENDPOINT, Admission, AdmissionBook, EndpointTotals
-
-NOTHING = EndpointTotals()
+from schema.records import NO_TOTALS, OTHER_ENDPOINT, RESERVED_ENDPOINTS, Admission, AdmissionBook, EndpointTotals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,13 +35,24 @@ class Series:
 def sum_of(totals: Iterable[EndpointTotals]) -> EndpointTotals:
     """Sum, counter by counter."""
     columns = list(zip(*totals, strict=True))
-    return EndpointTotals(*map(sum, columns)) if columns else NOTHING
+    return EndpointTotals(*map(sum, columns)) if columns else NO_TOTALS
 
 
 def series(book: AdmissionBook, totals: Mapping[str, EndpointTotals]) -> Series:
     """What the book shows of a network's ledger totals by endpoint, read at the book's positions or later."""
+    counted = counted_series(book, totals)
+    at_least = book.high_water.endpoints
+    return Series(
+        shown={endpoint: value.at_least(at_least.get(endpoint, value)) for endpoint, value in counted.shown.items()},
+        other=counted.other.at_least(at_least.get(OTHER_ENDPOINT, counted.other)),
+        retired=counted.retired,
+    )
+
+
+def counted_series(book: AdmissionBook, totals: Mapping[str, EndpointTotals]) -> Series:
+    """The same without the high water."""
     shown = {
-        endpoint: _value(admission, totals.get(endpoint, NOTHING))
+        endpoint: _value(admission, totals.get(endpoint, NO_TOTALS))
         for endpoint, admission in book.admissions.items()
         if admission.admitted
     }
@@ -49,34 +61,62 @@ def series(book: AdmissionBook, totals: Mapping[str, EndpointTotals]) -> Series:
     return Series(shown=shown, other=other, retired=retired)
 
 
-def decide(
-    book: AdmissionBook, totals: Mapping[str, EndpointTotals], growth: Mapping[str, EndpointTotals], limit: int
-) -> dict[str, Admission]:
-    """The admissions that change when the book is raised to the positions of `totals`.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """How a network's ledgers changed since the positions of its book."""
 
-    `growth` is what was added since the book's positions, so that `totals - growth` are the totals there. An endpoint comes
-    in when it grows while there is room: the largest by flows first, ties by name. Where the limit is below what is
-    admitted, the smallest leave.
+    growth: Mapping[str, EndpointTotals]
+    folded: Mapping[str, EndpointTotals]  # what seals took from endpoints
+
+    def base(self, totals: Mapping[str, EndpointTotals], endpoint: str) -> EndpointTotals:
+        """An endpoint's total at the book's positions, less what was folded of it since."""
+        return totals.get(endpoint, NO_TOTALS).minus(self.growth.get(endpoint, NO_TOTALS))
+
+    def before(self, totals: Mapping[str, EndpointTotals], endpoint: str) -> EndpointTotals:
+        """An endpoint's total at the book's positions."""
+        return self.base(totals, endpoint).plus(self.folded.get(endpoint, NO_TOTALS))
+
+
+def folded_off(book: AdmissionBook, folded: Mapping[str, EndpointTotals]) -> dict[str, Admission]:
+    """Admissions whose total at admission falls by what was folded, so that their series do not move."""
+    return {
+        endpoint: replace(book.admissions[endpoint], base=book.admissions[endpoint].base.minus(folded[endpoint]))
+        for endpoint in folded.keys() & book.admissions.keys()
+        if book.admissions[endpoint].admitted
+    }
+
+
+def decide(book: AdmissionBook, totals: Mapping[str, EndpointTotals], change: Change, limit: int) -> dict[str, Admission]:
+    """The admissions that change when the book is raised to the positions of `totals`, by what changed since its own.
+
+    An endpoint comes in when it grows while there is room: the largest by flows first, ties by name. Where the limit is below
+    what is admitted, the smallest leave.
     """
     admitted = [endpoint for endpoint, admission in book.admissions.items() if admission.admitted]
-    candidates = growth.keys() - {OTHER_ENDPOINT, *admitted}
+    candidates = change.growth.keys() - {*RESERVED_ENDPOINTS, *admitted}
 
     def largest_first(endpoint: str) -> tuple[int, str]:
-        return -totals.get(endpoint, NOTHING).flows, endpoint
-
-    def total_before(endpoint: str) -> EndpointTotals:
-        return totals.get(endpoint, NOTHING).minus(growth.get(endpoint, NOTHING))
+        return -totals.get(endpoint, NO_TOTALS).flows, endpoint
 
     leaving = sorted(admitted, key=largest_first)[limit:]
     coming = sorted(candidates, key=largest_first)[: max(0, limit - len(admitted))]
     evicted = {
-        endpoint: Admission(admitted=False, base=NOTHING, shown=_value(book.admissions[endpoint], total_before(endpoint)))
+        endpoint: Admission(admitted=False, base=NO_TOTALS, shown=_last_value(book, endpoint, change.before(totals, endpoint)))
         for endpoint in leaving
     }
-    return evicted | {
-        endpoint: Admission(admitted=True, base=total_before(endpoint), shown=_last_shown(book, endpoint))
-        for endpoint in coming
-    }
+    return (
+        folded_off(book, change.folded)
+        | evicted
+        | {
+            endpoint: Admission(admitted=True, base=change.base(totals, endpoint), shown=_last_shown(book, endpoint))
+            for endpoint in coming
+        }
+    )
+
+
+def _last_value(book: AdmissionBook, endpoint: str, total: EndpointTotals) -> EndpointTotals:
+    value = _value(book.admissions[endpoint], total)
+    return value.at_least(book.high_water.endpoints.get(endpoint, value))
 
 
 def _value(admission: Admission, total: EndpointTotals) -> EndpointTotals:
@@ -85,4 +125,4 @@ def _value(admission: Admission, total: EndpointTotals) -> EndpointTotals:
 
 def _last_shown(book: AdmissionBook, endpoint: str) -> EndpointTotals:
     evicted = book.admissions.get(endpoint)
-    return evicted.shown if evicted else NOTHING
+    return evicted.shown if evicted else NO_TOTALS

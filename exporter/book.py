@@ -1,13 +1,15 @@
 """Raises a network's admission book by compare-and-swap, so that every exporter shows the same function of the store."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from exporter.admissions import decide, series
-from exporter.follower import Followed, Follower, add_counts, add_totals
+from exporter.admissions import Change, decide, folded_off, series
+from exporter.chain import add_totals
+from exporter.follower import Followed, Follower
+from exporter.highwater import Counted, counted, high_water_of, with_high_water
 from exporter.snapshot import NetworkMoment
 from schema.errors import StoreUnavailableError
-from schema.records import AdmissionBook, EndpointTotals
+from schema.records import Admission, AdmissionBook, BookChange, EndpointTotals, LedgerPosition
 from schema.store.port import StoreReader
 
 # Exporters of one store collide only when they read the same commit at the same time; one of them always succeeds.
@@ -23,6 +25,7 @@ class Shelf:
     """What of a network is in reach: its ledgers as far as they were followed, and the sensors that did not answer."""
 
     ledgers: Mapping[str, Followed]
+    counted: Counted
     unread: tuple[str, ...]
 
 
@@ -32,6 +35,7 @@ class BookKeeper:
     def __init__(self, network: str, limit: int, follower: Follower) -> None:
         self._network, self._limit, self._follower = network, limit, follower
         self._book: AdmissionBook | None = None
+        self._shown: NetworkMoment | None = None  # what this exporter showed last: whatever happens, nothing falls below it
 
     def moment(self, reader: StoreReader, sensors: Sequence[str]) -> NetworkMoment:
         """Follow the ledgers, raise the book to them, and give what it shows there.
@@ -40,12 +44,13 @@ class BookKeeper:
         """
         for _ in range(ATTEMPTS):
             book = self._book or reader.admissions(self._network)
+            if book.version == 0:  # an empty store: not the one that was shown
+                self._shown = None
             shelf = self._follow(reader, book, sensors)
-            raised = self._raise(reader, book, shelf.ledgers)
-            if raised is not None:
-                self._book = raised
-                return _moment(raised, shelf)
-            self._book = None
+            self._book = self._raise(reader, book, shelf)
+            if self._book is not None:
+                self._shown = _moment(self._book, shelf)
+                return self._shown
         raise StoreUnavailableError(f"the admissions of network {self._network} change faster than they can be read")
 
     def forget(self) -> None:
@@ -55,7 +60,7 @@ class BookKeeper:
     def _follow(self, reader: StoreReader, book: AdmissionBook, sensors: Sequence[str]) -> Shelf:
         ledgers, unread = {}, []
         for sensor in sorted({*sensors, *book.positions}):
-            since = book.positions.get(sensor, 0)
+            since = book.positions.get(sensor, LedgerPosition())
             followed: Followed | None
             try:
                 followed = self._follower.follow(reader, sensor, since)
@@ -64,53 +69,49 @@ class BookKeeper:
                 followed = self._follower.last_good(sensor, since)
             if followed is None:
                 raise NotYetError(f"sensor {sensor} cannot be read")
-            if followed.totals.position.seq < since:
-                raise NotYetError(f"sensor {sensor} is known to {followed.totals.position.seq}, was shown to {since}")
+            if followed.totals.position.seq < since.seq:
+                raise NotYetError(f"sensor {sensor} is known to {followed.totals.position.seq}, was shown to {since.seq}")
             ledgers[sensor] = followed
-        return Shelf(ledgers=ledgers, unread=tuple(unread))
+        return Shelf(ledgers=ledgers, counted=counted(ledgers.values()), unread=tuple(unread))
 
-    def _raise(self, reader: StoreReader, book: AdmissionBook, ledgers: Mapping[str, Followed]) -> AdmissionBook | None:
+    def _raise(self, reader: StoreReader, book: AdmissionBook, shelf: Shelf) -> AdmissionBook | None:
         """The book at the positions of these ledgers; None: somebody else was faster."""
-        reached = {sensor: followed.totals.position.seq for sensor, followed in ledgers.items()}
-        positions = {sensor: seq for sensor, seq in reached.items() if seq > 0}
-        growth = _growth(ledgers)
-        # Where growth is not known, neither are the totals at the book's positions: raise them first, admit at the next.
-        changed = {} if growth is None else decide(book, endpoint_totals(ledgers), growth, self._limit)
-        if not changed and positions == book.positions:
+        reached = {sensor: followed.totals.position for sensor, followed in shelf.ledgers.items()}
+        positions = {sensor: position for sensor, position in reached.items() if position.seq > 0}
+        changed = self._changed(book, shelf)
+        raised = replace(book, version=book.version + 1, positions=positions, admissions={**book.admissions, **changed})
+        high_water = high_water_of(raised, shelf.counted, self._shown)
+        if not changed and (positions, high_water) == (book.positions, book.high_water):
             return book
-        if not reader.admit(self._network, book.version, positions, changed):
-            return None
-        return replace(book, version=book.version + 1, positions=positions, admissions={**book.admissions, **changed})
+        change = BookChange(positions=positions, changed=changed, high_water=high_water)
+        return replace(raised, high_water=high_water) if reader.admit(self._network, book.version, change) else None
+
+    def _changed(self, book: AdmissionBook, shelf: Shelf) -> dict[str, Admission]:
+        ledgers = shelf.ledgers.values()
+        folded = _sum_of(followed.folded for followed in ledgers)
+        growths = [followed.growth for followed in ledgers if followed.growth is not None]
+        if len(growths) < len(ledgers):
+            # then the totals at the book's positions are not known either: raise them first, admit at the next
+            return folded_off(book, folded)
+        change = Change(growth=_sum_of(growth.endpoints for growth in growths), folded=folded)
+        return decide(book, shelf.counted.endpoints, change, self._limit)
 
 
-def endpoint_totals(ledgers: Mapping[str, Followed]) -> dict[str, EndpointTotals]:
-    """Totals by endpoint over all sensors of a network."""
+def _sum_of(many: Iterable[Mapping[str, EndpointTotals]]) -> dict[str, EndpointTotals]:
     sums: dict[str, EndpointTotals] = {}
-    for followed in ledgers.values():
-        add_totals(sums, followed.totals.endpoints)
-    return sums
-
-
-def _growth(ledgers: Mapping[str, Followed]) -> dict[str, EndpointTotals] | None:
-    sums: dict[str, EndpointTotals] = {}
-    for followed in ledgers.values():
-        if followed.growth is None:
-            return None
-        add_totals(sums, followed.growth.endpoints)
+    for totals in many:
+        add_totals(sums, totals)
     return sums
 
 
 def _moment(book: AdmissionBook, shelf: Shelf) -> NetworkMoment:
-    totals: dict[str, int] = {}
-    for followed in shelf.ledgers.values():
-        add_counts(totals, followed.totals.totals)
-    endpoints = endpoint_totals(shelf.ledgers)
+    now = shelf.counted
     return NetworkMoment(
         network=book.network,
-        positions={sensor: followed.totals.position.seq for sensor, followed in shelf.ledgers.items()},
-        series=series(book, endpoints),
-        endpoints=len(endpoints),
-        totals=totals,
-        last_loaded_at_ms=max((followed.totals.last_loaded_at_ms for followed in shelf.ledgers.values()), default=0),
+        positions=now.positions,
+        series=series(book, now.endpoints),
+        endpoints=len(now.endpoints),
+        totals=with_high_water(now.totals, book.high_water),
+        last_loaded_at_ms=now.last_loaded_at_ms,
         unread=shelf.unread,
     )

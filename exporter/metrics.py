@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 from exporter.metric_names import ENDPOINT_COUNTERS, LEDGER_POSITION
 from exporter.reconciliation import Reach, Reconciliation
 from exporter.snapshot import NetworkMoment, Snapshot
-from schema.records import OTHER_ENDPOINT
+from schema.records import IDLE_TOTAL, OTHER_ENDPOINT
 
 
 class _NamedTotal(NamedTuple):
@@ -41,6 +41,12 @@ _NAMED_TOTALS = (
         "folded_endpoints",
         "",
         "Endpoints that a capture had beyond the bound of a commit: totalled as _other.",
+    ),
+    _NamedTotal(
+        "pcapline_endpoints_idle",
+        IDLE_TOTAL,
+        "",
+        "Endpoints without a series that were long idle when a segment of a ledger was sealed: totalled as _folded.",
     ),
 )
 

@@ -10,7 +10,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from exporter.admissions import sum_of
-from exporter.follower import add_counts, add_totals, read_all
+from exporter.chain import add_counts, add_totals
+from exporter.follower import read_all
 from exporter.metric_names import ENDPOINT_COUNTERS, LEDGER_POSITION
 from exporter.reconciliation import MAX_NAMED, Coverage, Difference, Reconciliation, Tally, sides
 from exporter.rounds import ALL, Selection
@@ -199,7 +200,7 @@ def _counted(reader: StoreReader, positions: Mapping[str, int]) -> dict[str, End
     """The ledgers' totals by network at these positions; None where one lies before what the ledger still tells."""
     networks: dict[str, EndpointTotals] = {}
     for sensor, seq in positions.items():
-        followed = read_all(reader, sensor, seq)
+        followed = read_all(reader, sensor, LedgerPosition(seq=seq))
         growth: Mapping[str, EndpointTotals] = {}
         if followed.totals.position.seq > seq:  # else nothing has grown; or commits were lost, and the sums will differ
             if followed.growth is None:

@@ -21,7 +21,7 @@ class NetworkMoment:
 
     @property
     def folded(self) -> int:
-        """Endpoints without a series of their own."""
+        """Endpoints without a series of their own that have a total."""
         return self.endpoints - len(self.series.shown)
 
 

@@ -5,18 +5,18 @@ from struct import Struct
 
 from loader.decode.columns import FlowColumns
 from schema.addresses import address_text
-from schema.records import OTHER_ENDPOINT
+from schema.records import RESERVED_ENDPOINTS
 
 _FLOW_KEY = Struct("<HHBqQ")
-# A name from the wire that reads like our own word for the rest.
-_ESCAPED_OTHER = "\\095" + OTHER_ENDPOINT[1:]
+_ESCAPED_UNDERSCORE = "\\095"
 
 
 def endpoint_of(hostname: str | None, address: bytes) -> str:
     """What a flow is counted for: its destination's name, else its address."""
     if hostname is None:
         return address_text(address)
-    return _ESCAPED_OTHER if hostname == OTHER_ENDPOINT else hostname
+    # a name from the wire that reads like a word of our own
+    return _ESCAPED_UNDERSCORE + hostname[1:] if hostname in RESERVED_ENDPOINTS else hostname
 
 
 def flow_ids(sensor: str, flows: FlowColumns) -> list[bytes]:

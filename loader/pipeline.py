@@ -37,6 +37,7 @@ from schema.enums import FileState
 from schema.errors import CaptureError, LeaseLostError, PcaplineError
 from schema.records import STANDALONE_SENSOR, CaptureFacts, CaptureRecord, CommitDeltas, Manifest
 from schema.store.port import Attempt, ClaimRefusal, SensorLease, StoreReader
+from schema.store.sealing import Sealing
 from schema.tables import RowBatch
 
 _LOG = logging.getLogger(__name__)
@@ -63,6 +64,7 @@ class SensorLoader:
         self._store, self._lease, self._settings, self._clock = store, lease, settings, clock
         self._carries = lease.sensor != STANDALONE_SENSOR
         self._names = SensorNames(lease, settings, inventory, carries=self._carries)
+        self.sealing = Sealing()  # bounds of the segments of the sensor's ledger
         self._renew_at = 0.0
 
     @property
@@ -78,6 +80,7 @@ class SensorLoader:
         """Load one file; `sequence`: its number in the sensor's own order, where its name has one."""
         self._keep_lease()
         try:
+            self._lease.seal_if_due(self.sealing)
             return self._load(path, sequence)
         except CaptureError as error:
             return self._quarantine(path, error)

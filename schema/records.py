@@ -9,6 +9,11 @@ STANDALONE_SENSOR = "standalone"
 DEFAULT_NETWORK = "default"
 # The endpoint that stands for all that have no total or series of their own. A DNS name that reads like it is escaped.
 OTHER_ENDPOINT = "_other"
+# The endpoint of a ledger that holds the totals of those that were long idle when a segment was sealed. Escaped likewise.
+FOLDED_ENDPOINT = "_folded"
+RESERVED_ENDPOINTS = frozenset({OTHER_ENDPOINT, FOLDED_ENDPOINT})
+# The flat total that counts them.
+IDLE_TOTAL = "idle_endpoints"
 # At most so many endpoints in one commit; the rest is totalled as `_other` and counted.
 MAX_COMMIT_ENDPOINTS = 50_000
 # And at most so many bytes of their names: a store takes one commit as one message.
@@ -33,13 +38,17 @@ class EndpointTotals(NamedTuple):
         """Difference, counter by counter."""
         return EndpointTotals(*map(int.__sub__, self, other))
 
+    def at_least(self, other: "EndpointTotals") -> "EndpointTotals":
+        """The greater of both, counter by counter."""
+        return EndpointTotals(*map(max, self, other))
+
 
 NO_TOTALS = EndpointTotals()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerPosition:
-    """A point in one sensor's chain of commits. seq 0 with an empty nonce: before the first commit."""
+    """A point in one sensor's chain of steps (commits, and seals between them). seq 0 with an empty nonce: before the first."""
 
     segment: int = 0
     seq: int = 0
@@ -51,7 +60,7 @@ class LedgerTotals:
     """One sensor's running totals at one position.
 
     `totals` are flat: `captures`, `frames`, `kernel_drops`, `out_of_order`, `rows/TABLE`, `non_flow/REASON`,
-    `damage/REASON`, `folded_endpoints`, and further `NAME/KEY` as rooms need them.
+    `damage/REASON`, `folded_endpoints`, `idle_endpoints`, and further `NAME/KEY` as rooms need them.
     """
 
     sensor: str
@@ -70,13 +79,16 @@ class CommitDeltas:
     totals: Mapping[str, int]
 
 
+NOTHING_COUNTED = CommitDeltas(endpoints={}, totals={})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommitRecord:
     """One commit as the ledger keeps it."""
 
     sensor: str
     position: LedgerPosition
-    previous: bytes  # nonce of the commit before it: a lost commit shows as a broken chain
+    previous: bytes  # nonce of the step before it: a lost commit shows as a broken chain
     capture_id: bytes
     frames: int  # packets in the file
     flows: int
@@ -85,7 +97,16 @@ class CommitRecord:
     rows: Mapping[str, int]  # own rows, by table
     non_flow: Mapping[str, int]  # packets in no flow row, by reason
     loaded_at_ms: int
-    deltas: CommitDeltas | None = None  # only where it was asked for
+    deltas: CommitDeltas | None = None  # only where it was asked for and is kept
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seal:
+    """The step of a ledger that began a segment, and what it took from endpoints that were long idle."""
+
+    position: LedgerPosition  # of the step itself, in the segment that it opened
+    previous: bytes  # nonce of the step before it
+    folded: Mapping[str, EndpointTotals]  # their totals until then; since then part of `FOLDED_ENDPOINT`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,15 +225,26 @@ class Admission:
     """Whether an endpoint has a series of its own, and what to show: `shown + total - base`."""
 
     admitted: bool
-    base: EndpointTotals  # its total when the series began, or went on
+    base: EndpointTotals  # its total when the series began, or went on, less what was folded of it since
     shown: EndpointTotals = NO_TOTALS  # what the series last showed before: 0 at first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdmissionBook:
-    """All admissions of a network, and the ledger positions (sensor -> seq) up to which anything was ever shown."""
+    """All admissions of a network, and the ledger positions up to which anything was ever shown."""
 
     network: str
     version: int = 0  # raised by every change; 0: nothing was ever shown
-    positions: Mapping[str, int] = field(default_factory=dict)
+    positions: Mapping[str, LedgerPosition] = field(default_factory=dict)  # by sensor
     admissions: Mapping[str, Admission] = field(default_factory=dict)
+    high_water: CommitDeltas = NOTHING_COUNTED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BookChange:
+    """What raises a book by one version."""
+
+    positions: Mapping[str, LedgerPosition]  # sensors that are not named stay where they are
+    changed: Mapping[str, Admission] = field(default_factory=dict)
+    # What counters (of endpoints, `OTHER_ENDPOINT` among them, and flat totals) show at least: shown commits were lost.
+    high_water: CommitDeltas = NOTHING_COUNTED

@@ -190,48 +190,49 @@ CREATE TABLE sensors (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE ledger (
-  sensor        TEXT NOT NULL,
-  segment       INTEGER NOT NULL,
-  version       INTEGER NOT NULL,     -- seq of the newest commit
-  nonce         BLOB NOT NULL,        -- of the newest commit
-  epoch         INTEGER NOT NULL,     -- the lease: taking over is epoch + 1, so a loader that slept is refused
-  owner         TEXT NOT NULL,        -- host:pid:random; '' when nobody holds it
-  lease_until   INTEGER NOT NULL,
-  state_version INTEGER NOT NULL,     -- seq of the commit that the carried state came with; 0: nothing is carried
-  state_nonce   BLOB NOT NULL,
-  loaded_at     INTEGER NOT NULL,     -- of the newest commit; 0: never
-  PRIMARY KEY (sensor, segment)
+  sensor           TEXT NOT NULL PRIMARY KEY,
+  segment          INTEGER NOT NULL,
+  first_segment    INTEGER NOT NULL,     -- the oldest whose commits are kept
+  version          INTEGER NOT NULL,     -- seq of the newest step: a commit, or the seal that began the segment
+  nonce            BLOB NOT NULL,        -- of that step
+  epoch            INTEGER NOT NULL,     -- the lease: taking over is epoch + 1, so a loader that slept is refused
+  owner            TEXT NOT NULL,        -- host:pid:random; '' when nobody holds it
+  lease_until      INTEGER NOT NULL,
+  state_version    INTEGER NOT NULL,     -- seq of the commit that the carried state came with; 0: nothing is carried
+  state_nonce      BLOB NOT NULL,
+  loaded_at        INTEGER NOT NULL,     -- of the newest commit; 0: never
+  opened_seq       INTEGER NOT NULL,     -- of the seal that began the segment; 0: there was none
+  opened_endpoints INTEGER NOT NULL,     -- that the segment began with
+  endpoints        INTEGER NOT NULL      -- that have a total now
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE ledger_endpoints (       -- running totals
   sensor      TEXT NOT NULL,
-  segment     INTEGER NOT NULL,
   endpoint    TEXT NOT NULL,
   flows       INTEGER NOT NULL,
   packets     INTEGER NOT NULL,
   bytes       INTEGER NOT NULL,
   packets_rev INTEGER NOT NULL,
   bytes_rev   INTEGER NOT NULL,
-  at_seq      INTEGER NOT NULL,       -- the commit that last changed it
-  PRIMARY KEY (sensor, segment, endpoint)
+  at_seq      INTEGER NOT NULL,       -- the step that last changed it
+  PRIMARY KEY (sensor, endpoint)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE ledger_totals (          -- running totals by reason, by table
   sensor  TEXT NOT NULL,
-  segment INTEGER NOT NULL,
   name    TEXT NOT NULL,
   value   INTEGER NOT NULL,
   at_seq  INTEGER NOT NULL,
-  PRIMARY KEY (sensor, segment, name)
+  PRIMARY KEY (sensor, name)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE ledger_commits (
+CREATE TABLE ledger_commits (         -- of the segments that are kept
   sensor        TEXT NOT NULL,
-  segment       INTEGER NOT NULL,
   seq           INTEGER NOT NULL,     -- the version it made
+  segment       INTEGER NOT NULL,
   capture_id    BLOB NOT NULL UNIQUE, -- never twice
   nonce         BLOB NOT NULL,
-  previous      BLOB NOT NULL,        -- nonce of the commit before it
+  previous      BLOB NOT NULL,        -- nonce of the step before it
   frames        INTEGER NOT NULL,
   flows         INTEGER NOT NULL,
   packets       INTEGER NOT NULL,     -- both directions
@@ -241,15 +242,32 @@ CREATE TABLE ledger_commits (
   state_version INTEGER NOT NULL,
   state_nonce   BLOB NOT NULL,
   loaded_at     INTEGER NOT NULL,
-  PRIMARY KEY (sensor, segment, seq)
+  PRIMARY KEY (sensor, seq)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE commit_deltas (          -- what each endpoint and total gained by each commit
   sensor  TEXT NOT NULL,
-  segment INTEGER NOT NULL,
   seq     INTEGER NOT NULL,
   deltas  BLOB NOT NULL,
-  PRIMARY KEY (sensor, segment, seq)
+  PRIMARY KEY (sensor, seq)
+) STRICT;
+
+CREATE TABLE ledger_seals (           -- the steps that began the newest segments; segment 0 has none
+  sensor   TEXT NOT NULL,
+  seq      INTEGER NOT NULL,
+  segment  INTEGER NOT NULL,          -- that it opened
+  nonce    BLOB NOT NULL,
+  previous BLOB NOT NULL,             -- nonce of the step before it
+  PRIMARY KEY (sensor, seq)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE ledger_openings (        -- totals at a seal
+  sensor  TEXT NOT NULL,
+  seq     INTEGER NOT NULL,           -- of the seal
+  folded  INTEGER NOT NULL,           -- 0: what the segment began with; 1: what was folded
+  part    INTEGER NOT NULL,
+  data    BLOB NOT NULL,
+  PRIMARY KEY (sensor, seq, folded, part)
 ) STRICT;
 
 -- 3. captures: the claim, and what became of each content ----------------------------------------------------------------
@@ -318,16 +336,17 @@ CREATE TABLE carried_state (
 ) STRICT;
 
 CREATE TABLE admission_books (
-  network   TEXT NOT NULL PRIMARY KEY,
-  version   INTEGER NOT NULL,
-  positions TEXT NOT NULL             -- by sensor: the ledger position up to which anything was ever shown
+  network    TEXT NOT NULL PRIMARY KEY,
+  version    INTEGER NOT NULL,
+  positions  TEXT NOT NULL,           -- by sensor: the ledger position (segment:seq:nonce) up to which anything was ever shown
+  high_water BLOB NOT NULL            -- what counters show at least, while commits that were shown are lost
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE admissions (
   network  TEXT NOT NULL,
   endpoint TEXT NOT NULL,
   admitted INTEGER NOT NULL,
-  base     TEXT NOT NULL,             -- by counter: the endpoint's total when its series began, or went on
+  base     TEXT NOT NULL,             -- by counter: the endpoint's total when its series began, or went on, less what was folded since
   shown    TEXT NOT NULL,             -- by counter: what the series last showed when it was evicted
   PRIMARY KEY (network, endpoint)
 ) STRICT, WITHOUT ROWID;

@@ -11,7 +11,7 @@ from itertools import accumulate, pairwise
 from typing import cast
 
 from schema.errors import SchemaMismatchError, StoreError
-from schema.records import CommitDeltas, EndpointTotals, Manifest, PartitionCounts
+from schema.records import CommitDeltas, EndpointTotals, LedgerPosition, Manifest, PartitionCounts
 
 CHUNK_BYTES = 256 * 1024  # a manifest's chunks: far below what a Cassandra mutation may hold
 _VERSION = 1
@@ -56,6 +56,17 @@ def decode_deltas(blob: bytes) -> CommitDeltas:
     counters = [cast(list[int], source.column(count)) for _ in EndpointTotals._fields] if count else []
     endpoints = dict(zip(names, map(EndpointTotals._make, zip(*counters, strict=True)), strict=True))
     return CommitDeltas(endpoints=endpoints, totals=_take_totals(source))
+
+
+def spell_position(position: LedgerPosition) -> str:
+    """A ledger position as text: SEGMENT:SEQ:NONCE."""
+    return f"{position.segment}:{position.seq}:{position.nonce.hex()}"
+
+
+def parse_position(text: str) -> LedgerPosition:
+    """The position that `spell_position` spelt."""
+    segment, seq, nonce = text.split(":")
+    return LedgerPosition(segment=int(segment), seq=int(seq), nonce=bytes.fromhex(nonce))
 
 
 def _put_counts(out: "_Writer", counts: PartitionCounts) -> None:

@@ -12,8 +12,8 @@ from enum import Enum
 from typing import Protocol
 
 from schema.records import (
-    Admission,
     AdmissionBook,
+    BookChange,
     CaptureFacts,
     CaptureRecord,
     CommitDeltas,
@@ -24,7 +24,9 @@ from schema.records import (
     NameRepair,
     NameTold,
     PartitionCounts,
+    Seal,
 )
+from schema.store.sealing import Sealing
 from schema.tables import RowBatch, Table
 
 # Names that `names_told_at` gives for one address, `names_told_of` for one client and address.
@@ -160,6 +162,10 @@ class SensorLease(NamesTold, Protocol):
     def quarantine(self, facts: CaptureFacts, reason: str, detail: str, at_ms: int) -> None:
         """Record that a content cannot be loaded; own rows of an unfinished attempt at it are deleted."""
 
+    def seal_if_due(self, rule: Sealing) -> bool:
+        """Between two captures: seal the ledger's segment and open its successor where the rule says so; whether it did. `head`
+        is then the seal, one seq further, with the same carried state. Old segments go when they are needed no longer."""
+
     def renew(self, until_ms: int) -> None:
         """Keep the lease; raises `LeaseLostError` when it is gone."""
 
@@ -256,10 +262,14 @@ class StoreReader(Protocol):
         """Running totals at the newest commit, read consistently with their position."""
 
     def opening(self, sensor: str, segment: int) -> LedgerTotals:
-        """The totals that a segment began with (segment 0: nothing)."""
+        """The totals that a segment began with, at the seal's position (segment 0, and one that is old: nothing)."""
 
     def commits(self, sensor: str, after_seq: int, *, deltas: bool = False) -> Iterator[CommitRecord]:
-        """Commits with a larger seq, oldest first, within the sensor's current segment."""
+        """Commits with a larger seq, oldest first, in all segments that are kept. Seals leave gaps in their numbers. `deltas`:
+        with what each added, where that is kept: of the newest segments."""
+
+    def seals(self, sensor: str, after_seq: int) -> list[Seal]:
+        """Seals with a larger seq, oldest first, as far back as all of a segment is kept."""
 
     def capture(self, capture_id: bytes) -> CaptureRecord | None:
         """What became of a content; None: it was never claimed."""
@@ -318,9 +328,7 @@ class StoreReader(Protocol):
     def admissions(self, network: str) -> AdmissionBook:
         """The network's book; version 0 where nothing was ever shown."""
 
-    def admit(
-        self, network: str, expected_version: int, positions: Mapping[str, int], changed: Mapping[str, Admission]
-    ) -> bool:
+    def admit(self, network: str, expected_version: int, change: BookChange) -> bool:
         """Raise the book by one version if it still stands at `expected_version`; False: somebody else was faster."""
 
     def close(self) -> None:

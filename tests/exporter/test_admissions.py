@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.admissions import NOTHING, Series, decide, series, sum_of
-from exporter.follower import add_totals
-from schema.records import OTHER_ENDPOINT, Admission, AdmissionBook, EndpointTotals
+from exporter.admissions import Change, Series, decide, series, sum_of
+from exporter.chain import add_totals
+from schema.records import NO_TOTALS, OTHER_ENDPOINT, Admission, AdmissionBook, EndpointTotals
 
 NAMES = ["a.example", "b.example", "c.example", "d.example", "192.0.2.9", OTHER_ENDPOINT]
 counts = st.integers(0, 1 << 40)
@@ -15,6 +15,10 @@ deltas = st.dictionaries(
     st.sampled_from(NAMES), st.builds(EndpointTotals, st.integers(1, 1000), counts, counts, counts, counts), max_size=4
 )
 steps = st.lists(st.tuples(deltas, st.integers(1, 5)), max_size=25)
+
+
+def grown(growth: Mapping[str, EndpointTotals]) -> Change:
+    return Change(growth=growth, folded={})
 
 
 def raised(book: AdmissionBook, changed: Mapping[str, Admission]) -> AdmissionBook:
@@ -35,14 +39,14 @@ def test_series_never_go_down_and_add_up(history: list[tuple[dict[str, EndpointT
     last_shown = dict[str, EndpointTotals]()
     for growth, limit in history:
         add_totals(totals, growth)
-        book = raised(book, decide(book, totals, growth, limit))
+        book = raised(book, decide(book, totals, grown(growth), limit))
         after = series(book, totals)
         assert after.whole == sum_of(totals.values())
         assert_never_less(shown, after)
         assert len(after.shown) <= limit
         assert OTHER_ENDPOINT not in after.shown
         for endpoint, value in after.shown.items():
-            assert min(value.minus(last_shown.get(endpoint, NOTHING))) >= 0, "a series came back lower than it left"
+            assert min(value.minus(last_shown.get(endpoint, NO_TOTALS))) >= 0, "a series came back lower than it left"
         last_shown |= after.shown
         shown = after
 
@@ -51,7 +55,7 @@ def test_series_never_go_down_and_add_up(history: list[tuple[dict[str, EndpointT
 @given(deltas, st.integers(1, 5))
 def test_the_first_commit_counts_in_its_own_series(first: dict[str, EndpointTotals], limit: int) -> None:
     empty = AdmissionBook(network="lan")
-    shown = series(raised(empty, decide(empty, first, first, limit)), first)
+    shown = series(raised(empty, decide(empty, first, grown(first), limit)), first)
     by_size = sorted((name for name in first if name != OTHER_ENDPOINT), key=lambda name: (-first[name].flows, name))
     assert dict(shown.shown) == {name: first[name] for name in by_size[:limit]}
 
@@ -65,11 +69,11 @@ def test_admitting_and_evicting_move_nothing(
     book, totals = AdmissionBook(network="lan"), dict[str, EndpointTotals]()
     for growth, limit in history:
         add_totals(totals, growth)
-        book = raised(book, decide(book, totals, growth, limit))
+        book = raised(book, decide(book, totals, grown(growth), limit))
     after = dict(totals)
     add_totals(after, more)
     for limit in (1, 5):
-        changed = raised(book, decide(book, after, more, limit))
+        changed = raised(book, decide(book, after, grown(more), limit))
         before_change, after_change = series(book, totals), series(changed, totals)
         stayed = before_change.shown.keys() & after_change.shown.keys()
         assert {name: before_change.shown[name] for name in stayed} == {name: after_change.shown[name] for name in stayed}
@@ -80,8 +84,8 @@ def test_admitting_and_evicting_move_nothing(
 def test_a_lower_limit_evicts_the_fewest_flows_first() -> None:
     totals = {"big": EndpointTotals(9), "small": EndpointTotals(2), "middle": EndpointTotals(5)}
     empty = AdmissionBook(network="lan")
-    book = raised(empty, decide(empty, totals, totals, 3))
-    changed = decide(book, totals, {}, 1)
+    book = raised(empty, decide(empty, totals, grown(totals), 3))
+    changed = decide(book, totals, grown({}), 1)
     assert {name: admission.shown.flows for name, admission in changed.items()} == {"small": 2, "middle": 5}
     assert series(raised(book, changed), totals).retired == EndpointTotals(7)
 
@@ -89,6 +93,6 @@ def test_a_lower_limit_evicts_the_fewest_flows_first() -> None:
 def test_without_a_change_nothing_is_decided() -> None:
     totals = {"a": EndpointTotals(1), "b": EndpointTotals(1)}
     empty = AdmissionBook(network="lan")
-    book = raised(empty, decide(empty, totals, totals, 1))
+    book = raised(empty, decide(empty, totals, grown(totals), 1))
     assert list(book.admissions) == ["a"]
-    assert decide(book, totals, {}, 2) == {}
+    assert decide(book, totals, grown({}), 2) == {}

@@ -9,11 +9,12 @@ import pytest
 from exporter.book import BookKeeper
 from exporter.follower import Followed, Follower
 from schema.errors import StoreUnavailableError
-from schema.records import EndpointTotals
+from schema.records import EndpointTotals, LedgerPosition
 from schema.store.port import SensorLease, Store
 from tests.exporter.captures import Capture, lease_of, load, store_at
 
 ONE = EndpointTotals(1, 1, 60, 0, 0)
+START = LedgerPosition()
 
 
 @pytest.fixture
@@ -25,6 +26,11 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def commit(lease: SensorLease, *endpoints: str) -> None:
     for endpoint in endpoints:
         load(lease, Capture(name=f"{endpoint} {lease.head.position.seq}", flows=[(endpoint, (1, 60, 0, 0))]))
+
+
+def at(store: Store, seq: int) -> LedgerPosition:
+    """The position that a commit made."""
+    return next((commit.position for commit in store.commits("edge-1", seq - 1)), LedgerPosition())
 
 
 def lose(tmp_path: Path, seq: int) -> None:
@@ -40,10 +46,10 @@ def grown(followed: Followed) -> set[str] | None:
 def test_growth_is_told_from_any_position(store: Store) -> None:
     lease, follower = lease_of(store, "edge-1"), Follower()
     commit(lease, "a", "b", "c")
-    told = [grown(follower.follow(store, "edge-1", since)) for since in (0, 2, 1, 3)]
+    told = [grown(follower.follow(store, "edge-1", since)) for since in (START, at(store, 2), at(store, 1), at(store, 3))]
     assert told == [{"a", "b", "c"}, {"c"}, {"b", "c"}, set()]
     commit(lease, "d")
-    followed = follower.follow(store, "edge-1", 3)
+    followed = follower.follow(store, "edge-1", at(store, 3))
     assert grown(followed) == {"d"}
     assert followed.totals == store.ledger("edge-1")
 
@@ -51,10 +57,10 @@ def test_growth_is_told_from_any_position(store: Store) -> None:
 def test_a_broken_chain_is_read_anew(store: Store, tmp_path: Path) -> None:
     lease, follower = lease_of(store, "edge-1"), Follower()
     commit(lease, "a")
-    follower.follow(store, "edge-1", 0)
+    follower.follow(store, "edge-1", START)
     commit(lease, "b", "c")
     lose(tmp_path, 2)
-    followed = follower.follow(store, "edge-1", 1)
+    followed = follower.follow(store, "edge-1", at(store, 1))
     assert dict(followed.totals.endpoints) == {"a": ONE, "b": ONE, "c": ONE}
     assert followed.growth is None
 
@@ -78,12 +84,12 @@ def test_without_the_commits_in_between_nobody_is_admitted_until_the_next(store:
 def test_what_is_known_outlives_a_store_that_is_away(store: Store, tmp_path: Path) -> None:
     follower = Follower()
     commit(lease_of(store, "edge-1"), "a")
-    known = follower.follow(store, "edge-1", 0).totals
+    known = follower.follow(store, "edge-1", START).totals
     (tmp_path / "store.db").rename(tmp_path / "away.db")
     with pytest.raises(StoreUnavailableError):
-        follower.follow(store, "edge-1", 1)
-    last = follower.last_good("edge-1", 1)
+        follower.follow(store, "edge-1", at(store, 1))
+    last = follower.last_good("edge-1", known.position)
     assert last is not None
     assert last.totals == known
-    assert follower.last_good("edge-2", 0) is None
+    assert follower.last_good("edge-2", START) is None
     (tmp_path / "away.db").rename(tmp_path / "store.db")

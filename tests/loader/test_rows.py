@@ -183,6 +183,7 @@ def test_the_dictionaries_know_a_name_by_its_best_evidence() -> None:
 
 def test_a_name_that_reads_like_the_rest_is_escaped() -> None:
     assert endpoint_of("_other", b"\xc0\x00\x02\x01") == "\\095other"
+    assert endpoint_of("_folded", b"\xc0\x00\x02\x01") == "\\095folded"
     assert endpoint_of(None, b"\xc0\x00\x02\x01") == "192.0.2.1"
 
 

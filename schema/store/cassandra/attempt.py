@@ -5,8 +5,9 @@ from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Self
 
-from schema.records import EndpointTotals, LedgerPosition, NameRepair
+from schema.records import NO_TOTALS, LedgerPosition, NameRepair
 from schema.store.cassandra import captures, ledger
+from schema.store.cassandra.commitments import Commitment, read_commitment
 from schema.store.cassandra.hold import Hold
 from schema.store.cassandra.repairs import repaired_rows
 from schema.store.cassandra.spans import spanning_batches
@@ -74,8 +75,7 @@ class CassandraAttempt:
         at = LedgerPosition(segment=hold.segment, seq=before.position.seq + 1, nonce=secrets.token_bytes(16))
         moves = commit.carried is not None
         state = (at.seq, at.nonce) if moves else (before.state_version, before.state_nonce)
-        deltas = commit.deltas
-        none = EndpointTotals()
+        deltas, before_it = commit.deltas, hold.endpoints(commit.deltas.endpoints)
         return ledger.Step(
             record=commit.record(self._claim, hold.sensor, at, previous=before.position.nonce),
             before=before,
@@ -83,8 +83,9 @@ class CassandraAttempt:
             epoch=hold.epoch,
             row_ts=self._standing.row_ts,
             reason=commit.reason,
-            endpoints={name: hold.endpoints.get(name, none).plus(gained) for name, gained in deltas.endpoints.items()},
+            endpoints={name: before_it.get(name, NO_TOTALS).plus(gained) for name, gained in deltas.endpoints.items()},
             totals={name: hold.totals.get(name, 0) + gained for name, gained in deltas.totals.items()},
+            endpoint_count=hold.size.endpoints + len(deltas.endpoints) - len(before_it),
         )
 
     def _write_what_it_names(self, step: ledger.Step, carried: bytes | None) -> None:
@@ -98,14 +99,14 @@ class CassandraAttempt:
 
     def _make(self, step: ledger.Step) -> None:
         def made() -> bool:
-            found = ledger.read_commitment(self._connection, self._hold.sensor, self._hold.segment, step.record.capture_id)
+            found = read_commitment(self._connection, self._hold.sensor, self._hold.segment, step.record.capture_id)
             return found is not None and found.position.nonce == step.after.position.nonce
 
         if not self._connection.conditionally(ledger.commit_batch(self._connection, step), made):
             raise self._hold.lost()
 
     def _mark(self, step: ledger.Step, commit: Commit) -> None:
-        committed = ledger.Commitment(position=step.after.position, reason=commit.reason, loaded_at_ms=commit.loaded_at_ms)
+        committed = Commitment(position=step.after.position, reason=commit.reason, loaded_at_ms=commit.loaded_at_ms)
         captures.set_loaded(self._connection, self._standing, committed)
         if commit.carried is not None:  # no attempt starts from an older state any more
             self._connection.write(_DROP_CARRIED, (self._hold.sensor, step.after.state_version))

@@ -8,8 +8,8 @@ from typing import Any
 from schema.buckets import day_of
 from schema.records import CaptureFacts, CaptureRecord, Manifest
 from schema.store.capture_row import FACTS, RECORD, capture_record
+from schema.store.cassandra.commitments import Commitment
 from schema.store.cassandra.connection import Connection, Row
-from schema.store.cassandra.ledger import Commitment
 from schema.store.codec import decode_manifest, encode_manifest
 
 _RECORD = f"SELECT {RECORD}, attempt, row_ts FROM pcapline.captures"

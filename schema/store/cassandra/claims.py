@@ -2,15 +2,22 @@
 
 import secrets
 
+from cassandra.query import BatchStatement, BatchType
+
 from schema.errors import StoreUnavailableError
 from schema.records import CaptureFacts
-from schema.store.cassandra import captures, ledger
+from schema.store.cassandra import captures
+from schema.store.cassandra.commitments import Commitment, find_commitment, read_commitment
 from schema.store.cassandra.connection import Connection
+from schema.store.cassandra.guard import Guard, current_guard
 from schema.store.cassandra.hold import Hold
 from schema.store.cassandra.own_rows import delete_own_rows
 from schema.store.owners import known_dead
 from schema.store.port import Claim, ClaimRefusal
 
+_COUNT_REFUSAL = """
+    UPDATE pcapline.ledger SET refusals = ? WHERE sensor = ? AND segment = ? IF version = ? AND epoch = ? AND refusals = ?
+"""
 _REFUSE = """
     INSERT INTO pcapline.ledger (sensor, segment, kind, seq, key, at_seq, capture_id) VALUES (?, ?, 'capture', 0, ?, 0, ?)
     IF NOT EXISTS
@@ -83,27 +90,27 @@ def refusal(hold: Hold, standing: captures.Standing) -> ClaimRefusal | None:
 
 
 def stands(connection: Connection, capture_id: bytes) -> bool:
-    """Whether the ledger holds the commit of this content; where `captures` names one, that very commit."""
+    """Whether the ledger holds the commit of this content, or held it in a segment that is dropped; where `captures` names one,
+    that very commit."""
     standing = captures.read_standing(connection, capture_id)
-    committed = _commitment(connection, standing) if standing is not None else None
-    if standing is None or committed is None or not committed.position.seq:
+    if standing is None:
         return False
-    return standing.record.position in (None, committed.position)
+    committed = _commitment(connection, standing)
+    if committed is None:
+        return standing.record.state == "loaded" and _is_in_dropped_segment(connection, standing)
+    return committed.position.seq > 0 and standing.record.position in (None, committed.position)
 
 
-def _commitment(connection: Connection, standing: captures.Standing) -> ledger.Commitment | None:
+def _commitment(connection: Connection, standing: captures.Standing) -> Commitment | None:
     record = standing.record
-    segment = record.position.segment if record.position else _segment(connection, record.sensor)
-    return ledger.read_commitment(connection, record.sensor, segment, record.facts.capture_id)
+    if record.position is None:
+        return find_commitment(connection, record.sensor, record.facts.capture_id)
+    return read_commitment(connection, record.sensor, record.position.segment, record.facts.capture_id)
 
 
 def _is_in_dropped_segment(connection: Connection, standing: captures.Standing) -> bool:
     record = standing.record
-    return record.position is not None and record.position.segment < _segment(connection, record.sensor)
-
-
-def _segment(connection: Connection, sensor: str) -> int:
-    return (ledger.segment_of(connection, sensor) or ("", 0))[1]
+    return record.position is not None and current_guard(connection, record.sensor).has_dropped(record.position.segment)
 
 
 def _let_go(hold: Hold, standing: captures.Standing) -> bool:
@@ -111,19 +118,31 @@ def _let_go(hold: Hold, standing: captures.Standing) -> bool:
 
     A loader that holds both sensors has no second attempt open: it loads one capture at a time.
     """
-    connection, sensor = hold.connection, standing.record.sensor
-    guard = ledger.read_guard(connection, sensor, _segment(connection, sensor))
-    held = guard.owner not in ("", hold.owner) and guard.lease_until_ms > int(hold.clock() * 1000)
-    if held and not known_dead(guard.owner, hold.owner):
-        return False
-    capture_id = standing.record.facts.capture_id
+    connection, sensor, capture_id = hold.connection, standing.record.sensor, standing.record.facts.capture_id
+    for _ in range(_CLAIM_TRIES):
+        guard = current_guard(connection, sensor)
+        held = guard.owner not in ("", hold.owner) and guard.lease_until_ms > int(hold.clock() * 1000)
+        if held and not known_dead(guard.owner, hold.owner):
+            return False
+        if _refuse(connection, guard, capture_id):
+            return True
+        if (found := read_commitment(connection, sensor, guard.segment, capture_id)) is not None:
+            return found.position.seq == 0
+    raise StoreUnavailableError(f"the ledger of sensor {sensor} moves faster than it can be written: try again")
+
+
+def _refuse(connection: Connection, guard: Guard, capture_id: bytes) -> bool:
+    """Make a segment refuse a capture, on condition that nothing was committed to it, or sealed, since its guard was read."""
 
     def refused() -> bool:
-        found = ledger.read_commitment(connection, sensor, guard.segment, capture_id)
+        found = read_commitment(connection, guard.sensor, guard.segment, capture_id)
         return found is not None and found.position.seq == 0
 
-    statement = connection.bound(_REFUSE, (sensor, guard.segment, capture_id.hex(), capture_id))
-    return connection.conditionally(statement, refused)
+    place, condition = (guard.sensor, guard.segment), (guard.version, guard.epoch, guard.refusals)
+    batch = BatchStatement(BatchType.UNLOGGED)
+    batch.add(connection.bound(_COUNT_REFUSAL, ((guard.refusals or 0) + 1, *place, *condition)))
+    batch.add(connection.bound(_REFUSE, (*place, capture_id.hex(), capture_id)))
+    return connection.conditionally(batch, refused)
 
 
 def _writes_the_same(hold: Hold, asked: Claim, standing: captures.Standing) -> bool:
@@ -153,7 +172,7 @@ def _settle(hold: Hold, asked: Claim, replaced: captures.Standing | None) -> Non
         captures.note_origin(connection, origin, capture_id, asked.started_at_ms)
     if replaced is not None:
         captures.drop_manifest(connection, replaced)
-    refused = ledger.read_commitment(connection, hold.sensor, hold.segment, capture_id)
+    refused = read_commitment(connection, hold.sensor, hold.segment, capture_id)
     if refused is not None and refused.position.seq == 0:  # this sensor had let the capture go, and has it again
         allow = connection.bound(_ALLOW, (hold.sensor, hold.segment, capture_id.hex()))
         connection.conditionally(allow, lambda: True)

@@ -82,10 +82,17 @@ class Connection:
         with explained(self.where):
             yield from self.session.execute(SimpleStatement(text, fetch_size=_PAGE_ROWS))
 
-    def write(self, statement: str, values: Sequence[Any] = ()) -> None:
-        """An unconditional write that may be repeated."""
+    def write(self, statement: str, values: Sequence[Any] = (), *, quorum: bool = False) -> None:
+        """An unconditional write that may be repeated; `quorum`: whatever is configured."""
+        bound = self.bound(statement, values)
+        if quorum:
+            bound.consistency_level = ConsistencyLevel.QUORUM
+        self.write_batch(bound)
+
+    def write_batch(self, statement: Any) -> None:
+        """The same for a batch in one partition, or a statement that is bound."""
         with explained(self.where):
-            self.session.execute(self.bound(statement, values))
+            self.session.execute(statement)
 
     def streams(self, statement: str, many: Iterable[Sequence[Any]]) -> Iterator[Iterator[Row]]:
         """The rows of the same statement for many values, in their order: of some the first page is in memory, of the one that

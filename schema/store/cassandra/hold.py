@@ -1,29 +1,35 @@
 """What a lease's holder knows and may do: the sensor's totals, which only it changes, and how to see that it was overtaken."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import replace
 
 from schema.errors import LeaseLostError
-from schema.records import LedgerTotals
+from schema.records import EndpointTotals
 from schema.store.cassandra import ledger
+from schema.store.cassandra.commitments import committed_among
 from schema.store.cassandra.connection import Connection
+from schema.store.cassandra.guard import Guard, read_guard
+from schema.store.port import LedgerHead
 from schema.tables import Table
 
 Clock = Callable[[], float]
 
 _BELIEVED_S = 1.0  # how long a lease whose time is over is believed after its ledger was asked
 
-_REMEMBERED = 100_000  # captures; some 10 MB
+_REMEMBERED = 100_000  # captures, some 10 MB; and endpoints, some 40 MB
 
 
 class Hold:
     """One epoch of a sensor's ledger, as its holder has it."""
 
-    def __init__(self, connection: Connection, clock: Clock, totals: LedgerTotals, guard: ledger.Guard) -> None:
-        self.connection, self.clock, self.sensor = connection, clock, totals.sensor
+    def __init__(self, connection: Connection, clock: Clock, guard: Guard) -> None:
+        """`guard`: as it stands since the lease was taken."""
+        self.connection, self.clock, self.sensor = connection, clock, guard.sensor
         self.epoch, self.owner, self.until_ms, self.row_ts = guard.epoch, guard.owner, guard.lease_until_ms, guard.row_ts
-        self.endpoints, self.totals = dict(totals.endpoints), dict(totals.totals)
-        self.head = ledger.read_head(connection, totals.sensor, totals.position)
+        self.head = ledger.read_head(connection, guard)
+        self.size, self.totals = guard.size, ledger.read_flat_totals(connection, guard)
+        self._endpoints: dict[str, EndpointTotals] = {}  # some of the segment's
         self._believed_until = 0.0
         self._committed: set[bytes] = set()  # captures of this ledger, as far as anyone has asked
 
@@ -32,14 +38,17 @@ class Hold:
         """The ledger's segment that it commits to."""
         return self.head.position.segment
 
-    def guard(self) -> ledger.Guard:
+    def guard(self) -> Guard:
         """The ledger's guard as it stands now."""
-        return ledger.read_guard(self.connection, self.sensor, self.segment)
+        return read_guard(self.connection, self.sensor, self.segment)
 
-    def check(self) -> None:
-        """Raise LeaseLostError where another loader has taken the sensor over."""
-        if self.guard().epoch != self.epoch:
+    def check(self) -> Guard:
+        """The guard; raises LeaseLostError where the ledger does not stand where the holder knows it: another loader has taken
+        the sensor over, or how a commit or a seal ended is not known."""
+        guard = self.guard()
+        if (guard.epoch, guard.version, guard.successor) != (self.epoch, self.head.position.seq, None):
             raise self.lost()
+        return guard
 
     def check_awake(self) -> None:
         """The same for one who may have slept: asks the ledger only once the lease's time is over."""
@@ -60,17 +69,31 @@ class Hold:
         age_s = int(self.clock()) - rows_from_ms // 1000 if rows_from_ms else 0
         return min(table.ttl_seconds, table.ttl_seconds - age_s)
 
+    def endpoints(self, names: Collection[str]) -> dict[str, EndpointTotals]:
+        """The totals of those of these endpoints that have one: only the holder changes them, so each is read once."""
+        unknown = [name for name in names if name not in self._endpoints]
+        if len(self._endpoints) + len(unknown) > _REMEMBERED:
+            self._endpoints, unknown = {}, list(names)
+        self._endpoints |= ledger.read_endpoints(self.connection, (self.sensor, self.segment), unknown)
+        return {name: self._endpoints[name] for name in names if name in self._endpoints}
+
     def committed(self, capture_ids: set[bytes]) -> set[bytes]:
-        """Those of these captures that this sensor's ledger holds; each is asked for once."""
+        """Those of these captures that this sensor's ledger holds, or did; each is asked for once."""
         unknown = capture_ids - self._committed
         if len(self._committed) > _REMEMBERED:
             self._committed &= capture_ids
-        self._committed |= ledger.committed_among(self.connection, self.sensor, self.segment, unknown)
+        self._committed |= committed_among(self.connection, self.sensor, self.segment, unknown)
         return capture_ids & self._committed
 
     def stand_at(self, step: ledger.Step) -> None:
         """The commit that made this step is in the ledger."""
         self.head, self.row_ts = step.after, step.row_ts
+        self.size = replace(self.size, endpoints=step.endpoint_count)
         self._committed.add(step.record.capture_id)
-        self.endpoints.update(step.endpoints)
+        self._endpoints.update(step.endpoints)
         self.totals.update(step.totals)
+
+    def stand_in(self, guard: Guard, head: LedgerHead, totals: dict[str, int]) -> None:
+        """The segment was sealed; this is the one that follows it."""
+        self.head, self.size, self.totals = head, guard.size, totals
+        self._endpoints = {}

@@ -9,10 +9,14 @@ from schema.records import CaptureFacts, NameTold
 from schema.store.cassandra import captures, claims, ledger, names
 from schema.store.cassandra.attempt import CassandraAttempt
 from schema.store.cassandra.connection import Connection
+from schema.store.cassandra.guard import Guard, current_guard, note_segment, read_guard, segment_of
 from schema.store.cassandra.hold import Clock, Hold
+from schema.store.cassandra.oldsegments import let_go
 from schema.store.cassandra.rewriting import CassandraRewriting
+from schema.store.cassandra.seal import seal
 from schema.store.owners import known_dead
 from schema.store.port import Attempt, Claim, ClaimRefusal, LedgerHead, Rewriting
+from schema.store.sealing import Sealing
 
 _FIRST_SEEN = "INSERT INTO pcapline.sensors (sensor, network, segment, first_seen) VALUES (?, ?, 0, ?) IF NOT EXISTS"
 _TAKE = """
@@ -28,29 +32,31 @@ _TAKE_TRIES = 20
 def take(connection: Connection, clock: Clock, asked: tuple[str, str, str], until_ms: int) -> "CassandraLease":
     """Take a sensor's lease; `asked`: sensor, network, owner. Raises LeaseHeldError."""
     sensor, network, owner = asked
-    if ledger.segment_of(connection, sensor) is None:
+    if segment_of(connection, sensor) is None:
         first_seen = connection.bound(_FIRST_SEEN, (sensor, network, int(clock() * 1000)))
         connection.conditionally(first_seen, lambda: True)  # refused: another one was first, and fixed the network
     for _ in range(_TAKE_TRIES):
-        segment = (ledger.segment_of(connection, sensor) or ("", 0))[1]
-        guard = ledger.read_guard(connection, sensor, segment)
+        noted = (segment_of(connection, sensor) or ("", 0))[1]
+        guard = current_guard(connection, sensor, noted)
         held = guard.owner not in ("", owner) and guard.lease_until_ms > int(clock() * 1000)
         if held and not known_dead(guard.owner, owner):
             raise LeaseHeldError(sensor, guard.owner, guard.lease_until_ms)
-        if _raise_epoch(connection, sensor, guard, (owner, until_ms)):
-            totals = ledger.read_totals(connection, sensor)
+        ledger.check_chain(connection, guard)
+        if _raise_epoch(connection, guard, (owner, until_ms)):
+            if guard.segment != noted:  # whoever sealed it died
+                note_segment(connection, sensor, noted, guard.segment)
             now = replace(guard, epoch=guard.epoch + 1, owner=owner, lease_until_ms=until_ms)
-            return CassandraLease(Hold(connection, clock, totals, now))
+            return CassandraLease(Hold(connection, clock, now))
     raise StoreUnavailableError(f"many loaders ask for sensor {sensor} at once: try again")
 
 
-def _raise_epoch(connection: Connection, sensor: str, guard: ledger.Guard, holder: tuple[str, int]) -> bool:
+def _raise_epoch(connection: Connection, guard: Guard, holder: tuple[str, int]) -> bool:
     owner, until_ms = holder
     before = (guard.epoch, guard.version) if guard.epoch else (None, None)
-    values = (guard.epoch + 1, owner, until_ms, guard.version, guard.row_ts, sensor, guard.segment, *before)
+    values = (guard.epoch + 1, owner, until_ms, guard.version, guard.row_ts, guard.sensor, guard.segment, *before)
 
     def taken() -> bool:
-        now = ledger.read_guard(connection, sensor, guard.segment)
+        now = read_guard(connection, guard.sensor, guard.segment)
         return (now.epoch, now.owner) == (guard.epoch + 1, owner)
 
     return connection.conditionally(connection.bound(_TAKE, values), taken)
@@ -111,6 +117,14 @@ class CassandraLease:
         """Record that a content cannot be loaded; one that is loaded, or being loaded elsewhere, stays so."""
         self._hold.check()
         claims.give_up(self._hold, facts, (reason, detail), at_ms)
+
+    def seal_if_due(self, rule: Sealing) -> bool:
+        """Seal the segment where the rule says so, and let go of old ones."""
+        if not self._hold.size.is_due(rule, self.head.position.seq):
+            return False
+        seal(self._hold, rule)
+        let_go(self._hold, rule)
+        return True
 
     def renew(self, until_ms: int) -> None:
         """Keep the lease."""

@@ -1,7 +1,7 @@
 """The ledger in Cassandra: one partition a sensor and segment. Every write to it is conditional; this file only reads,
 and spells the one batch that commits."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,22 +17,28 @@ from schema.records import (
     LedgerTotals,
 )
 from schema.store.cassandra.connection import Connection, Row
+from schema.store.cassandra.guard import Guard, current_guard, read_guard, segment_of
 from schema.store.codec import decode_deltas
 from schema.store.port import LedgerHead, SensorRecord
+from schema.store.sealing import broken_chain
 
-_GUARD = """
-    SELECT DISTINCT sensor, segment, version, epoch, owner, lease_until, row_ts FROM pcapline.ledger
-    WHERE sensor = ? AND segment = ?
-"""
-_SENSOR = "SELECT network, segment FROM pcapline.sensors WHERE sensor = ?"
-_HEAD = """
+_STEP = """
     SELECT nonce, state_version, state_nonce, loaded_at FROM pcapline.ledger
-    WHERE sensor = ? AND segment = ? AND kind = 'commit' AND seq = ?
+    WHERE sensor = ? AND segment = ? AND kind IN ('commit', 'opening') AND seq = ?
+"""
+_CHAIN = """
+    SELECT seq, nonce, previous FROM pcapline.ledger
+    WHERE sensor = ? AND segment = ? AND kind IN ('commit', 'opening') AND seq >= ?
 """
 _ENDPOINTS = """
     SELECT key, flows, packets, bytes, packets_rev, bytes_rev FROM pcapline.ledger
     WHERE sensor = ? AND segment = ? AND kind = 'endpoint' AND seq = 0
 """
+_SOME_ENDPOINTS = """
+    SELECT key, flows, packets, bytes, packets_rev, bytes_rev FROM pcapline.ledger
+    WHERE sensor = ? AND segment = ? AND kind = 'endpoint' AND seq = 0 AND key IN ?
+"""
+_KEYS_A_QUERY = 200
 _TOTALS = "SELECT key, value FROM pcapline.ledger WHERE sensor = ? AND segment = ? AND kind = 'total' AND seq = 0"
 _COMMITS = """
     SELECT seq, nonce, previous, capture_id, frames, flows, packets, bytes, rows, non_flow, loaded_at FROM pcapline.ledger
@@ -40,7 +46,8 @@ _COMMITS = """
 """
 _DELTAS = "SELECT deltas FROM pcapline.commit_deltas WHERE sensor = ? AND segment = ? AND seq = ? AND nonce = ?"
 _MOVE_HEAD = """
-    UPDATE pcapline.ledger SET version = ?, row_ts = ? WHERE sensor = ? AND segment = ? IF version = ? AND epoch = ?
+    UPDATE pcapline.ledger SET version = ?, row_ts = ?, endpoints = ? WHERE sensor = ? AND segment = ?
+    IF version = ? AND epoch = ?
 """
 _ADD_CAPTURE = """
     INSERT INTO pcapline.ledger (sensor, segment, kind, seq, key, at_seq, capture_id, nonce, reason, loaded_at)
@@ -58,65 +65,30 @@ _PUT_ENDPOINT = """
 _PUT_TOTAL = """
     INSERT INTO pcapline.ledger (sensor, segment, kind, seq, key, value, at_seq) VALUES (?, ?, 'total', 0, ?, ?, ?)
 """
-_CAPTURE = """
-    SELECT at_seq, nonce, reason, loaded_at FROM pcapline.ledger
-    WHERE sensor = ? AND segment = ? AND kind = 'capture' AND seq = 0 AND key = ?
-"""
 _CONSISTENT_TRIES = 100
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Guard:
-    """What every write to a sensor's ledger is conditional on, and the lease."""
-
-    segment: int
-    version: int
-    epoch: int  # 0: never taken
-    owner: str
-    lease_until_ms: int
-    row_ts: int
+def read_head(connection: Connection, guard: Guard) -> LedgerHead:
+    """Where a segment stands, with the carried state that its newest step names."""
+    for nonce, state_version, state_nonce, _ in _newest_step(connection, guard):
+        position = LedgerPosition(segment=guard.segment, seq=guard.version, nonce=nonce)
+        return LedgerHead(position=position, state_version=state_version or 0, state_nonce=state_nonce or b"")
+    return LedgerHead(position=LedgerPosition(segment=guard.segment, seq=guard.version))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Commitment:
-    """A capture's row in a ledger: its commit, or (seq 0) that it is refused here."""
-
-    position: LedgerPosition
-    reason: str
-    loaded_at_ms: int
-
-
-def segment_of(connection: Connection, sensor: str) -> tuple[str, int] | None:
-    """A sensor's network and the ledger's current segment; None for one that was never seen."""
-    for network, segment in connection.read(_SENSOR, (sensor,), serial=True):
-        return network, segment
-    return None
-
-
-def read_guard(connection: Connection, sensor: str, segment: int) -> Guard:
-    """The guard after every conditional write that was acknowledged."""
-    for row in connection.read(_GUARD, (sensor, segment), serial=True):
-        _, _, version, epoch, owner, until, row_ts = row
-        return Guard(
-            segment=segment,
-            version=version or 0,
-            epoch=epoch or 0,
-            owner=owner or "",
-            lease_until_ms=until or 0,
-            row_ts=row_ts or 0,
-        )
-    return Guard(segment=segment, version=0, epoch=0, owner="", lease_until_ms=0, row_ts=0)
-
-
-def read_head(connection: Connection, sensor: str, at: LedgerPosition) -> LedgerHead:
-    """A position, with the carried state that it names."""
-    for _, state_version, state_nonce, _ in connection.read(_HEAD, (sensor, at.segment, at.seq), serial=True):
-        return LedgerHead(position=at, state_version=state_version, state_nonce=state_nonce or b"")
-    return LedgerHead(position=at)
+def check_chain(connection: Connection, guard: Guard) -> None:
+    """Raise StoreError where the newest step is not what the guard says, or does not follow the step before it."""
+    segments = [segment for segment in guard.begins if segment >= guard.whole][-2:]
+    before = guard.version - 1
+    found = [row for segment in segments for row in connection.read(_CHAIN, (guard.sensor, segment, before), serial=True)]
+    steps = sorted((seq, nonce, previous or b"") for seq, nonce, previous in found)
+    broken = broken_chain(guard.sensor, guard.version, steps)
+    if broken is not None:
+        raise broken
 
 
 def read_totals(connection: Connection, sensor: str) -> LedgerTotals:
-    """The totals at the newest commit: version, totals, and the version again, until nothing was committed between.
+    """The totals at the newest step: version, totals, and the version again, until nothing was committed between.
 
     At SERIAL, for the next commit is counted on top of it, and the configured consistency may be one replica's.
     """
@@ -124,24 +96,48 @@ def read_totals(connection: Connection, sensor: str) -> LedgerTotals:
         seen = segment_of(connection, sensor)
         if seen is None:
             return no_totals(sensor, DEFAULT_NETWORK, 0)
-        guard = read_guard(connection, sensor, seen[1])
-        totals = _totals_at(connection, sensor, seen[0], guard)
-        if read_guard(connection, sensor, guard.segment).version == guard.version:
+        guard = current_guard(connection, sensor, seen[1])
+        totals = _totals_at(connection, seen[0], guard)
+        now = read_guard(connection, sensor, guard.segment)
+        if (now.version, now.successor) == (guard.version, None):
             return totals
     raise StoreUnavailableError(f"the ledger of sensor {sensor} moves faster than it can be read: try again")
 
 
-def _totals_at(connection: Connection, sensor: str, network: str, guard: Guard) -> LedgerTotals:
-    place = (sensor, guard.segment)
-    commit = connection.read(_HEAD, (*place, guard.version), serial=True)
+def last_loaded_at_ms(connection: Connection, guard: Guard) -> int:
+    """When the newest commit was loaded; 0: there is none."""
+    step = _newest_step(connection, guard)
+    return step[0][3] or 0 if step else 0
+
+
+def _newest_step(connection: Connection, guard: Guard) -> list[Row]:
+    return connection.read(_STEP, (guard.sensor, guard.segment, guard.version), serial=True)
+
+
+def _totals_at(connection: Connection, network: str, guard: Guard) -> LedgerTotals:
+    place = (guard.sensor, guard.segment)
+    step = _newest_step(connection, guard)
     return LedgerTotals(
-        sensor=sensor,
+        sensor=guard.sensor,
         network=network,
-        position=LedgerPosition(segment=guard.segment, seq=guard.version, nonce=commit[0][0] if commit else b""),
+        position=LedgerPosition(segment=guard.segment, seq=guard.version, nonce=step[0][0] if step else b""),
         endpoints={name: EndpointTotals._make(counts) for name, *counts in connection.stream(_ENDPOINTS, place, serial=True)},
-        totals=dict(connection.stream(_TOTALS, place, serial=True)),
-        last_loaded_at_ms=commit[0][3] if commit else 0,
+        totals=read_flat_totals(connection, guard),
+        last_loaded_at_ms=(step[0][3] or 0) if step else 0,
     )
+
+
+def read_flat_totals(connection: Connection, guard: Guard) -> dict[str, int]:
+    """A segment's flat totals."""
+    return dict(connection.stream(_TOTALS, (guard.sensor, guard.segment), serial=True))
+
+
+def read_endpoints(connection: Connection, place: tuple[str, int], names: Sequence[str]) -> dict[str, EndpointTotals]:
+    """Totals of some endpoints, those that have one; `place`: sensor and segment. The caller has just read the guard at SERIAL:
+    what was committed is on a quorum."""
+    slices = (names[start : start + _KEYS_A_QUERY] for start in range(0, len(names), _KEYS_A_QUERY))
+    answers = connection.each(_SOME_ENDPOINTS, ((*place, keys) for keys in slices), quorum=True)
+    return {name: EndpointTotals._make(counts) for rows in answers for name, *counts in rows}
 
 
 def no_totals(sensor: str, network: str, segment: int) -> LedgerTotals:
@@ -150,30 +146,17 @@ def no_totals(sensor: str, network: str, segment: int) -> LedgerTotals:
     return LedgerTotals(sensor=sensor, network=network, position=position, endpoints={}, totals={}, last_loaded_at_ms=0)
 
 
-def read_commitment(connection: Connection, sensor: str, segment: int, capture_id: bytes) -> Commitment | None:
-    """What a ledger says of a capture."""
-    for seq, nonce, reason, loaded_at in connection.read(_CAPTURE, (sensor, segment, capture_id.hex()), serial=True):
-        position = LedgerPosition(segment=segment, seq=seq, nonce=nonce or b"")
-        return Commitment(position=position, reason=reason or "", loaded_at_ms=loaded_at or 0)
-    return None
-
-
-def committed_among(connection: Connection, sensor: str, segment: int, capture_ids: Iterable[bytes]) -> set[bytes]:
-    """Those of these captures whose commit a ledger holds."""
-    asked = list(capture_ids)  # at QUORUM: many SERIAL reads of one partition would get into each other's way
-    found = connection.each(_CAPTURE, ((sensor, segment, capture_id.hex()) for capture_id in asked), quorum=True)
-    return {capture_id for capture_id, rows in zip(asked, found, strict=True) if rows and rows[0][0]}
-
-
 def read_commits(connection: Connection, sensor: str, after_seq: int, deltas: bool) -> Iterator[CommitRecord]:
-    """Commits of the current segment behind a seq, oldest first."""
-    seen = segment_of(connection, sensor)
-    if seen is None:
+    """Commits behind a seq, oldest first, as far back as they are kept."""
+    if segment_of(connection, sensor) is None:
         return
-    place = (sensor, seen[1])
-    for row in connection.stream(_COMMITS, (*place, after_seq)):
-        brought = connection.read(_DELTAS, (*place, row[0], row[1])) if deltas else []
-        yield _commit(place, row, decode_deltas(brought[0][0]) if brought else None)
+    begins = current_guard(connection, sensor).begins
+    for segment, ends in zip(begins, [*list(begins.values())[1:], None], strict=True):
+        if ends is not None and ends <= after_seq:
+            continue
+        for row in connection.stream(_COMMITS, (sensor, segment, after_seq)):
+            brought = connection.read(_DELTAS, (sensor, segment, row[0], row[1])) if deltas else []
+            yield _commit((sensor, segment), row, decode_deltas(brought[0][0]) if brought else None)
 
 
 def _commit(place: tuple[str, int], row: Row, deltas: CommitDeltas | None) -> CommitRecord:
@@ -200,12 +183,12 @@ def read_sensors(connection: Connection) -> list[SensorRecord]:
     for sensor, network, segment, first_seen in connection.stream(
         "SELECT sensor, network, segment, first_seen FROM pcapline.sensors"
     ):
-        guard = read_guard(connection, sensor, segment)
+        guard = current_guard(connection, sensor, segment)
         records.append(
             SensorRecord(
                 sensor=sensor,
                 network=network,
-                segment=segment,
+                segment=guard.segment,
                 first_seen_ms=first_seen,
                 owner=guard.owner,
                 lease_until_ms=guard.lease_until_ms,
@@ -226,6 +209,7 @@ class Step:
     reason: str
     endpoints: dict[str, EndpointTotals]  # those that change: their totals after the commit
     totals: dict[str, int]
+    endpoint_count: int  # after the commit
 
 
 def commit_batch(connection: Connection, step: Step) -> Any:
@@ -237,7 +221,7 @@ def commit_batch(connection: Connection, step: Step) -> Any:
     def add(statement: str, *values: Any) -> None:
         batch.add(connection.bound(statement, values))
 
-    add(_MOVE_HEAD, at.seq, step.row_ts, *place, step.before.position.seq, step.epoch)
+    add(_MOVE_HEAD, at.seq, step.row_ts, step.endpoint_count, *place, step.before.position.seq, step.epoch)
     add(_ADD_CAPTURE, *place, key, at.seq, record.capture_id, at.nonce, step.reason, record.loaded_at_ms)
     chain = (at.nonce, record.previous or None, record.capture_id)
     counts = (record.frames, record.flows, record.flow_packets, record.flow_bytes, dict(record.rows), dict(record.non_flow))

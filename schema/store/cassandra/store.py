@@ -1,10 +1,12 @@
 """The store port on a Cassandra cluster."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from schema.records import Admission, AdmissionBook, CaptureRecord, CommitRecord, LedgerTotals, NameTold, PartitionCounts
-from schema.store.cassandra import admissions, captures, claims, history, lease, ledger, names, queries
+from schema.records import AdmissionBook, BookChange, CaptureRecord, CommitRecord, LedgerTotals, NameTold, PartitionCounts, Seal
+from schema.store.cassandra import admissions, captures, claims, history, lease, ledger, names, oldsegments, queries
+from schema.store.cassandra.commitments import committed_among
 from schema.store.cassandra.connection import Connection
+from schema.store.cassandra.guard import current_guard
 from schema.store.cassandra.health import read_health
 from schema.store.cassandra.own_rows import recount_capture, rows_of_capture
 from schema.store.port import (
@@ -57,13 +59,16 @@ class CassandraStore:
         return ledger.read_totals(self._checked(), sensor)
 
     def opening(self, sensor: str, segment: int) -> LedgerTotals:
-        """Nothing: a sensor's ledger is one segment so far."""
-        network, _ = ledger.segment_of(self._checked(), sensor) or ("", 0)
-        return ledger.no_totals(sensor, network, segment)
+        """The totals that a segment began with."""
+        return oldsegments.read_opening(self._checked(), sensor, segment)
 
     def commits(self, sensor: str, after_seq: int, *, deltas: bool = False) -> Iterator[CommitRecord]:
         """Commits with a larger seq, oldest first."""
         return ledger.read_commits(self._checked(), sensor, after_seq, deltas)
+
+    def seals(self, sensor: str, after_seq: int) -> list[Seal]:
+        """Seals with a larger seq, oldest first."""
+        return oldsegments.read_seals(self._checked(), sensor, after_seq)
 
     # captures
 
@@ -129,9 +134,9 @@ class CassandraStore:
     def names_as_of(self, sensor: str, seq: int) -> NamesTold:
         """What a sensor's clients were told, as of a commit."""
         connection = self._checked()
-        _, segment = ledger.segment_of(connection, sensor) or ("", 0)
+        segment = current_guard(connection, sensor).segment
         return names.NamesAsOf(
-            connection, sensor, seq, lambda capture_ids: ledger.committed_among(connection, sensor, segment, capture_ids)
+            connection, sensor, seq, lambda capture_ids: committed_among(connection, sensor, segment, capture_ids)
         )
 
     def rows_of(self, table: Table, capture_id: bytes, first: object) -> Iterator[tuple[object, ...]]:
@@ -150,11 +155,9 @@ class CassandraStore:
         """A network's book."""
         return admissions.read_book(self._checked(), network)
 
-    def admit(
-        self, network: str, expected_version: int, positions: Mapping[str, int], changed: Mapping[str, Admission]
-    ) -> bool:
+    def admit(self, network: str, expected_version: int, change: BookChange) -> bool:
         """Raise the book by one version; False where somebody else was faster."""
-        return admissions.raise_book(self._checked(), network, expected_version, positions, changed)
+        return admissions.raise_book(self._checked(), network, expected_version, change)
 
     def close(self) -> None:
         """Let the cluster go."""

@@ -1,53 +1,55 @@
 """The exporter's books: which endpoints have a series of their own, raised by compare and swap."""
 
 import json
-from collections.abc import Mapping
 
-from schema.records import Admission, AdmissionBook, EndpointTotals
+from schema.records import NOTHING_COUNTED, Admission, AdmissionBook, BookChange, CommitDeltas, EndpointTotals, LedgerPosition
+from schema.store.codec import decode_deltas, encode_deltas, parse_position, spell_position
 from schema.store.sqlite.database import Session, Transaction
 
 _RAISE = """
-    INSERT INTO admission_books (network, version, positions) VALUES (?, ?, ?)
-    ON CONFLICT DO UPDATE SET version = excluded.version, positions = excluded.positions
+    INSERT INTO admission_books (network, version, positions, high_water) VALUES (?, ?, ?, ?)
+    ON CONFLICT DO UPDATE SET version = excluded.version, positions = excluded.positions, high_water = excluded.high_water
 """
 _ADMIT = "INSERT OR REPLACE INTO admissions (network, endpoint, admitted, base, shown) VALUES (?, ?, ?, ?, ?)"
 
 
 def read_book(session: Session, network: str) -> AdmissionBook:
     """The whole book; call it within one snapshot."""
-    version, positions = _standing(session, network)
+    version, positions, high_water = _standing(session, network)
     rows = session.execute("SELECT endpoint, admitted, base, shown FROM admissions WHERE network = ?", (network,))
     admissions = {
         endpoint: Admission(admitted=bool(admitted), base=_totals(base), shown=_totals(shown))
         for endpoint, admitted, base, shown in rows
     }
-    return AdmissionBook(network=network, version=version, positions=positions, admissions=admissions)
+    return AdmissionBook(network=network, version=version, positions=positions, admissions=admissions, high_water=high_water)
 
 
-def raise_book(
-    transaction: Transaction,
-    network: str,
-    expected_version: int,
-    positions: Mapping[str, int],
-    changed: Mapping[str, Admission],
-) -> bool:
+def read_position(source: Session | Transaction, network: str, sensor: str) -> LedgerPosition:
+    """Up to where anything of a sensor was ever shown."""
+    return _standing(source, network)[1].get(sensor, LedgerPosition())
+
+
+def raise_book(transaction: Transaction, network: str, expected_version: int, change: BookChange) -> bool:
     """Raise the book by one version, where it still stands at the expected one."""
-    version, before = _standing(transaction, network)
+    version, before, _ = _standing(transaction, network)
     if version != expected_version:
         return False
-    transaction.execute(_RAISE, (network, version + 1, json.dumps({**before, **positions})))
+    positions = {sensor: spell_position(position) for sensor, position in {**before, **change.positions}.items()}
+    transaction.execute(_RAISE, (network, version + 1, json.dumps(positions), encode_deltas(change.high_water)))
     rows = (
         (network, endpoint, admission.admitted, _text(admission.base), _text(admission.shown))
-        for endpoint, admission in changed.items()
+        for endpoint, admission in change.changed.items()
     )
     transaction.for_each(_ADMIT, rows)
     return True
 
 
-def _standing(source: Session | Transaction, network: str) -> tuple[int, dict[str, int]]:
-    for version, positions in source.execute("SELECT version, positions FROM admission_books WHERE network = ?", (network,)):
-        return version, json.loads(positions)
-    return 0, {}
+def _standing(source: Session | Transaction, network: str) -> tuple[int, dict[str, LedgerPosition], CommitDeltas]:
+    standing = "SELECT version, positions, high_water FROM admission_books WHERE network = ?"
+    for version, positions, high_water in source.execute(standing, (network,)):
+        parsed = {sensor: parse_position(text) for sensor, text in json.loads(positions).items()}
+        return version, parsed, decode_deltas(high_water)
+    return 0, {}, NOTHING_COUNTED
 
 
 def _text(totals: EndpointTotals) -> str:

@@ -122,10 +122,15 @@ class Transaction:
         self._still_open()
         return self._session.change(statement, bindings)
 
-    def for_each(self, statement: str, rows: Iterable[Bindings]) -> None:
-        """Run one statement for every row of bindings."""
+    def for_each(self, statement: str, rows: Iterable[Bindings]) -> list[Row]:
+        """Run one statement for every row of bindings and return the rows of all."""
         self._still_open()
-        self._session.for_each(statement, rows)
+        return self._session.for_each(statement, rows)
+
+    def stream(self, statement: str, bindings: Bindings = ()) -> Iterator[Row]:
+        """Rows one by one; tables that they come from may not be changed meanwhile."""
+        self._still_open()
+        return self._session.stream(statement, bindings)
 
     def commit(self) -> None:
         """Make it durable."""

@@ -11,8 +11,9 @@ from schema.errors import LeaseHeldError, LeaseLostError
 from schema.records import CaptureFacts, LedgerPosition, NameRepair, NameTold
 from schema.store.owners import known_dead
 from schema.store.port import Attempt, Claim, ClaimRefusal, Commit, LedgerHead, Rewriting
-from schema.store.sqlite import captures, ledger, names
-from schema.store.sqlite.database import Database, Transaction
+from schema.store.sealing import Sealing
+from schema.store.sqlite import captures, ledger, names, seals
+from schema.store.sqlite.database import Database, Session, Transaction
 from schema.store.sqlite.repairs import repair_flows
 from schema.store.sqlite.retention import Span, empty_span, plan_expiry
 from schema.store.sqlite.rewriting import SqliteRewriting
@@ -21,13 +22,13 @@ from schema.store.sqlite.values import sql_rows
 from schema.tables import BY_NAME, Ownership, RowBatch
 
 _MOVE_HEAD = """
-    UPDATE ledger SET version = ?, nonce = ?, state_version = ?, state_nonce = ?, loaded_at = ?
+    UPDATE ledger SET version = ?, nonce = ?, state_version = ?, state_nonce = ?, loaded_at = ?, endpoints = endpoints + ?
     WHERE sensor = ? AND segment = ? AND version = ? AND epoch = ?
 """
 _EMPTY_LEDGER = """
-    INSERT OR IGNORE INTO ledger (sensor, segment, version, nonce, epoch, owner, lease_until, state_version,
-      state_nonce, loaded_at)
-    VALUES (?, 0, 0, X'', 0, '', 0, 0, X'', 0)
+    INSERT OR IGNORE INTO ledger (sensor, segment, first_segment, version, nonce, epoch, owner, lease_until, state_version,
+      state_nonce, loaded_at, opened_seq, opened_endpoints, endpoints)
+    VALUES (?, 0, 0, 0, X'', 0, '', 0, 0, X'', 0, 0, 0, 0)
 """
 
 
@@ -45,6 +46,7 @@ def take(database: Database, sensor: str, network: str, owner: str, times_ms: tu
         held = row.owner not in ("", owner) and row.lease_until_ms > now_ms
         if held and not known_dead(row.owner, owner):
             raise LeaseHeldError(sensor, row.owner, row.lease_until_ms)
+        ledger.check_chain(transaction, sensor, row.head.position)
         transaction.execute(
             "UPDATE ledger SET epoch = ?, owner = ?, lease_until = ? WHERE sensor = ? AND segment = ?",
             (row.epoch + 1, owner, until_ms, sensor, row.head.position.segment),
@@ -122,6 +124,19 @@ class SqliteLease:
                 captures.put_quarantine(transaction, (self._sensor, self._epoch), facts, (reason, detail), at_ms)
                 transaction.commit()
 
+    def seal_if_due(self, rule: Sealing) -> bool:
+        """Seal the segment where the rule says so, in one transaction."""
+        with self._database.snapshot() as session:
+            row = self._check_held(session)
+        if not row.size.is_due(rule, self._head.position.seq):
+            return False
+        with self._database.transaction() as transaction:
+            self._check_held(transaction)
+            sealed = seals.seal(transaction, self._sensor, self._head, rule)
+            transaction.commit()
+        self._head = sealed
+        return True
+
     def renew(self, until_ms: int) -> None:
         """Keep the lease; while an attempt is open this rides in its transaction."""
         changed = self._database.writer.change(
@@ -136,10 +151,10 @@ class SqliteLease:
             "UPDATE ledger SET owner = '', lease_until = 0 WHERE sensor = ? AND segment = ? AND epoch = ?", self._guard()
         )
 
-    def move_head(self, transaction: Transaction, after: LedgerHead, loaded_at_ms: int) -> None:
+    def move_head(self, transaction: Transaction, after: LedgerHead, commit: Commit) -> None:
         """Make the ledger stand at `after`, on condition that it stands where this lease knows it."""
-        at = after.position
-        moved = (at.seq, at.nonce, after.state_version, after.state_nonce, loaded_at_ms)
+        at, new = after.position, ledger.count_new(transaction, self._sensor, commit.deltas.endpoints)
+        moved = (at.seq, at.nonce, after.state_version, after.state_nonce, commit.loaded_at_ms, new)
         known = self._head.position
         if not transaction.change(_MOVE_HEAD, (*moved, self._sensor, known.segment, known.seq, self._epoch)):
             raise self._lost()
@@ -154,10 +169,11 @@ class SqliteLease:
     def _guard(self) -> tuple[str, int, int]:
         return self._sensor, self._head.position.segment, self._epoch
 
-    def _check_held(self, transaction: Transaction) -> None:
-        row = ledger.read_row(transaction, self._sensor)
-        if row is None or row.epoch != self._epoch:
+    def _check_held(self, source: Session | Transaction) -> ledger.LedgerRow:
+        row = ledger.read_row(source, self._sensor)
+        if row is None or (row.epoch, row.head.position) != (self._epoch, self._head.position):
             raise self._lost()
+        return row
 
     def _lost(self) -> LeaseLostError:
         return LeaseLostError(f"another loader took sensor {self._sensor} over: its captures are loaded there")
@@ -194,7 +210,7 @@ class SqliteAttempt:
         """Ledger, totals, carried state and capture, and then all of it durable at once."""
         sensor, transaction = self._lease.sensor, self._transaction
         after = _after(self._lease.head, moves_state=commit.carried is not None)
-        self._lease.move_head(transaction, after, commit.loaded_at_ms)
+        self._lease.move_head(transaction, after, commit)
         ledger.add_commit(
             transaction, commit.record(self._claim, sensor, after.position, previous=self._lease.head.position.nonce), after
         )

@@ -1,12 +1,12 @@
 """The store port on one SQLite file. Reads see one committed state, also while an attempt is open."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 import apsw
 
-from schema.records import Admission, AdmissionBook, CaptureRecord, CommitRecord, LedgerTotals, NameTold, PartitionCounts
+from schema.records import AdmissionBook, BookChange, CaptureRecord, CommitRecord, LedgerTotals, NameTold, PartitionCounts, Seal
 from schema.store.port import (
     AnswerQuery,
     FlowQuery,
@@ -18,7 +18,7 @@ from schema.store.port import (
     StoreHealth,
     ToldQuery,
 )
-from schema.store.sqlite import admissions, captures, history, lease, ledger, names, queries
+from schema.store.sqlite import admissions, captures, history, lease, ledger, names, queries, seals
 from schema.store.sqlite.database import Database, Session
 from schema.store.sqlite.recount import recount_capture
 from schema.store.sqlite.retention import expire_rows
@@ -78,14 +78,19 @@ class SqliteStore:
             return ledger.read_totals(session, sensor)
 
     def opening(self, sensor: str, segment: int) -> LedgerTotals:
-        """Nothing: a sensor's ledger is one segment here, however long it grows."""
+        """The totals that a segment began with."""
         with self._reading() as session:
-            return ledger.no_totals(sensor, ledger.read_totals(session, sensor).network, segment)
+            return seals.read_opening(session, sensor, segment)
 
     def commits(self, sensor: str, after_seq: int, *, deltas: bool = False) -> Iterator[CommitRecord]:
         """Commits with a larger seq, oldest first."""
         self._check_schema()
         return ledger.read_commits(self._database, sensor, after_seq, deltas)
+
+    def seals(self, sensor: str, after_seq: int) -> list[Seal]:
+        """Seals with a larger seq, oldest first."""
+        with self._reading() as session:
+            return seals.read_seals(session, sensor, after_seq)
 
     # captures
 
@@ -102,7 +107,7 @@ class SqliteStore:
     def stands(self, capture_id: bytes) -> bool:
         """Whether the ledger holds this capture's commit."""
         with self._reading() as session:
-            return bool(session.execute("SELECT 1 FROM ledger_commits WHERE capture_id = ?", (capture_id,)))
+            return ledger.stands(session, capture_id)
 
     def captures(self, sensor: str | None = None, state: str | None = None) -> Iterator[CaptureRecord]:
         """All captures, or one sensor's, or those in one state."""
@@ -181,13 +186,11 @@ class SqliteStore:
         with self._reading() as session:
             return admissions.read_book(session, network)
 
-    def admit(
-        self, network: str, expected_version: int, positions: Mapping[str, int], changed: Mapping[str, Admission]
-    ) -> bool:
+    def admit(self, network: str, expected_version: int, change: BookChange) -> bool:
         """Raise the book by one version; False where somebody else was faster."""
         self._check_schema()
         with self._database.transaction() as transaction:
-            raised = admissions.raise_book(transaction, network, expected_version, positions, changed)
+            raised = admissions.raise_book(transaction, network, expected_version, change)
             transaction.commit()
         return raised
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from schema.records import Admission, EndpointTotals
+from schema.records import Admission, BookChange, EndpointTotals
 from schema.store.port import Store
 from schema.store.sqlite import open_sqlite
 from schema.tables import FLOWS
@@ -39,7 +39,7 @@ def test_writer_of_another_thread_is_not_undone_by_an_abandoned_attempt(store: S
     with ThreadPoolExecutor(1) as thread:
         with lease.begin(capture.claim()) as attempt:  # type: ignore[union-attr]
             attempt.write(capture.batches())
-            admitted = thread.submit(store.admit, "office", 0, {"edge-1": 1}, {"a": IN})
+            admitted = thread.submit(store.admit, "office", 0, BookChange(positions={}, changed={"a": IN}))
         assert admitted.result(30)
     assert store.admissions("office").version == 1
     assert store.capture(id_of("a")) is None

@@ -1,0 +1,120 @@
+"""What becomes of sealed segments: what only followers read goes soon, the commits when their captures have no rows any more.
+
+Every step may be repeated by whoever seals next. Of a sealed segment nothing is changed any more, so that it is deleted
+without a condition.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from schema.records import LedgerPosition, LedgerTotals, Seal
+from schema.store.cassandra import admissions, captures
+from schema.store.cassandra.commitments import read_commitment
+from schema.store.cassandra.connection import Connection
+from schema.store.cassandra.guard import Guard, current_guard, segment_of
+from schema.store.cassandra.hold import Hold
+from schema.store.cassandra.ledger import no_totals
+from schema.store.sealing import Sealing, decode_entries
+
+_COMMITTED = "SELECT seq, nonce, capture_id FROM pcapline.ledger WHERE sensor = ? AND segment = ? AND kind = 'commit'"
+_MARKED = "SELECT state, segment FROM pcapline.captures WHERE capture_id = ?"
+_DROP_DELTAS = "DELETE FROM pcapline.commit_deltas WHERE sensor = ? AND segment = ? AND seq = ?"
+_DROP_OPENING = "DELETE FROM pcapline.ledger_openings WHERE sensor = ? AND segment = ?"
+_DROP_TOTALS = "DELETE FROM pcapline.ledger WHERE sensor = ? AND segment = ? AND kind IN ('endpoint', 'total')"
+_DROP_SEGMENT = "DELETE FROM pcapline.ledger WHERE sensor = ? AND segment = ?"
+_NOTE = "UPDATE pcapline.ledger SET kept = ?, whole = ? WHERE sensor = ? AND segment = ? IF epoch = ?"
+_PARTS = "SELECT data FROM pcapline.ledger_openings WHERE sensor = ? AND segment = ? AND folded = ?"
+_STEP = "SELECT seq, nonce, previous FROM pcapline.ledger WHERE sensor = ? AND segment = ? AND kind = 'opening'"
+
+
+def let_go(hold: Hold, rule: Sealing) -> None:
+    """Let go of what is no longer needed of the segments before the holder's."""
+    guard = hold.guard()
+    segments = list(guard.kept)
+    whole = _thin_out(hold, guard, segments[max(0, len(segments) - rule.segments_told) :])
+    kept = {segment: seq for segment, seq in guard.begins.items() if segment != guard.segment}
+    for segment in list(kept)[: max(0, len(kept) - max(rule.segments_kept, rule.segments_told))]:
+        if segment >= whole:
+            break
+        del kept[segment]
+    if (kept, whole) != (dict(guard.kept), guard.whole):
+        _drop(hold, guard, min([*kept, guard.segment]))
+        note = hold.connection.bound(_NOTE, (kept, whole, hold.sensor, guard.segment, hold.epoch))
+        hold.connection.conditionally(note, lambda: True)  # refused: the next holder does it again
+
+
+def _thin_out(hold: Hold, guard: Guard, told: list[int]) -> int:
+    """Of segments before those that are told only the commits stay; gives the oldest segment of which everything is kept."""
+    first_told = min([*told, guard.segment])
+    for segment in [segment for segment in guard.begins if guard.whole <= segment < first_told]:
+        if _is_needed(hold, segment) or not _are_marked(hold, segment):
+            return segment
+        place = (hold.sensor, segment)
+        committed = hold.connection.read(_COMMITTED, place)
+        for _ in hold.connection.each(_DROP_DELTAS, ((*place, seq) for seq, _, _ in committed), quorum=True):
+            pass
+        hold.connection.write(_DROP_OPENING, place, quorum=True)
+        hold.connection.write(_DROP_TOTALS, place, quorum=True)
+    return first_told
+
+
+def _is_needed(hold: Hold, segment: int) -> bool:
+    """Whether an exporter has yet to pass the seal that began a segment, which folded an endpoint that it has a series of."""
+    seen = segment_of(hold.connection, hold.sensor)
+    book = admissions.read_book(hold.connection, seen[0] if seen else "")
+    shown = book.positions.get(hold.sensor, LedgerPosition()).seq
+    for seal in _seals(hold.connection, hold.sensor, [segment]):
+        if seal.position.seq > shown:
+            return any(book.admissions[name].admitted for name in seal.folded.keys() & book.admissions.keys())
+    return False
+
+
+def _are_marked(hold: Hold, segment: int) -> bool:
+    """Whether every capture of a segment says that it was loaded there; those that do not are marked."""
+    committed = [capture_id for _, _, capture_id in hold.connection.read(_COMMITTED, (hold.sensor, segment))]
+    found = hold.connection.each(_MARKED, ((capture_id,) for capture_id in committed), quorum=True)
+    marks = {capture_id: rows[0][0] if rows else "" for capture_id, rows in zip(committed, found, strict=True)}
+    for capture_id in [capture_id for capture_id, state in marks.items() if state != "loaded"]:
+        standing = captures.read_standing(hold.connection, capture_id)
+        commitment = read_commitment(hold.connection, hold.sensor, segment, capture_id)
+        if standing is None or commitment is None:
+            return False  # a node has lost half of it: verify tells of it, and the segment stays
+        captures.set_loaded(hold.connection, standing, commitment)
+    return True
+
+
+def _drop(hold: Hold, guard: Guard, first_kept: int) -> None:
+    """Drop segments, and the numbers between them under which a seal was tried and not made."""
+    for segment in range(min(guard.begins), first_kept):
+        hold.connection.write(_DROP_OPENING, (hold.sensor, segment), quorum=True)
+        hold.connection.write(_DROP_SEGMENT, (hold.sensor, segment), quorum=True)
+
+
+def read_opening(connection: Connection, sensor: str, segment: int) -> LedgerTotals:
+    """The totals that a segment began with."""
+    network, _ = segment_of(connection, sensor) or ("", 0)
+    nothing = no_totals(sensor, network, segment)
+    if segment < current_guard(connection, sensor).whole:
+        return nothing
+    for seq, nonce, _ in connection.read(_STEP, (sensor, segment)):
+        begun = decode_entries(data for (data,) in connection.stream(_PARTS, (sensor, segment, False)))
+        position = LedgerPosition(segment=segment, seq=seq, nonce=nonce)
+        return replace(nothing, position=position, endpoints=begun.endpoints, totals=begun.totals)
+    return nothing
+
+
+def read_seals(connection: Connection, sensor: str, after_seq: int) -> list[Seal]:
+    """Seals behind a seq, oldest first."""
+    if segment_of(connection, sensor) is None:
+        return []
+    guard = current_guard(connection, sensor)
+    wanted = [segment for segment, seq in guard.begins.items() if segment >= guard.whole and seq > after_seq]
+    return list(_seals(connection, sensor, wanted))
+
+
+def _seals(connection: Connection, sensor: str, segments: list[int]) -> Iterator[Seal]:
+    for segment in segments:
+        for seq, nonce, previous in connection.read(_STEP, (sensor, segment)):
+            folded = decode_entries(data for (data,) in connection.stream(_PARTS, (sensor, segment, True)))
+            position = LedgerPosition(segment=segment, seq=seq, nonce=nonce)
+            yield Seal(position=position, previous=previous or b"", folded=folded.endpoints)

@@ -1,0 +1,195 @@
+"""Sealing a segment of a ledger and opening its successor (docs/decisions/0016), by the holder of the lease.
+
+Whatever is written before the seal is in partitions that nobody is led to: their number was never used before. The seal is one
+conditional write to the old segment's guard; from then on everyone is led on.
+"""
+
+import secrets
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from cassandra import ConsistencyLevel
+from cassandra.query import BatchStatement, BatchType
+
+from schema.records import (
+    FOLDED_ENDPOINT,
+    IDLE_TOTAL,
+    NO_TOTALS,
+    RESERVED_ENDPOINTS,
+    CommitDeltas,
+    EndpointTotals,
+    LedgerPosition,
+)
+from schema.store.cassandra import admissions, ledger
+from schema.store.cassandra.guard import Guard, note_segment, segment_of
+from schema.store.cassandra.hold import Hold
+from schema.store.codec import encode_deltas
+from schema.store.sealing import Sealing, SegmentSize, first_kept_seq
+
+_ALLOCATE = """
+    UPDATE pcapline.ledger SET allocated = ? WHERE sensor = ? AND segment = ? IF version = ? AND epoch = ? AND allocated = ?
+"""
+_SEAL = """
+    UPDATE pcapline.ledger SET version = ?, successor = ? WHERE sensor = ? AND segment = ?
+    IF version = ? AND epoch = ? AND refusals = ? AND allocated = ?
+"""
+_CHANGED_AT = "SELECT at_seq FROM pcapline.ledger WHERE sensor = ? AND segment = ? AND kind = 'endpoint' AND seq = 0"
+_ENTRIES = """
+    SELECT key, at_seq, flows, packets, bytes, packets_rev, bytes_rev FROM pcapline.ledger
+    WHERE sensor = ? AND segment = ? AND kind = 'endpoint' AND seq = 0
+"""
+_REFUSED = """
+    SELECT key, at_seq, capture_id FROM pcapline.ledger WHERE sensor = ? AND segment = ? AND kind = 'capture' AND seq = 0
+"""
+_PUT_PART = "INSERT INTO pcapline.ledger_openings (sensor, segment, folded, part, data) VALUES (?, ?, ?, ?, ?)"
+# Into a partition that never was: any write that is conditional comes later.
+_COPY_GUARD = """
+    INSERT INTO pcapline.ledger (sensor, segment, version, epoch, owner, lease_until, row_ts, endpoints, opened_seq,
+      opened_endpoints, kept, whole, refusals) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP 1
+"""
+_COPY_STEP = """
+    INSERT INTO pcapline.ledger (sensor, segment, kind, seq, key, nonce, previous, state_version, state_nonce, loaded_at)
+    VALUES (?, ?, 'opening', ?, '', ?, ?, ?, ?, ?) USING TIMESTAMP 1
+"""
+_COPY_ENDPOINT = """
+    INSERT INTO pcapline.ledger (sensor, segment, kind, seq, key, at_seq, flows, packets, bytes, packets_rev, bytes_rev)
+    VALUES (?, ?, 'endpoint', 0, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP 1
+"""
+_COPY_TOTAL = """
+    INSERT INTO pcapline.ledger (sensor, segment, kind, seq, key, value, at_seq)
+    VALUES (?, ?, 'total', 0, ?, ?, ?) USING TIMESTAMP 1
+"""
+_COPY_REFUSAL = """
+    INSERT INTO pcapline.ledger (sensor, segment, kind, seq, key, at_seq, capture_id)
+    VALUES (?, ?, 'capture', 0, ?, 0, ?) USING TIMESTAMP 1
+"""
+_PAGE = 1_000  # endpoints that are copied, or folded, at a time
+_ROWS_A_BATCH = 200
+
+
+def seal(hold: Hold, rule: Sealing) -> None:
+    """Seal the holder's segment; the hold then stands in its successor."""
+    old = hold.check()
+    move = _Move(hold, old, _allocate(hold, old), secrets.token_bytes(16))
+    move.endpoints(rule)
+    new = move.rest()
+    _close(hold, old, new)
+    note_segment(hold.connection, hold.sensor, old.segment, new.segment)
+    hold.stand_in(new, move.head, move.totals)
+
+
+def _allocate(hold: Hold, guard: Guard) -> int:
+    """A number for the new segment that nobody has used, whatever became of those who tried before."""
+    number = max(guard.segment, guard.allocated or 0) + 1
+    condition = (guard.version, guard.epoch, guard.allocated)
+    statement = hold.connection.bound(_ALLOCATE, (number, hold.sensor, guard.segment, *condition))
+    if not hold.connection.conditionally(statement, lambda: hold.check().allocated == number):
+        raise hold.lost()
+    return number
+
+
+def _close(hold: Hold, old: Guard, new: Guard) -> None:
+    """The seal itself."""
+    condition = (old.version, old.epoch, old.refusals, new.segment)
+    statement = hold.connection.bound(_SEAL, (new.version, new.segment, hold.sensor, old.segment, *condition))
+    if not hold.connection.conditionally(statement, lambda: hold.guard().successor == new.segment):
+        raise hold.lost()
+
+
+class _Move:
+    """What goes into the new segment's partitions."""
+
+    def __init__(self, hold: Hold, old: Guard, number: int, nonce: bytes) -> None:
+        self._connection, self._hold, self._old = hold.connection, hold, old
+        self._place = (hold.sensor, number)
+        self.head = replace(hold.head, position=LedgerPosition(segment=number, seq=old.version + 1, nonce=nonce))
+        self.totals = dict(hold.totals)
+        self._kept = self._parts = 0
+
+    def endpoints(self, rule: Sealing) -> None:
+        """Copy the totals of endpoints; those of idle ones go into one."""
+        place, seq = (self._hold.sensor, self._old.segment), self.head.position.seq
+        changed_at = Counter(at for (at,) in self._connection.stream(_CHANGED_AT, place, serial=True))
+        stays = _Stays(first_kept_seq(rule, seq, changed_at), self._admitted())
+        folded, count = NO_TOTALS, 0
+        for page in self._pages(place):
+            idle = {}
+            for name in [name for name, (at, _) in page.items() if not stays.of(name, at)]:
+                idle[name] = page.pop(name)[1]
+            earlier = page.pop(FOLDED_ENDPOINT, (0, NO_TOTALS))[1]
+            folded, count = _sum([folded, earlier, *idle.values()]), count + len(idle)
+            self._put(page, idle)
+        if folded != NO_TOTALS or count:
+            self._put({FOLDED_ENDPOINT: (seq, folded)}, {})
+        if count:
+            self.totals[IDLE_TOTAL] = self.totals.get(IDLE_TOTAL, 0) + count
+
+    def rest(self) -> Guard:
+        """Copy flat totals, refusals, the step, and the guard; gives the guard."""
+        old, position = self._old, self.head.position
+        self._put_part(False, {}, self.totals)
+        self._copy(_COPY_TOTAL, [(name, value, position.seq) for name, value in self.totals.items()])
+        if old.refusals:
+            refused = self._connection.stream(_REFUSED, (self._hold.sensor, old.segment), serial=True)
+            self._copy(_COPY_REFUSAL, [(key, capture_id) for key, at_seq, capture_id in refused if not at_seq])
+        loaded_at = ledger.last_loaded_at_ms(self._connection, old)
+        state = (self.head.state_version, self.head.state_nonce or None, loaded_at)
+        self._copy(_COPY_STEP, [(position.seq, position.nonce, self._hold.head.position.nonce, *state)])
+        new = replace(
+            old,
+            segment=position.segment,
+            version=position.seq,
+            size=SegmentSize(opened_seq=position.seq, opened_endpoints=self._kept, endpoints=self._kept),
+            kept=old.begins,
+            allocated=None,
+        )
+        lease = (new.version, new.epoch, new.owner, new.lease_until_ms, new.row_ts)
+        size = (new.size.endpoints, new.size.opened_seq, new.size.opened_endpoints)
+        self._copy(_COPY_GUARD, [(*lease, *size, new.kept, new.whole, new.refusals)])
+        return new
+
+    def _admitted(self) -> frozenset[str]:
+        network = segment_of(self._connection, self._hold.sensor)
+        book = admissions.read_book(self._connection, network[0] if network else "")
+        return frozenset(endpoint for endpoint, admission in book.admissions.items() if admission.admitted)
+
+    def _pages(self, place: tuple[str, int]) -> Iterator[dict[str, tuple[int, EndpointTotals]]]:
+        rows = self._connection.stream(_ENTRIES, place, serial=True)
+        while page := {name: (at, EndpointTotals._make(counts)) for name, at, *counts in islice(rows, _PAGE)}:
+            yield page
+
+    def _put(self, kept: dict[str, tuple[int, EndpointTotals]], idle: dict[str, EndpointTotals]) -> None:
+        self._kept += len(kept)
+        self._put_part(False, {name: totals for name, (_, totals) in kept.items()}, {})
+        self._put_part(True, idle, {})
+        self._copy(_COPY_ENDPOINT, [(name, at, *totals) for name, (at, totals) in kept.items()])
+
+    def _put_part(self, folded: bool, endpoints: dict[str, EndpointTotals], totals: dict[str, int]) -> None:
+        if endpoints or totals:
+            blob = encode_deltas(CommitDeltas(endpoints=endpoints, totals=totals))
+            self._parts += 1
+            self._connection.write(_PUT_PART, (*self._place, folded, self._parts, blob), quorum=True)
+
+    def _copy(self, statement: str, rows: list[tuple[object, ...]]) -> None:
+        for start in range(0, len(rows), _ROWS_A_BATCH):
+            batch = BatchStatement(BatchType.UNLOGGED, consistency_level=ConsistencyLevel.QUORUM)
+            for row in rows[start : start + _ROWS_A_BATCH]:
+                batch.add(self._connection.bound(statement, (*self._place, *row)))
+            self._connection.write_batch(batch)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stays:
+    """Which endpoints the new segment begins with."""
+
+    first_seq: int
+    admitted: frozenset[str]
+
+    def of(self, name: str, changed_at: int) -> bool:
+        return changed_at >= self.first_seq or name in self.admitted or name in RESERVED_ENDPOINTS
+
+
+def _sum(many: list[EndpointTotals]) -> EndpointTotals:
+    return EndpointTotals(*map(sum, zip(*many, strict=True)))
