@@ -110,6 +110,8 @@ class Decoding:
         packets = (report.frames, report.flow_packets, dict(report.non_flow))
         if packets != (commit.frames, commit.flow_packets, dict(commit.non_flow)):
             raise NotTheSameError("decoding it again gives other packets than its commit has")
+        if commit.deltas is None and then.record.sensor != STANDALONE_SENSOR:
+            raise NotTheSameError("the ledger has no more what its commit added, so nothing proves the names of its flows")
         if commit.deltas is not None and _counted(builder.endpoint_deltas()) != _counted(commit.deltas.endpoints):
             raise NotTheSameError("its flows would be named differently: what named them then has expired")
         if own_rows(staged.manifest().own) != dict(commit.rows):

@@ -221,6 +221,11 @@ def test_a_name_that_has_expired_since_is_seen(desk: Desk) -> None:
     assert "named differently" in desk.examined(1).inexact
 
 
+def test_names_that_nothing_proves_are_not_believed(desk: Desk) -> None:
+    then = desk.load("edge", (3, 0, 1, 2)).then(1)
+    assert "nothing proves" in desk.examined(1, replace(then, commit=replace(then.commit, deltas=None))).inexact
+
+
 def test_rows_of_what_is_not_committed_are_nobodys_to_write(desk: Desk) -> None:
     lease = desk.load("edge").lease()
     with pytest.raises(StoreError, match="no capture"), lease.rewrite(bytes(16)):
