@@ -30,6 +30,7 @@ _NAMED_TOTALS = (
     _NamedTotal("pcapline_packets", "frames", "", "Packets in the committed captures."),
     _NamedTotal("pcapline_packets_undecoded", "non_flow", "reason", "Packets that are in no flow row, by reason."),
     _NamedTotal("pcapline_kernel_drops", "kernel_drops", "", "Packets the sensors' kernels dropped before they were captured."),
+    _NamedTotal("pcapline_disk_drops", "disk_drops", "", "Packets that sensors captured and had no room to write."),
     _NamedTotal("pcapline_capture_damage", "damage", "reason", "Faults in captures that were loaded as far as they go."),
     _NamedTotal("pcapline_rows", "rows", "table", "Rows of committed captures, by table."),
     _NamedTotal("pcapline_dns_queries", "dns_queries", "", "DNS queries seen."),

@@ -23,6 +23,7 @@ from loader.prepared import (
     believed_start,
     content_origin,
     damage_text,
+    disk_drops_beside,
     facts_of,
     file_id_of,
     kernel_drops_beside,
@@ -166,7 +167,7 @@ class SensorLoader:
         inputs |= {"sensor": self._lease.sensor, "prefix": reading.prefix_id.hex()}
         inputs["rows_from_ms"] = str(rows_from_ms(self._now_ms(), earlier))
         inputs["deep"], inputs["inventory"] = reading.deep_outcome, self._names.inventory.digest
-        totals = {**follows.totals, **builder.named_totals()}
+        totals = {**follows.totals, **builder.named_totals(), "disk_drops": disk_drops_beside(path)}
         return PreparedCapture(
             facts=facts_of(path, reading, drops),
             inputs=inputs,

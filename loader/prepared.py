@@ -119,9 +119,18 @@ def content_origin(content_id: bytes) -> str:
 
 def kernel_drops_beside(path: Path) -> int | None:
     """Packets that the kernel dropped while this file was captured, as its sensor wrote beside it (`NAME.json`)."""
+    return _noted_beside(path, "kernel_drops")
+
+
+def disk_drops_beside(path: Path) -> int:
+    """Packets that its sensor had no room for before it handed this file over."""
+    return _noted_beside(path, "disk_drops") or 0
+
+
+def _noted_beside(path: Path, what: str) -> int | None:
     with suppress(OSError, ValueError, TypeError, KeyError):
-        drops = json.loads(path.with_name(path.name + ".json").read_text())["kernel_drops"]
-        return int(drops) if drops is not None else None
+        number = json.loads(path.with_name(path.name + ".json").read_text())[what]
+        return int(number) if number is not None else None
     return None
 
 

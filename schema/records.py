@@ -59,7 +59,7 @@ class LedgerPosition:
 class LedgerTotals:
     """One sensor's running totals at one position.
 
-    `totals` are flat: `captures`, `frames`, `kernel_drops`, `out_of_order`, `rows/TABLE`, `non_flow/REASON`,
+    `totals` are flat: `captures`, `frames`, `kernel_drops`, `disk_drops`, `out_of_order`, `rows/TABLE`, `non_flow/REASON`,
     `damage/REASON`, `folded_endpoints`, `idle_endpoints`, and further `NAME/KEY` as rooms need them.
     """
 

@@ -54,7 +54,7 @@ def test_what_loads_now_goes_back_and_the_rest_has_its_reason_anew(spool: Path, 
     put_in_quarantine(spool, "mended.pcap", GOOD)
     put_in_quarantine(spool, "still.pcap", BAD)
     put_in_quarantine(spool, "else.pcap", capture(conversation(packets=9)), "other")
-    (spool / ".pcapline" / "quarantine" / "office" / "mended.pcap.json").write_text('{"kernel_drops": 4}')
+    (spool / ".pcapline" / "quarantine" / "office" / "mended.pcap.json").write_text('{"kernel_drops": 4, "disk_drops": 9}')
     outcomes = retry(spool, tmp_path / "store.db")
     states = {name: (outcome.state, outcome.sensor) for name, outcome in outcomes.items()}
     assert states == {
@@ -69,7 +69,7 @@ def test_what_loads_now_goes_back_and_the_rest_has_its_reason_anew(spool: Path, 
     note = (spool / ".pcapline" / "quarantine" / "office" / "still.pcap.reason.txt").read_text()
     assert note.startswith("not_a_capture: ") and "of then" not in note
     with closing(open_sqlite(tmp_path / "store.db", time.time, read_only=True)) as store:
-        assert store.ledger("office").totals["kernel_drops"] == 4
+        assert (store.ledger("office").totals["kernel_drops"], store.ledger("office").totals["disk_drops"]) == (4, 9)
 
 
 def test_quarantined_by_a_watch_mended_and_loaded_by_it(spool: Path, tmp_path: Path) -> None:
