@@ -63,8 +63,8 @@ def recovers(watch: Watch, spool: Path, numbers: range) -> None:
     """Everything is loaded and archived once the trouble is over, and the store is told to answer."""
     watch.clock.ahead += 60  # the store is asked again within 30 s
     watch.until(lambda: archived(spool) == {f"{number}.pcap" for number in numbers})
+    watch.until(lambda: watch.metric(STORE_UP) == "1.0")
     assert set(watch.states().values()) == {FileState.LOADED}
-    assert watch.metric(STORE_UP) == "1.0"
     assert any("answers again" in line for line in watch.told)
     assert not list(spool.glob(".pcapline/quarantine/*/*"))
 

@@ -42,6 +42,7 @@ class Watch:
     told: list[str] = field(default_factory=list)
     outcomes: list[FileOutcome] = field(default_factory=list)
     failures: list[BaseException] = field(default_factory=list)
+    patience_s: float = PATIENCE_S
 
     def states(self) -> dict[str, FileState]:
         return {Path(outcome.file).name: outcome.state for outcome in self.outcomes}
@@ -51,7 +52,7 @@ class Watch:
         return next((text.rpartition(" ")[2] for text in page.splitlines() if text.startswith(line + " ")), "nan")
 
     def until(self, condition: Callable[[], bool]) -> None:
-        end = time.monotonic() + PATIENCE_S
+        end = time.monotonic() + self.patience_s
         while not condition():
             assert not self.failures, self.failures
             assert time.monotonic() < end, (self.told[-5:], self.outcomes[-5:])

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from cassandra.cluster import Cluster, NoHostAvailable
@@ -14,7 +15,7 @@ from tests.servers import maven, require
 
 VERSION = "5.0.9"
 _NAME = f"cassandra-{VERSION}"
-START_S = 90
+START_S = 180
 _HERE = Path(__file__).parent
 LOGBACK = _HERE / "logback.xml"
 _MEMORY = "-Xms512m -Xmx512m -Xss256k -XX:MaxDirectMemorySize=256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1"
@@ -53,9 +54,11 @@ def free_port() -> int:
 class CassandraNode:
     """A node on 127.0.0.1 whose data live in a directory: started, stopped or killed, and started again on the same data."""
 
-    def __init__(self, directory: Path, *, survives: bool = True) -> None:
-        """`survives`: its schema outlives a kill too; without that, making and emptying tables is several times faster."""
+    def __init__(self, directory: Path, *, survives: bool = True, settings: str = "", options: Sequence[str] = ()) -> None:
+        """`survives`: its schema outlives a kill too; without that, making and emptying tables is several times faster.
+        `settings`: further lines of its YAML; `options`: of the JVM."""
         self.directory, self.port, self._survives = directory, free_port(), survives
+        self._settings, self._options = settings, options
         self._storage_port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -65,6 +68,10 @@ class CassandraNode:
         assert self._process is not None
         return self._process.pid
 
+    def is_alive(self) -> bool:
+        """Whether its process runs, whatever it answers."""
+        return self._process is not None and self._process.poll() is None
+
     def start(self) -> None:
         """Start and wait until it answers CQL."""
         require_cassandra()
@@ -72,7 +79,7 @@ class CassandraNode:
         self.directory.mkdir(parents=True, exist_ok=True)
         text = (_HERE / "cassandra.yaml").read_text()
         text = text.replace("@PORT@", str(self.port)).replace("@STORAGE_PORT@", str(self._storage_port))
-        (self.directory / "cassandra.yaml").write_text(text)
+        (self.directory / "cassandra.yaml").write_text(text + self._settings)
         with (self.directory / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 self._command(jars), stdout=log, stderr=subprocess.STDOUT, cwd=self.directory, preexec_fn=die_with_parent
@@ -100,6 +107,7 @@ class CassandraNode:
         return [
             "java",
             *java_options(str(jars)),
+            *self._options,
             f"-Dcassandra.config=file://{self.directory / 'cassandra.yaml'}",
             f"-Dlogback.configurationFile=file://{LOGBACK}",
             f"-Dcassandra.storagedir={self.directory / 'data'}",
