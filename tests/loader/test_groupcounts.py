@@ -1,6 +1,5 @@
 """Several processes count; one page tells of all of them, and no count is lost with a process."""
 
-import os
 import shutil
 import signal
 import subprocess
@@ -99,4 +98,4 @@ def test_promtool_finds_nothing_to_say(tmp_path: Path) -> None:
 def test_counts_are_kept_in_few_files_however_often_loaders_begin_again(tmp_path: Path) -> None:
     for _ in range(3):
         count(tmp_path, 0)
-    assert len(os.listdir(tmp_path)) == 3
+    assert len(list(tmp_path.iterdir())) == 3
