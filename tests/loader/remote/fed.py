@@ -16,6 +16,7 @@ from capture.traffic import TrafficPlan
 from pcapline.wiring import Purpose, open_store
 from schema.settings import StoreSettings
 from tests.e2e.loading import Contents, contents, load_all
+from tests.servers.cassandra.node import die_with_parent
 
 ROOT = Path(__file__).resolve().parents[3]
 PATIENCE_S = 60
@@ -75,8 +76,9 @@ class FedWatch:
         command += ["--from", source, "--web.listen-address", "127.0.0.1:0"]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                command, cwd=ROOT, env=os.environ | {"PYTHONUNBUFFERED": "1"}, stdout=log, stderr=subprocess.STDOUT
-            )
+                command, cwd=ROOT, env=os.environ | {"PYTHONUNBUFFERED": "1"}, stdout=log, stderr=subprocess.STDOUT,
+                preexec_fn=die_with_parent,
+            )  # fmt: skip
 
     def said(self) -> str:
         """All it said, and what earlier ones in the same directory said."""
