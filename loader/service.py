@@ -180,6 +180,7 @@ class _Watch:
     def _use_store(self, now: float) -> bool:
         """All that needs the store; while it is away files wait, and it is asked less and less often."""
         try:
+            self.turns.telemetry.store_refused(self.store.refusals())
             if self._store_away.failing:
                 self.store.health()
             self._see_to_leases()

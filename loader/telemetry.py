@@ -61,6 +61,12 @@ class LoaderTelemetry:
         self._write_failures = Counter(
             "pcapline_write_failures", "Times the store refused or did not answer.", ["store", "reason"], registry=registry
         )
+        self._refusals = Counter(
+            "pcapline_write_refusals",
+            "Requests that the store did not acknowledge, by what became of them; all but `poison` are repeated.",
+            ["store", "outcome"],
+            registry=registry,
+        )
         self._store_up = Gauge("pcapline_loader_store_up", "1 when the store answered last.", ["store"], registry=registry)
         self._lease = Gauge("pcapline_lease_held", "1 while this loader holds a sensor's lease.", ["sensor"], registry=registry)
         self._disposed = Counter(
@@ -124,6 +130,7 @@ class LoaderTelemetry:
         info.labels(version).set(1)
         self._store = store
         self._failing: dict[str, bool] = {}
+        self._refusals_told: dict[str, int] = {}
         self._states: set[str] = set()
         self._dropped_before = 0
         self._seen: set[str] = set()
@@ -182,6 +189,12 @@ class LoaderTelemetry:
     def store_failed(self, reason: str) -> None:
         """The store refused or did not answer; `reason` is from a fixed set."""
         self._write_failures.labels(self._store, reason).inc()
+
+    def store_refused(self, refusals: Mapping[str, int]) -> None:
+        """Requests not acknowledged since the store was opened, by what became of them."""
+        for outcome, count in refusals.items():
+            self._refusals.labels(self._store, outcome).inc(count - self._refusals_told.get(outcome, 0))
+            self._refusals_told[outcome] = count
 
     def directory_answers(self, up: bool) -> None:
         """Whether the watched directory can be read."""

@@ -346,5 +346,9 @@ class Store(StoreReader, Protocol):
         (same host, no such pid) or whose time is over is taken over, otherwise `LeaseHeldError`. Takes no lease for longer
         than until `until_ms`. The first taker fixes the sensor's network."""
 
+    def refusals(self) -> Mapping[str, int]:
+        """Requests that were not acknowledged, since the store was opened, by what became of them: failed (nothing was done) |
+        unknown (it may have been done) | full (no room) | poison (refused for ever). All but the last were repeated."""
+
     def expire(self, now_ms: int, limit: int) -> int:
         """Delete up to `limit` rows whose lifetime is over, where the store does not do so itself; returns how many."""

@@ -12,10 +12,7 @@ from tests.servers.cassandra.node import CassandraNode
 from tests.servers.disks import fill, resize, small_disk
 
 # A log that is written, not mapped: a full disk is an error then, which the node survives, and no SIGBUS.
-WRITTEN_LOG = """
-commitlog_compression:
-  - class_name: LZ4Compressor
-"""
+WRITTEN_LOG = {"commitlog_compression": "[{class_name: LZ4Compressor}]"}
 # The section of the log that found no room is cut in its middle: without this the node does not start again.
 CUT_LOG_IS_READ = "-Dcassandra.commitlog.ignorereplayerrors=true"
 STORE_UP = 'pcapline_loader_store_up{store="sqlite"}'
@@ -36,7 +33,7 @@ def test_a_node_whose_disk_is_full_is_waited_for(tmp_path: Path) -> None:
     spool = tmp_path / "spool"
     spool.mkdir()
     archive = spool / ".pcapline" / "archive" / "edge"
-    node = CassandraNode(tmp_path / "node", settings=WRITTEN_LOG, options=[CUT_LOG_IS_READ])
+    node = CassandraNode(tmp_path / "node", settings=WRITTEN_LOG, java=(CUT_LOG_IS_READ,))
     with small_disk(tmp_path / "node" / "data", "256m") as disk:
         node.start()
         try:

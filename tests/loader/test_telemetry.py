@@ -14,6 +14,8 @@ def busy() -> LoaderTelemetry:
     telemetry.answered(refused, 0.01)
     telemetry.waits([Pending(sensor="edge", files=3, oldest=100.0), Pending(sensor="office", files=1, oldest=50.0)])
     telemetry.store_failed("unavailable")
+    telemetry.store_refused({"unknown": 3})
+    telemetry.store_refused({"unknown": 5, "full": 1})
     telemetry.store_answers(False)
     telemetry.leases(["edge"])
     telemetry.missed(2)
@@ -32,6 +34,8 @@ def test_what_is_shown():
         'pcapline_loader_files_total{sensor="edge",state="empty"} 0.0',
         'pcapline_capture_failures_total{reason="not_a_capture",sensor="edge"} 1.0',
         'pcapline_write_failures_total{reason="unavailable",store="sqlite"} 1.0',
+        'pcapline_write_refusals_total{outcome="unknown",store="sqlite"} 5.0',
+        'pcapline_write_refusals_total{outcome="full",store="sqlite"} 1.0',
         'pcapline_loader_store_up{store="sqlite"} 0.0',
         'pcapline_lease_held{sensor="edge"} 1.0',
         "pcapline_spool_missed_events_total 2.0",

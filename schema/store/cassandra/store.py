@@ -1,6 +1,6 @@
 """The store port on a Cassandra cluster."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from schema.records import AdmissionBook, BookChange, CaptureRecord, CommitRecord, LedgerTotals, NameTold, PartitionCounts, Seal
 from schema.store.cassandra import admissions, captures, claims, history, lease, ledger, names, oldsegments, queries
@@ -43,6 +43,10 @@ class CassandraStore:
     def take_sensor(self, sensor: str, network: str, owner: str, until_ms: int) -> SensorLease:
         """Take the sensor's lease; raises LeaseHeldError while another loader has it."""
         return lease.take(self._checked(), self._clock, (sensor, network, owner), until_ms)
+
+    def refusals(self) -> Mapping[str, int]:
+        """Requests that were not acknowledged, by what became of them."""
+        return {refusal.value: count for refusal, count in self._connection.refusals.items()}
 
     def expire(self, now_ms: int, limit: int) -> int:  # noqa: ARG002  rows carry their own lifetime here
         """Nothing: the cluster drops rows whose lifetime is over."""

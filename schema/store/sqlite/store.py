@@ -1,6 +1,6 @@
 """The store port on one SQLite file. Reads see one committed state, also while an attempt is open."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
@@ -56,6 +56,10 @@ class SqliteStore:
         """Take the sensor's lease; raises LeaseHeldError while another loader has it."""
         self._check_schema()
         return lease.take(self._database, sensor, network, owner, (self._now_ms(), until_ms))
+
+    def refusals(self) -> Mapping[str, int]:
+        """None: a transaction is kept, or raises."""
+        return {}
 
     def expire(self, now_ms: int, limit: int) -> int:
         """Delete up to `limit` rows whose lifetime is over; returns how many."""

@@ -1,14 +1,18 @@
-"""One Cassandra node from the jars of Maven Central: no container, loopback only, gone when its test session is."""
+"""Cassandra nodes from the jars of Maven Central: no container, loopback only, gone when their test session is."""
 
 import ctypes
+import os
+import re
 import shutil
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from cassandra.auth import PlainTextAuthProvider
 from cassandra.cluster import Cluster, NoHostAvailable
 
 from tests.servers import maven, require
@@ -16,6 +20,7 @@ from tests.servers import maven, require
 VERSION = "5.0.9"
 _NAME = f"cassandra-{VERSION}"
 START_S = 180
+SUPERUSER = ("cassandra", "cassandra")  # of a node that is new and asks for a name
 _HERE = Path(__file__).parent
 LOGBACK = _HERE / "logback.xml"
 _MEMORY = "-Xms512m -Xmx512m -Xss256k -XX:MaxDirectMemorySize=256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1"
@@ -51,16 +56,45 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-class CassandraNode:
-    """A node on 127.0.0.1 whose data live in a directory: started, stopped or killed, and started again on the same data."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a node is: in a ring of its own, or one of several."""
 
-    def __init__(self, directory: Path, *, survives: bool = True, settings: str = "", options: Sequence[str] = ()) -> None:
+    host: str = "127.0.0.1"
+    port: int = field(default_factory=free_port)
+    storage_port: int = field(default_factory=free_port)
+    token: int = 0
+
+
+def ring(nodes: int) -> list[Place]:
+    """Places of nodes that know one another: 127.0.0.1, 127.0.0.2 ...; the first is the one that they find the others by."""
+    port, storage_port = free_port(), free_port()
+    tokens = (-(2**63) + number * 2**64 // nodes for number in range(nodes))
+    return [Place(host=f"127.0.0.{n}", port=port, storage_port=storage_port, token=token) for n, token in enumerate(tokens, 1)]
+
+
+class CassandraNode:
+    """A node of the loopback whose data live in a directory: started, stopped or killed, and started again on the same data."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        survives: bool = True,
+        place: Place | None = None,
+        settings: Mapping[str, str | None] | None = None,
+        java: tuple[str, ...] = (),
+    ) -> None:
         """`survives`: its schema outlives a kill too; without that, making and emptying tables is several times faster.
-        `settings`: further lines of its YAML; `options`: of the JVM."""
-        self.directory, self.port, self._survives = directory, free_port(), survives
-        self._settings, self._options = settings, options
-        self._storage_port = free_port()
+        `settings` take the place of those in cassandra.yaml (None: of it nothing); `java`: further options of the JVM."""
+        self.directory, self.place, self._survives = directory, place or Place(), survives
+        self._settings, self._java = dict(settings or {}), java
         self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def port(self) -> int:
+        """Where it answers CQL."""
+        return self.place.port
 
     @property
     def pid(self) -> int:
@@ -74,17 +108,38 @@ class CassandraNode:
 
     def start(self) -> None:
         """Start and wait until it answers CQL."""
+        self.launch()
+        self.await_answer()
+
+    def launch(self) -> None:
+        """Start; it is not there yet."""
         require_cassandra()
         jars = fetched_jars()
         self.directory.mkdir(parents=True, exist_ok=True)
-        text = (_HERE / "cassandra.yaml").read_text()
-        text = text.replace("@PORT@", str(self.port)).replace("@STORAGE_PORT@", str(self._storage_port))
-        (self.directory / "cassandra.yaml").write_text(text + self._settings)
+        (self.directory / "cassandra.yaml").write_text(self._configuration())
         with (self.directory / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 self._command(jars), stdout=log, stderr=subprocess.STDOUT, cwd=self.directory, preexec_fn=die_with_parent
             )
-        self._await_answer()
+
+    def _configuration(self) -> str:
+        place, text = self.place, (_HERE / "cassandra.yaml").read_text()
+        values = {"PORT": place.port, "STORAGE_PORT": place.storage_port, "HOST": place.host, "TOKEN": place.token}
+        for name, value in values.items():
+            text = text.replace(f"@{name}@", str(value))
+        for name, setting in self._settings.items():
+            line = f"{name}: {setting}" if setting is not None else ""
+            text, found = re.subn(rf"^{name}:.*$", line, text, flags=re.M)
+            text += "" if found else f"{line}\n"
+        return text
+
+    def freeze(self) -> None:
+        """Let it do nothing, without its connections ending, until `thaw`."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        os.kill(self.pid, signal.SIGCONT)
 
     def stop(self) -> None:
         """Stop it politely: it flushes; killed where it does not go."""
@@ -107,7 +162,7 @@ class CassandraNode:
         return [
             "java",
             *java_options(str(jars)),
-            *self._options,
+            *self._java,
             f"-Dcassandra.config=file://{self.directory / 'cassandra.yaml'}",
             f"-Dlogback.configurationFile=file://{LOGBACK}",
             f"-Dcassandra.storagedir={self.directory / 'data'}",
@@ -118,7 +173,8 @@ class CassandraNode:
             "org.apache.cassandra.service.CassandraDaemon",
         ]
 
-    def _await_answer(self) -> None:
+    def await_answer(self) -> None:
+        """Wait until it answers CQL."""
         deadline = time.monotonic() + START_S
         while not self._answers():
             assert self._process is not None
@@ -128,10 +184,13 @@ class CassandraNode:
 
     def _answers(self) -> bool:
         try:
-            socket.create_connection(("127.0.0.1", self.port), 1).close()
+            socket.create_connection((self.place.host, self.port), 1).close()
         except OSError:
             return False
-        cluster = Cluster(["127.0.0.1"], port=self.port, protocol_version=5)
+        # who needs no name is not asked for it
+        cluster = Cluster(
+            [self.place.host], port=self.port, protocol_version=5, auth_provider=PlainTextAuthProvider(*SUPERUSER)
+        )
         try:
             cluster.connect().execute("SELECT release_version FROM system.local")
         except NoHostAvailable:

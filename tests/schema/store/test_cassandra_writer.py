@@ -1,0 +1,226 @@
+"""Nodes that are too busy, slow, full, or have forgotten what was prepared: rows are late, none is lost, and it is counted."""
+
+import itertools
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cassandra.cluster import Cluster
+
+from schema.errors import StoreError, StoreUnavailableError
+from schema.store.cassandra import CassandraOptions, history, open_cassandra
+from schema.store.cassandra.connection import Connection
+from schema.store.cassandra.failures import Refusal
+from schema.store.cassandra.statements import insert_of
+from schema.store.cassandra.writer import Writer
+from schema.tables import FLOWS, RowBatch, batches_of
+from tests.schema.store.samples import flow_row, id_of
+from tests.servers.cassandra.keyspace import CassandraFactory, Keyspace
+from tests.servers.cassandra.node import SUPERUSER, CassandraNode
+from tests.servers.prometheus import until
+
+HOSTS, ROWS_EACH = 40, 64
+TTL_S = 86_400
+
+
+def flows(hosts: int = HOSTS, rows: int = ROWS_EACH) -> list[RowBatch]:
+    """Rows of so many partitions."""
+    capture_id = id_of("a")
+    made = [flow_row(capture_id, n, destination_ip=bytes([10, 0, 0, n % hosts])) for n in range(1, hosts * rows + 1)]
+    return batches_of(FLOWS, made)
+
+
+def write(connection: Connection, batches: list[RowBatch]) -> None:
+    writer = Writer(connection, int(time.time() * 1e6), lambda: None)
+    for batch in batches:
+        writer.add(batch, TTL_S)
+    writer.settle()
+
+
+def count(connection: Connection) -> int:
+    return sum(1 for _ in connection.stream("SELECT ns FROM pcapline.flows"))
+
+
+@contextmanager
+def opened(node: CassandraNode, keyspace: str, **options: Any) -> Iterator[Connection]:
+    with closing(open_cassandra(["127.0.0.1"], node.port, keyspace, options=CassandraOptions(**options))) as store:
+        yield store._connection  # type: ignore[attr-defined]
+
+
+@contextmanager
+def meanwhile(work: Any, *arguments: Any) -> Iterator[threading.Thread]:
+    """Something done in a thread of its own while the block runs, and ended with it; what it raised is raised."""
+    raised: list[Exception] = []
+
+    def run() -> None:
+        try:
+            work(*arguments)
+        except Exception as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    yield thread
+    thread.join(120)
+    assert not thread.is_alive()
+    assert raised == []
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CassandraNode]:
+    """Room for prepared statements of a megabyte, so that they can be driven out."""
+    node = CassandraNode(tmp_path_factory.mktemp("node"), settings={"prepared_statements_cache_size": "1MiB"})
+    node.start()
+    yield node
+    node.kill()
+
+
+def test_a_frozen_node_delays_and_loses_nothing(node: CassandraNode) -> None:
+    with opened(node, "frozen", request_timeout_s=1.0) as connection:
+        applied(connection)
+        write(connection, flows(rows=1))
+        node.freeze()
+        try:
+            with meanwhile(write, connection, flows()):
+                until(lambda: connection.refusals[Refusal.UNKNOWN] >= 2, "requests timed out")
+                node.thaw()
+        finally:
+            node.thaw()
+        assert connection.refusals[Refusal.POISON] == 0
+        assert count(connection) == HOSTS * ROWS_EACH
+
+
+def test_statements_that_a_node_has_forgotten_are_prepared_again(node: CassandraNode) -> None:
+    with opened(node, "forgotten") as connection:
+        applied(connection)
+        write(connection, flows(rows=1))
+        forget(connection)
+        assert insert_of(FLOWS).replace("pcapline.", "forgotten.") not in prepared_there(connection)
+        write(connection, flows())
+        assert count(connection) == HOSTS * ROWS_EACH
+        assert insert_of(FLOWS).replace("pcapline.", "forgotten.") in prepared_there(connection)
+        assert not connection.refusals
+
+
+def forget(connection: Connection) -> None:
+    """Fill the node's room for prepared statements with others, by a connection that has prepared none of ours."""
+    cluster = Cluster(["127.0.0.1"], port=connection.cluster.port, protocol_version=5)
+    try:
+        session, numbers = cluster.connect(), itertools.count()
+        while any(connection.keyspace in statement and "INSERT" in statement for statement in prepared_there(connection)):
+            for n in itertools.islice(numbers, 50):
+                session.prepare(f"SELECT table_name AS name_{n:0250} FROM system_schema.tables")
+    finally:
+        cluster.shutdown()
+
+
+def prepared_there(connection: Connection) -> set[str]:
+    return {row[0] for row in connection.run("SELECT query_string FROM system.prepared_statements")}
+
+
+def applied(connection: Connection) -> None:
+    """Make the tables; a node that takes few requests is asked again."""
+    until(lambda: tried(history.apply_missing, connection, int(time.time() * 1000)), "the tables are there", 120)
+
+
+def tried(work: Any, *arguments: Any) -> bool:
+    try:
+        work(*arguments)
+    except StoreUnavailableError:
+        time.sleep(1)
+        return False
+    return True
+
+
+def test_a_table_that_is_altered_meanwhile(cassandra_store_factory: CassandraFactory, cassandra_keyspace: Keyspace) -> None:
+    connection = cassandra_store_factory()._connection  # type: ignore[attr-defined]
+    batches, stop = flows(), threading.Event()
+
+    def write_on() -> None:
+        while not stop.is_set():
+            write(connection, batches)
+
+    with meanwhile(write_on):
+        try:
+            until(lambda: count(connection) > 0, "the first rows are there")
+            cassandra_keyspace.execute("ALTER TABLE pcapline.flows ADD further int")
+            cassandra_keyspace.execute("ALTER TABLE pcapline.flows DROP further")
+        finally:
+            stop.set()
+    write(connection, batches)
+    assert count(connection) == HOSTS * ROWS_EACH
+    assert connection.refusals[Refusal.POISON] == 0
+
+
+def test_a_poisoned_row_ends_the_write_at_once(cassandra_store_factory: CassandraFactory) -> None:
+    connection = cassandra_store_factory()._connection  # type: ignore[attr-defined]
+    poisoned = [flow_row(id_of("a"), 1, destination_ip=b"neither v4 nor v6")]
+    with pytest.raises(StoreError, match="refuses a statement") as refused:
+        write(connection, batches_of(FLOWS, poisoned))
+    assert type(refused.value) is StoreError
+    assert connection.refusals == {Refusal.POISON: 1}
+
+
+@pytest.fixture(scope="module")
+def strict_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CassandraNode]:
+    """Takes 50 requests a second, and no rows once its files are 270 MiB; asks for a name, else guardrails are asleep."""
+    settings = {
+        "native_transport_rate_limiting_enabled": "true",
+        "native_transport_max_requests_per_second": "50",
+        "authenticator": "PasswordAuthenticator",
+        "authorizer": "CassandraAuthorizer",
+        "role_manager": "CassandraRoleManager",
+        "data_disk_usage_percentage_fail_threshold": "90",
+        "data_disk_usage_max_disk_size": "300MiB",
+    }
+    java = ("-Dcassandra.disk_usage.monitor_interval_ms=500",)
+    node = CassandraNode(tmp_path_factory.mktemp("strict"), settings=settings, java=java)
+    node.start()
+    yield node
+    node.kill()
+
+
+def plain_role(node: CassandraNode, keyspace: str, directory: Path) -> dict[str, Any]:
+    """Options of a user who may only read and write; the keyspace is made."""
+    for name, text in {"admin": SUPERUSER[1], "plain": "secret"}.items():
+        (directory / name).write_text(text)
+    with opened(node, keyspace, username=SUPERUSER[0], password_file=directory / "admin") as connection:
+        applied(connection)
+        list(connection.run("CREATE ROLE IF NOT EXISTS plain WITH PASSWORD = 'secret' AND LOGIN = true"))
+        for right in ("SELECT", "MODIFY"):
+            list(connection.run(f"GRANT {right} ON KEYSPACE {keyspace} TO plain"))
+    return {"username": "plain", "password_file": directory / "plain"}
+
+
+def test_an_overloaded_node_is_given_time(strict_node: CassandraNode, tmp_path: Path) -> None:
+    with opened(strict_node, "overloaded", **plain_role(strict_node, "overloaded", tmp_path)) as connection:
+        write_until(Refusal.FAILED, connection, flows(hosts=200, rows=1))
+        assert set(connection.refusals) == {Refusal.FAILED}
+        assert connection.window.size < connection.options.max_in_flight
+        assert count(connection) == 200
+
+
+def test_full_disks_are_waited_for(strict_node: CassandraNode, tmp_path: Path) -> None:
+    filler = strict_node.directory / "data" / "data" / "filler"
+    with opened(strict_node, "full", **plain_role(strict_node, "full", tmp_path)) as connection:
+        write(connection, flows(hosts=1, rows=1))
+        with filler.open("wb") as file:
+            file.truncate(290 << 20)
+        try:
+            with meanwhile(write_until, Refusal.FULL, connection, flows(hosts=4)):
+                until(lambda: connection.refusals[Refusal.FULL] > 0, "rows are refused", 60)
+                filler.unlink()
+        finally:
+            filler.unlink(missing_ok=True)
+        assert connection.refusals[Refusal.POISON] == 0
+        assert count(connection) == 4 * ROWS_EACH
+
+
+def write_until(refusal: Refusal, connection: Connection, batches: list[RowBatch]) -> None:
+    """Again and again: the node looks at its disks, and counts requests, now and then."""
+    while not connection.refusals[refusal]:
+        write(connection, batches)
