@@ -112,21 +112,13 @@ class Decoding:
             raise NotTheSameError("decoding it again gives other packets than its commit has")
         if commit.deltas is None and then.record.sensor != STANDALONE_SENSOR:
             raise NotTheSameError("the ledger has no more what its commit added, so nothing proves the names of its flows")
-        if commit.deltas is not None and _counted(builder.endpoint_deltas()) != _counted(commit.deltas.endpoints):
+        if commit.deltas is not None and _counted(builder.endpoint_deltas()[0]) != _counted(commit.deltas.endpoints):
             raise NotTheSameError("its flows would be named differently: what named them then has expired")
-        if own_rows(staged.manifest().own) != dict(commit.rows):
+        if staged.manifest().own_rows != dict(commit.rows):
             raise NotTheSameError("decoding it again gives other numbers of rows than its commit has")
         stated = _digest(self.store.partitions(commit.capture_id))
         if stated and stated != _digest(staged.manifest().own):
             raise NotTheSameError("decoding it again gives rows in other partitions than its manifest has")
-
-
-def own_rows(parts: Iterable[PartitionCounts]) -> dict[str, int]:
-    """Rows by table."""
-    rows: dict[str, int] = {}
-    for part in parts:
-        rows[part.table] = rows.get(part.table, 0) + part.total
-    return rows
 
 
 def _digest(parts: Iterable[PartitionCounts]) -> int:

@@ -167,15 +167,15 @@ class SensorLoader:
         inputs |= {"sensor": self._lease.sensor, "prefix": reading.prefix_id.hex()}
         inputs["rows_from_ms"] = str(rows_from_ms(self._now_ms(), earlier))
         inputs["deep"], inputs["inventory"] = reading.deep_outcome, self._names.inventory.digest
-        totals = {**follows.totals, **builder.named_totals(), "disk_drops": disk_drops_beside(path)}
+        endpoints, folded = builder.endpoint_deltas()
+        totals = {**follows.totals, **builder.named_totals(), "folded_endpoints": folded}
+        totals["disk_drops"] = disk_drops_beside(path)
         return PreparedCapture(
             facts=facts_of(path, reading, drops),
             inputs=inputs,
             manifest=manifest,
             report=report,
-            deltas=CommitDeltas(
-                endpoints=builder.endpoint_deltas(), totals=named_totals(report, manifest, drops, further=totals)
-            ),
+            deltas=CommitDeltas(endpoints=endpoints, totals=named_totals(report, manifest, drops, further=totals)),
             carried=follows.carried,
             repairs=follows.repairs,
         )

@@ -75,7 +75,7 @@ class PreparedCapture:
             flow_packets=self.report.flow_packets,
             non_flow=self.report.non_flow,
             damage=self.report.damage,
-            rows=self.manifest.own_rows() if state is FileState.LOADED else {},
+            rows=self.manifest.own_rows if state is FileState.LOADED else {},
             loaded_at_ms=loaded_at_ms,
         )
 
@@ -140,7 +140,7 @@ def named_totals(
     """What a commit adds to the ledger's flat totals; zeros are left out."""
     totals = {"captures": 1, "frames": report.frames, "flow_packets": report.flow_packets}
     totals["kernel_drops"] = kernel_drops or 0
-    totals |= {f"rows/{table}": rows for table, rows in manifest.own_rows().items()}
+    totals |= {f"rows/{table}": rows for table, rows in manifest.own_rows.items()}
     totals |= {f"non_flow/{reason}": packets for reason, packets in report.non_flow.items()}
     totals |= {f"damage/{reason}": count for reason, count in report.damage.items()}
     totals |= report.counters

@@ -11,7 +11,7 @@ from enum import Enum
 from itertools import groupby
 from pathlib import Path
 
-from loader.again import Decoding, NotTheSameError, Then, own_rows
+from loader.again import Decoding, NotTheSameError, Then
 from loader.staging import StagedRows
 from schema.records import PartitionCounts
 from schema.store.port import SensorLease, StoreReader
@@ -64,7 +64,7 @@ def alive_tables(then: Then, now_ms: int) -> frozenset[str]:
 def row_faults(store: StoreReader, staged: StagedRows, then: Then, alive: frozenset[str]) -> Iterator[RowFault]:
     """All rows that are missing, too many, or other than decoding the capture again gives them."""
     capture_id = then.record.facts.capture_id
-    slices = sum(own_rows(staged.manifest().own).values()) // _ROWS_AT_ONCE + 1
+    slices = sum(staged.manifest().own_rows.values()) // _ROWS_AT_ONCE + 1
     for number in range(slices):
 
         def is_in(partition: Row, number: int = number) -> bool:

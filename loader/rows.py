@@ -55,16 +55,17 @@ class RowBuilder:
     """
 
     def __init__(self, context: RowContext, names: CaptureNames, rows_in_memory: int) -> None:
-        """`rows_in_memory`: more rows of flows than that wait in a temporary file."""
+        """`rows_in_memory`: more flows, minutes or endpoints than that wait in temporary files."""
         self.context, self.names = context, names
         self._waiting: Spill[tuple[FlowColumns, MinuteColumns]] = Spill(rows_in_memory)
         self._dictionary = Dictionary(names.learned.limit)
-        self._endpoints, self._minutes = EndpointTally(), MinuteTally()
+        self._endpoints, self._minutes = EndpointTally(rows_in_memory), MinuteTally(rows_in_memory)
         self._flow_buckets, self._answer_buckets = BucketList(FLOW_BUCKETS), BucketList(ANSWER_BUCKETS)
 
     def close(self) -> None:
         """Let go of what waits."""
-        self._waiting.close()
+        for held in (self._waiting, self._endpoints, self._minutes):
+            held.close()
 
     def build(self, batch: DecodedBatch) -> Iterator[RowBatch]:
         """Rows of what became complete, the flows aside."""
@@ -96,14 +97,13 @@ class RowBuilder:
         yield from self._answer_buckets.rows()
         yield from self._dictionary.rows(self.context.sensor)
 
-    def endpoint_deltas(self) -> dict[str, EndpointTotals]:
-        """What each endpoint gains, within the bounds of a commit."""
+    def endpoint_deltas(self) -> tuple[dict[str, EndpointTotals], int]:
+        """What each endpoint gains, within the bounds of a commit; and how many had to be told as `_other`."""
         return self._endpoints.deltas()
 
     def named_totals(self) -> dict[str, int]:
         """What was bounded while rows were made."""
         totals = {
-            "folded_endpoints": self._endpoints.folded(),
             "names_not_learned": self.names.learned.refused,
             "names_not_listed": self._dictionary.unlisted,
             "others_not_asked": self.names.others_not_asked,

@@ -27,7 +27,7 @@ class LoaderSettings:
     packets: bool = False  # (rows) write the `packets` table: one row a packet
     deep: bool = True  # (rows) ask tshark about frames of link types that the decoder does not read
     bucket: str = "hour"  # (rows) day | hour | 10min | min: length of a partition of `flows`
-    staging_rows: int = 262_144  # rows of one capture held in memory; more go to a temporary file
+    staging_rows: int = 32_768  # rows of one capture, or sums by one key, held in memory; more go to temporary files
     workers: int = 1  # loader processes of one watch; they share its sensors (docs/decisions/0022)
     lease_s: int = 30  # a loader that dies keeps its sensors for so long at most
     settle_s: float = 2.0  # a foreign file is ready when closed, or unchanged for so long

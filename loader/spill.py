@@ -41,14 +41,15 @@ class Spill(Generic[Item]):
 
     def _write_out(self) -> None:
         if self._file is None:
-            self._file = _temporary_file()
+            self._file = temporary_file()
         for item in self._held:
             pickle.dump(item, self._file, protocol=pickle.HIGHEST_PROTOCOL)
         self._filed += len(self._held)
         self._held, self._held_rows = [], 0
 
 
-def _temporary_file() -> IO[bytes]:
+def temporary_file() -> IO[bytes]:
+    """A file without a name, gone when it is closed; raises `OSError` (ENOSPC) where none can be made."""
     try:
         return tempfile.TemporaryFile(prefix="pcapline-rows-")
     except FileNotFoundError as error:  # no directory can be written: not the capture is missing, but room

@@ -1,6 +1,6 @@
 """Values that cross a room's border: frozen, slotted, spelt as the tables spell them. No I/O, no clock."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -125,19 +125,22 @@ class PartitionCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """What an attempt is going to write, stated before its first row; dictionary rows, never counted nor deleted, aside."""
+    """What an attempt is going to write, stated before its first row; dictionary rows, never counted nor deleted, aside.
 
-    own: tuple[PartitionCounts, ...] = ()  # counted by verify, deleted when the attempt is given up
-    repaired: tuple[PartitionCounts, ...] = ()  # rows of other captures that it names: never counted as own, never deleted
+    Partitions may be many: they are gone through part by part, as often as needed, and a table may have several parts.
+    """
 
-    def own_rows(self) -> dict[str, int]:
-        """Own rows by table."""
-        return {part.table: part.total for part in self.own}
+    own: Iterable[PartitionCounts] = ()  # counted by verify, deleted when the attempt is given up
+    own_rows: Mapping[str, int] = field(default_factory=dict)  # their sum by table
+    repaired: Iterable[PartitionCounts] = ()  # rows of other captures that it names: never counted as own, never deleted
 
-    def partitions_of(self, table: str, first: object) -> list[tuple[object, ...]]:
-        """Partitions of own rows whose key begins with this value."""
-        parts = (part for part in self.own if part.table == table)
-        return [key for part in parts for key in part.partitions if key[0] == first]
+    @classmethod
+    def of(cls, own: Sequence[PartitionCounts]) -> "Manifest":
+        """Of parts that are at hand."""
+        rows: dict[str, int] = {}
+        for part in own:
+            rows[part.table] = rows.get(part.table, 0) + part.total
+        return cls(own=own, own_rows=rows)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -319,7 +319,7 @@ CREATE TABLE own_rows (               -- where a capture's rows are in each tabl
   expires_at INTEGER NOT NULL,
   first_time INTEGER NOT NULL,        -- of its rows, by the time that the table is ordered by: partitions hold many captures
   last_time  INTEGER NOT NULL,
-  expired    INTEGER NOT NULL,        -- partitions of the manifest whose rows are deleted
+  expired    INTEGER NOT NULL,        -- parts of the manifest whose rows are deleted
   PRIMARY KEY (capture_id, table_name)
 ) STRICT, WITHOUT ROWID;
 

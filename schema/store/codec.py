@@ -6,35 +6,63 @@ milliseconds and take a few hundred kilobytes. A column is its kind, its lengths
 
 import struct
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import accumulate, pairwise
-from typing import cast
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate, chain, count, pairwise
+from typing import NamedTuple, cast
 
 from schema.errors import SchemaMismatchError, StoreError
 from schema.records import CommitDeltas, EndpointTotals, LedgerPosition, Manifest, PartitionCounts
 
-CHUNK_BYTES = 256 * 1024  # a manifest's chunks: far below what a Cassandra mutation may hold
+CHUNK_BYTES = 256 * 1024  # of what is kept in chunks: far below what a Cassandra mutation may hold
 _VERSION = 1
 _FAST = 1  # zlib level: a manifest is written once and rarely read
 _NO_ROWS, _BYTES, _TEXT, _INTEGERS = range(4)
+_OWN, _REPAIRED, _MORE, _END = range(4)  # what follows in a manifest's chunk: a part (of ManifestChunk), or its end
+_MANIFEST_CHUNK = 1 << 20  # bytes, before they are packed (keys of a scan shrink to a tenth), a piece more at most
+_PIECE = 1_024  # partitions
 
 
-def encode_manifest(manifest: Manifest) -> list[bytes]:
-    """A manifest as chunks of at most CHUNK_BYTES; at least one."""
-    out = _Writer()
-    for part in (manifest.own, manifest.repaired):
-        out.number(len(part))
-        for counts in part:
-            _put_counts(out, counts)
-    blob = out.blob()
-    return [blob[start : start + CHUNK_BYTES] for start in range(0, len(blob), CHUNK_BYTES)]
+class ManifestChunk(NamedTuple):
+    """A part of a manifest that is kept, and read, by itself."""
+
+    own: list[PartitionCounts]
+    repaired: list[PartitionCounts]
 
 
-def decode_manifest(chunks: Iterable[bytes]) -> Manifest:
-    """The manifest that these chunks, in order, spell. Raises StoreError where they are damaged or incomplete."""
-    source = _Reader(b"".join(chunks))
-    own, repaired = (tuple(_take_counts(source) for _ in range(source.number())) for _ in range(2))
-    return Manifest(own=own, repaired=repaired)
+def encode_manifest(manifest: Manifest) -> Iterator[bytes]:
+    """A manifest in chunks that are read each by itself, one in memory at a time; at least one."""
+    number, out = 0, _chunk(0)
+    for kind, parts in ((_OWN, manifest.own), (_REPAIRED, manifest.repaired)):
+        for piece in chain.from_iterable(map(_pieces, parts)):
+            if out.size > _MANIFEST_CHUNK:
+                out.number(_MORE)
+                yield out.blob()
+                number += 1
+                out = _chunk(number)
+            out.number(kind)
+            _put_counts(out, piece)
+    out.number(_END)
+    yield out.blob()
+
+
+def decode_manifest(chunk_at: Callable[[int], bytes | None], first: int = 0) -> Iterator[ManifestChunk]:
+    """The chunks of a manifest, from one of them on; nothing where there is not even one. Raises StoreError where one is
+    damaged or missing, when its turn comes."""
+    for number in count(first):
+        blob = chunk_at(number)
+        if blob is None:
+            if number > 0:
+                raise StoreError(f"part {number} of a manifest is not in the store: run pcapline verify")
+            return
+        chunk, another = _take_chunk(_Reader(blob), number)
+        yield chunk
+        if not another:
+            return
+
+
+def partitions_of(parts: Iterable[PartitionCounts], table: str, first: object) -> list[tuple[object, ...]]:
+    """Partitions of a table whose key begins with this value."""
+    return [key for part in parts if part.table == table for key in part.partitions if key[0] == first]
 
 
 def encode_deltas(deltas: CommitDeltas) -> bytes:
@@ -99,11 +127,40 @@ def _take_totals(source: "_Reader") -> dict[str, int]:
     return dict(zip(cast(list[str], names), cast(list[int], values), strict=True))
 
 
+def _chunk(number: int) -> "_Writer":
+    """A chunk of a manifest, to be filled."""
+    out = _Writer()
+    out.number(number)
+    return out
+
+
+def _take_chunk(source: "_Reader", number: int) -> tuple[ManifestChunk, bool]:
+    """A chunk that must be the one of this number; and whether another follows."""
+    if source.number() != number:
+        raise StoreError(f"another part of a manifest is where part {number} belongs: run pcapline verify")
+    chunk = ManifestChunk([], [])
+    while (kind := source.number()) not in (_MORE, _END):
+        chunk[kind].append(_take_counts(source))
+    return chunk, kind == _MORE
+
+
+def _pieces(counts: PartitionCounts) -> Iterator[PartitionCounts]:
+    """The same, few partitions at a time."""
+    for start in range(0, len(counts.rows), _PIECE):
+        behind = start + _PIECE
+        yield PartitionCounts(table=counts.table, partitions=counts.partitions[start:behind], rows=counts.rows[start:behind])
+
+
 class _Writer:
     """Collects numbers and columns; `blob` packs them."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
+
+    @property
+    def size(self) -> int:
+        """Bytes, before they are packed."""
+        return sum(map(len, self._parts))
 
     def number(self, value: int) -> None:
         self._parts.append(struct.pack("<I", value))

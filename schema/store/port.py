@@ -77,7 +77,7 @@ class Commit:
             flows=self.flows,
             flow_packets=self.flow_packets,
             flow_bytes=self.flow_bytes,
-            rows=claim.manifest.own_rows(),
+            rows=claim.manifest.own_rows,
             non_flow=self.non_flow,
             loaded_at_ms=self.loaded_at_ms,
             deltas=self.deltas,

@@ -78,7 +78,7 @@ def load(lease: SensorLease, capture: Capture) -> None:
             last_ts_ns=capture.last_ts_ns,
         ),
         inputs={"rows_from_ms": str(capture.loaded_at_ms)},
-        manifest=Manifest(own=(partition,) if rows else ()),
+        manifest=Manifest.of([partition] if rows else []),
         started_at_ms=capture.loaded_at_ms,
     )
     totals = {"captures": 1, "frames": frames, "rows/flows": len(rows)}

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from schema.buckets import day_of
-from schema.records import CaptureFacts, CaptureRecord, Manifest
+from schema.records import CaptureFacts, CaptureRecord, Manifest, PartitionCounts
 from schema.store.capture_row import FACTS, RECORD, capture_record
 from schema.store.cassandra.commitments import Commitment
 from schema.store.cassandra.connection import Connection, Row
@@ -26,6 +26,7 @@ _BY_DAY = """
     VALUES (?, ?, ?, ?, ?, ?, ?)
 """
 
+_MANIFEST_PART = "SELECT data FROM pcapline.manifests WHERE capture_id = ? AND attempt = ? AND part = ?"
 _LOOKED_AT = 16  # captures of one origin, the newest first
 _OF_ORIGIN = "SELECT capture_id FROM pcapline.captures_by_origin WHERE origin = ? LIMIT 1000"
 
@@ -109,15 +110,17 @@ def put_manifest(connection: Connection, capture_id: bytes, attempt: bytes, mani
         )
 
 
-def read_manifest(connection: Connection, standing: Standing | None) -> Manifest:
-    """What the standing attempt stated; an empty manifest where there is none."""
+def read_own_parts(connection: Connection, standing: Standing | None) -> Iterator[PartitionCounts]:
+    """Where the standing attempt's own rows are, by its manifest; nothing where there is none."""
     if standing is None:
-        return Manifest()
-    found = connection.read(
-        "SELECT data FROM pcapline.manifests WHERE capture_id = ? AND attempt = ?",
-        (standing.record.facts.capture_id, standing.attempt),
-    )
-    return decode_manifest(data for (data,) in found) if found else Manifest()
+        return iter(())
+    attempt = (standing.record.facts.capture_id, standing.attempt)
+
+    def chunk_at(part: int) -> bytes | None:
+        found = connection.read(_MANIFEST_PART, (*attempt, part))
+        return found[0][0] if found else None
+
+    return chain.from_iterable(chunk.own for chunk in decode_manifest(chunk_at))
 
 
 def drop_manifest(connection: Connection, standing: Standing) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from schema.records import PartitionCounts
-from schema.store.cassandra.captures import Standing, read_manifest
+from schema.store.cassandra.captures import Standing, read_own_parts
 from schema.store.cassandra.connection import Connection, Row
 from schema.store.cassandra.statements import count_of_capture, delete_of, keys_of_capture, rows_of
 from schema.store.port import Recount
@@ -19,7 +19,7 @@ def recount_capture(connection: Connection, capture_id: bytes, standing: Standin
     found: dict[str, int] = {}
     flow_packets = None
     loaded_ms = standing.record.rows_expire_from_ms if standing else 0
-    for counts in read_manifest(connection, standing).own:
+    for counts in read_own_parts(connection, standing):
         table = BY_NAME[counts.table]
         if loaded_ms + table.ttl_seconds * 1000 <= now_ms + _EXPIRY_MARGIN_MS:
             continue
@@ -34,7 +34,7 @@ def recount_capture(connection: Connection, capture_id: bytes, standing: Standin
 def delete_own_rows(connection: Connection, standing: Standing) -> None:
     """Delete what an attempt has written, as of its own timestamp: rows of a later attempt stay, whatever comes when."""
     capture_id = standing.record.facts.capture_id
-    for counts in read_manifest(connection, standing).own:
+    for counts in read_own_parts(connection, standing):
         table = BY_NAME[counts.table]
         in_partitions = connection.each(keys_of_capture(table), _partitions(counts, capture_id))
         doomed = ((standing.row_ts, *key) for keys in in_partitions for key in keys)

@@ -9,6 +9,7 @@ from schema.store.cassandra.connection import Connection
 from schema.store.cassandra.guard import current_guard
 from schema.store.cassandra.health import read_health
 from schema.store.cassandra.own_rows import recount_capture, rows_of_capture
+from schema.store.codec import partitions_of
 from schema.store.port import (
     AnswerQuery,
     FlowQuery,
@@ -127,7 +128,7 @@ class CassandraStore:
     def partitions(self, capture_id: bytes) -> Iterator[PartitionCounts]:
         """Where a capture's own rows are."""
         standing = captures.read_standing(self._checked(), capture_id)
-        return iter(captures.read_manifest(self._connection, standing).own)
+        return captures.read_own_parts(self._connection, standing)
 
     def rows_in(
         self, table: Table, capture_id: bytes, partitions: Sequence[tuple[object, ...]]
@@ -145,9 +146,7 @@ class CassandraStore:
 
     def rows_of(self, table: Table, capture_id: bytes, first: object) -> Iterator[tuple[object, ...]]:
         """One capture's own rows in the partitions of one address or name."""
-        standing = captures.read_standing(self._checked(), capture_id)
-        partitions = captures.read_manifest(self._connection, standing).partitions_of(table.name, first)
-        return self.rows_in(table, capture_id, partitions)
+        return self.rows_in(table, capture_id, partitions_of(self.partitions(capture_id), table.name, first))
 
     def scan(self, table: Table) -> Iterator[tuple[object, ...]]:
         """Every row of a table."""

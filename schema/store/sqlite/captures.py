@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Iterator
+from itertools import chain
 
-from schema.records import CaptureFacts, CaptureRecord, LedgerPosition, Manifest
+from schema.records import CaptureFacts, CaptureRecord, LedgerPosition, PartitionCounts
 from schema.store.capture_row import FACTS, RECORD, capture_record
-from schema.store.codec import decode_manifest, encode_manifest
+from schema.store.codec import ManifestChunk, decode_manifest, encode_manifest
 from schema.store.port import Claim
 from schema.store.sqlite.database import Database, Row, Session, Transaction
 
@@ -25,11 +26,8 @@ def put_claim(transaction: Transaction, sensor: str, epoch: int, claim: Claim) -
     for origin in claim.origins:
         note_origin(transaction, origin, capture_id, claim.started_at_ms)
     transaction.execute("DELETE FROM manifests WHERE capture_id = ?", (capture_id,))
-    chunks = enumerate(encode_manifest(claim.manifest))
-    transaction.for_each(
-        "INSERT INTO manifests (capture_id, part, data) VALUES (?, ?, ?)",
-        ((capture_id, part, chunk) for part, chunk in chunks),
-    )
+    for part, chunk in enumerate(encode_manifest(claim.manifest)):
+        transaction.execute("INSERT INTO manifests (capture_id, part, data) VALUES (?, ?, ?)", (capture_id, part, chunk))
 
 
 def put_quarantine(
@@ -87,10 +85,20 @@ def read_captures(database: Database, sensor: str | None, state: str | None) -> 
     return map(_record, database.stream(f"{_RECORD} WHERE {condition}", tuple(wanted.values())))
 
 
-def read_manifest(source: Session | Transaction, capture_id: bytes) -> Manifest:
-    """What the attempt stated; an empty manifest where it is unknown or all its rows have expired."""
-    chunks = source.execute("SELECT data FROM manifests WHERE capture_id = ? ORDER BY part", (capture_id,))
-    return decode_manifest(data for (data,) in chunks) if chunks else Manifest()
+def read_manifest(source: Session | Transaction | Database, capture_id: bytes, first: int = 0) -> Iterator[ManifestChunk]:
+    """What the attempt stated, from a part of it on, each read in its turn; nothing where it is unknown or all its rows have
+    expired."""
+
+    def chunk_at(part: int) -> bytes | None:
+        found = source.execute("SELECT data FROM manifests WHERE capture_id = ? AND part = ?", (capture_id, part))
+        return found[0][0] if found else None
+
+    return decode_manifest(chunk_at, first)
+
+
+def read_own_parts(source: Session | Transaction | Database, capture_id: bytes) -> Iterator[PartitionCounts]:
+    """Where the capture's own rows are: what of the manifest is counted and deleted."""
+    return chain.from_iterable(chunk.own for chunk in read_manifest(source, capture_id))
 
 
 def _facts(facts: CaptureFacts) -> Row:

@@ -175,6 +175,11 @@ class Database:
         with self.reader.snapshot() as session:
             yield session
 
+    def execute(self, statement: str, bindings: Bindings = ()) -> list[Row]:
+        """Run one statement that reads, and return its rows."""
+        with self.snapshot() as session:
+            return session.execute(statement, bindings)
+
     def stream(self, statement: str, bindings: Bindings = ()) -> Iterator[Row]:
         """Rows of one committed state, however many and however slowly they are taken."""
         with self._own_reader() as session:

@@ -184,7 +184,7 @@ class SqliteAttempt:
 
     def __init__(self, lease: SqliteLease, claim: Claim, transaction: Transaction, ending: ExitStack) -> None:
         self._lease, self._claim, self._transaction, self._ending = lease, claim, transaction, ending
-        self._spans: dict[str, Span] = {counts.table: empty_span(BY_NAME[counts.table]) for counts in claim.manifest.own}
+        self._spans: dict[str, Span] = {name: empty_span(BY_NAME[name]) for name in claim.manifest.own_rows}
         self._rows_from_ms = int(claim.inputs.get("rows_from_ms", "0"))
 
     def __enter__(self) -> Self:

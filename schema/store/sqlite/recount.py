@@ -2,7 +2,7 @@
 
 from schema.records import PartitionCounts
 from schema.store.port import Recount
-from schema.store.sqlite.captures import read_capture, read_manifest
+from schema.store.sqlite.captures import read_capture, read_own_parts
 from schema.store.sqlite.database import Session
 from schema.store.sqlite.retention import Span, lifetime_ms, read_spans
 from schema.store.sqlite.statements import own_rows_of
@@ -20,7 +20,7 @@ def recount_capture(session: Session, capture_id: bytes, now_ms: int) -> Recount
     found: dict[str, int] = {}
     flow_packets = None
     spans = read_spans(session, capture_id)
-    for counts in read_manifest(session, capture_id).own:
+    for counts in read_own_parts(session, capture_id):
         if loaded_ms + lifetime_ms(counts.table) > now_ms:
             rows, packets = _count(session, counts, (*spans.get(counts.table, _NOWHERE), capture_id))
             expected[counts.table] = expected.get(counts.table, 0) + counts.total

@@ -3,10 +3,10 @@
 A capture's own rows are found through its manifest, so no table is scanned; dictionary rows say when they were loaded.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from schema.records import Manifest, PartitionCounts
+from schema.records import PartitionCounts
 from schema.store.sqlite.captures import read_manifest
 from schema.store.sqlite.database import Session, Transaction
 from schema.store.sqlite.statements import delete_loaded_before, delete_own, time_column
@@ -74,24 +74,30 @@ def _next_due(transaction: Transaction, now_ms: int) -> _Due | None:
 
 
 def _expire_own(transaction: Transaction, due: _Due, limit: int) -> int:
-    keys = _partitions(read_manifest(transaction, due.capture_id), due.table_name)
-    statement = delete_own(BY_NAME[due.table_name])
-    deleted, expired = 0, due.expired
-    while expired < len(keys) and deleted < limit:
-        room = limit - deleted
-        found = transaction.change(statement, (*keys[expired], due.first_time, due.last_time, due.capture_id, room))
-        deleted += found
-        expired += found < room
-    if expired < len(keys):
-        _note_progress(transaction, due, expired)
-    else:
-        _finish(transaction, due)
+    """A part of the manifest that is cut short is gone through again in the next step: what is deleted is found to be gone."""
+    deleted = 0
+    for part, chunk in enumerate(read_manifest(transaction, due.capture_id, due.expired), due.expired):
+        keys = [key for counts in chunk.own if counts.table == due.table_name for key in _keys(counts)]
+        deleted += _expire_partitions(transaction, due, keys, limit - deleted)
+        if deleted >= limit:
+            _note_progress(transaction, due, part)
+            return deleted
+    _finish(transaction, due)
     return deleted
 
 
-def _partitions(manifest: Manifest, table_name: str) -> list[tuple[object, ...]]:
-    counts: list[PartitionCounts] = [part for part in manifest.own if part.table == table_name]
-    return [key for part in counts for key in sql_keys(BY_NAME[table_name], part.partitions)]
+def _expire_partitions(transaction: Transaction, due: _Due, keys: Iterable[tuple[object, ...]], limit: int) -> int:
+    statement, deleted = delete_own(BY_NAME[due.table_name]), 0
+    for key in keys:
+        of_capture = (due.first_time, due.last_time, due.capture_id, limit - deleted)
+        deleted += transaction.change(statement, (*key, *of_capture))
+        if deleted >= limit:
+            break
+    return deleted
+
+
+def _keys(counts: PartitionCounts) -> list[tuple[object, ...]]:
+    return sql_keys(BY_NAME[counts.table], counts.partitions)
 
 
 def _note_progress(transaction: Transaction, due: _Due, expired: int) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import apsw
 
 from schema.records import AdmissionBook, BookChange, CaptureRecord, CommitRecord, LedgerTotals, NameTold, PartitionCounts, Seal
+from schema.store.codec import partitions_of
 from schema.store.port import (
     AnswerQuery,
     FlowQuery,
@@ -157,8 +158,8 @@ class SqliteStore:
 
     def partitions(self, capture_id: bytes) -> Iterator[PartitionCounts]:
         """Where a capture's own rows are."""
-        with self._reading() as session:
-            return iter(captures.read_manifest(session, capture_id).own)
+        self._check_schema()
+        return captures.read_own_parts(self._database, capture_id)
 
     def rows_in(
         self, table: Table, capture_id: bytes, partitions: Sequence[tuple[object, ...]]
@@ -174,9 +175,7 @@ class SqliteStore:
 
     def rows_of(self, table: Table, capture_id: bytes, first: object) -> Iterator[tuple[object, ...]]:
         """One capture's own rows in the partitions of one address or name."""
-        with self._reading() as session:
-            manifest = captures.read_manifest(session, capture_id)
-        return self.rows_in(table, capture_id, manifest.partitions_of(table.name, first))
+        return self.rows_in(table, capture_id, partitions_of(self.partitions(capture_id), table.name, first))
 
     def scan(self, table: Table) -> Iterator[tuple[object, ...]]:
         """Every row of a table."""

@@ -162,7 +162,7 @@ def manifest_of(rows: Rows) -> Manifest:
             continue
         counted = Counter(row[: len(table.partition)] for row in of_table)
         parts.append(PartitionCounts(table=table.name, partitions=tuple(counted), rows=tuple(counted.values())))
-    return Manifest(own=tuple(parts))
+    return Manifest.of(parts)
 
 
 @dataclass(frozen=True, kw_only=True)

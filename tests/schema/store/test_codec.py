@@ -1,5 +1,6 @@
 """Blobs give back what they were made of, and a damaged one says so."""
 
+from collections.abc import Iterable, Iterator, Sequence
 from random import Random
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from schema.errors import SchemaMismatchError, StoreError
 from schema.records import CommitDeltas, EndpointTotals, Manifest, PartitionCounts
-from schema.store.codec import CHUNK_BYTES, decode_deltas, decode_manifest, encode_deltas, encode_manifest
+from schema.store.codec import ManifestChunk, decode_deltas, decode_manifest, encode_deltas, encode_manifest
 
 COUNT = st.integers(-(2**63), 2**63 - 1)
 KEY_COLUMN = st.sampled_from([st.binary(max_size=16), st.text(max_size=12), COUNT])
@@ -26,9 +27,19 @@ def partition_counts(draw: st.DrawFn) -> PartitionCounts:
 PARTS = st.lists(partition_counts(), max_size=4).map(tuple)
 
 
-@given(st.builds(Manifest, own=PARTS, repaired=PARTS))
-def test_manifest_comes_back(manifest: Manifest) -> None:
-    assert decode_manifest(encode_manifest(manifest)) == manifest
+def read_back(blobs: Sequence[bytes], first: int = 0) -> list[ManifestChunk]:
+    return list(decode_manifest(lambda number: blobs[number] if number < len(blobs) else None, first))
+
+
+def partitions(parts: Iterable[PartitionCounts]) -> list[tuple[str, tuple[object, ...], int]]:
+    return [(part.table, key, rows) for part in parts for key, rows in zip(part.partitions, part.rows, strict=True)]
+
+
+@given(PARTS, PARTS)
+def test_manifest_comes_back(own: tuple[PartitionCounts, ...], repaired: tuple[PartitionCounts, ...]) -> None:
+    chunks = read_back(list(encode_manifest(Manifest(own=own, repaired=repaired))))
+    assert partitions(part for chunk in chunks for part in chunk.own) == partitions(own)
+    assert partitions(part for chunk in chunks for part in chunk.repaired) == partitions(repaired)
 
 
 @given(
@@ -42,24 +53,54 @@ def test_deltas_come_back(endpoints: dict[str, EndpointTotals], totals: dict[str
     assert all(isinstance(gained, EndpointTotals) for gained in back.endpoints.values())
 
 
-def large_manifest(partitions: int = 200_000) -> Manifest:
+def large_part(partitions: int = 100_000) -> PartitionCounts:
     addresses = Random(1)
     keys = tuple((addresses.randbytes(16), f"2026-11-20T{n % 24:02}") for n in range(partitions))
-    return Manifest(own=(PartitionCounts(table="flows", partitions=keys, rows=(1,) * partitions),))
+    return PartitionCounts(table="flows", partitions=keys, rows=(1,) * partitions)
 
 
-def test_large_manifest_is_cut_into_chunks() -> None:
-    manifest = large_manifest()
-    chunks = encode_manifest(manifest)
-    assert len(chunks) > 1
-    assert all(0 < len(chunk) <= CHUNK_BYTES for chunk in chunks)
-    assert decode_manifest(iter(chunks)) == manifest
+def test_large_manifest_is_told_in_chunks_that_are_read_by_themselves() -> None:
+    part = large_part()
+    blobs = list(encode_manifest(Manifest.of([part])))
+    assert len(blobs) > 2
+    assert max(map(len, blobs)) < 2 << 20, "far below what a Cassandra mutation may hold"
+    chunks = read_back(blobs)
+    assert partitions(p for chunk in chunks for p in chunk.own) == partitions([part])
+    assert read_back(blobs, 1) == chunks[1:]
 
 
-def test_missing_chunk_is_noticed() -> None:
-    chunks = encode_manifest(large_manifest())
+def test_a_manifest_is_made_as_it_is_taken() -> None:
+    """It is never in memory as a whole: the parts behind a chunk are not asked for before the chunk has been taken."""
+    asked = []
+
+    def parts() -> Iterator[PartitionCounts]:
+        for n in range(4):
+            asked.append(n)
+            yield large_part(50_000)
+
+    chunks = encode_manifest(Manifest(own=parts()))
+    next(chunks)
+    assert asked == [0]
+    assert len(list(chunks)) > 4
+    assert asked == [0, 1, 2, 3]
+
+
+def test_an_unknown_manifest_has_no_chunks() -> None:
+    assert read_back([]) == []
+
+
+@pytest.mark.parametrize("lost", [0, 1, -1])
+def test_missing_chunk_is_noticed(lost: int) -> None:
+    blobs = list(encode_manifest(Manifest.of([large_part()])))
+    del blobs[lost]
+    with pytest.raises(StoreError, match="run pcapline verify"):
+        read_back(blobs)
+
+
+def test_damaged_chunk_is_noticed() -> None:
+    first, second, *others = encode_manifest(Manifest.of([large_part()]))
     with pytest.raises(StoreError, match="damaged"):
-        decode_manifest(chunks[:-1])
+        read_back([first, second[:-9], *others])
 
 
 def test_other_format_is_not_guessed() -> None:
