@@ -1,56 +1,67 @@
 """The dictionary of one capture: which names were seen for which addresses, from when to when, and by what evidence."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any, NamedTuple
 
 from loader.domains import registered_domain
 from loader.naming.choice import EVIDENCE
+from loader.sums import Sums
 from schema.tables import IPS_BY_NAME, NAMES_BY_DOMAIN, NAMES_BY_IP, RowBatch, Table, batches_of
 
+_BATCH_ROWS = 8_192
 
-@dataclass(slots=True)
-class _Seen:
+
+class _Seen(NamedTuple):
     first_ms: int
     last_ms: int
     evidence: str
 
-    def widen(self, first_ms: int, last_ms: int, evidence: str) -> None:
-        self.first_ms, self.last_ms = min(self.first_ms, first_ms), max(self.last_ms, last_ms)
-        if evidence != self.evidence:
-            self.evidence = min(evidence, self.evidence, key=EVIDENCE.index)  # the best
+
+def _both(one: _Seen, other: _Seen) -> _Seen:
+    evidence = one.evidence if one.evidence == other.evidence else min(one.evidence, other.evidence, key=EVIDENCE.index)
+    return _Seen(min(one.first_ms, other.first_ms), max(one.last_ms, other.last_ms), evidence)  # the best evidence
 
 
-@dataclass(slots=True)
 class Dictionary:
-    """Names seen, bounded by the number of pairs of address and name."""
+    """Names seen. Close it: it may hold files."""
 
-    limit: int
-    unlisted: int = 0  # sightings of pairs that it had no room for
-    _seen: dict[tuple[bytes, str], _Seen] = field(default_factory=dict)
+    def __init__(self, keys_in_memory: int) -> None:
+        """`keys_in_memory`: more pairs of address and name than that go to a file."""
+        self._pairs: Sums[tuple[bytes, str], _Seen] = Sums({}, _both, keys_in_memory)
+        self._names: Sums[str, _Seen] = Sums({}, _both, keys_in_memory)
 
-    def see(self, address: bytes, name: str, times_ms: tuple[int, int], evidence: str) -> None:
-        """A name was seen for an address, from a time to a time."""
-        known = self._seen.get((address, name))
-        if known is not None:
-            known.widen(*times_ms, evidence)
-        elif len(self._seen) < self.limit:
-            self._seen[address, name] = _Seen(*times_ms, evidence)
-        else:
-            self.unlisted += 1
+    def close(self) -> None:
+        """Let go of the files."""
+        self._pairs.close()
+        self._names.close()
+
+    def see(self, sightings: Iterable[tuple[bytes, str, tuple[int, int], str]]) -> None:
+        """Names were seen for addresses: address, name, from and to when (Unix ms), by what evidence."""
+        for address, name, (first_ms, last_ms), evidence in sightings:
+            seen = _Seen(first_ms, last_ms, evidence)
+            _note(self._pairs, (address, name), seen)
+            _note(self._names, name, seen)
+        self._pairs.relieve()
+        self._names.relieve()
 
     def rows(self, sensor: str) -> Iterator[RowBatch]:
         """Rows of its tables: by address, by name, by registered domain."""
-        pairs = sorted(self._seen.items())
-        yield from _batches(NAMES_BY_IP, sensor, [(address, name, seen) for (address, name), seen in pairs])
-        yield from _batches(IPS_BY_NAME, sensor, [(name, address, seen) for (address, name), seen in pairs])
-        names: dict[str, _Seen] = {}
-        for (_, name), seen in pairs:
-            known = names.setdefault(name, _Seen(seen.first_ms, seen.last_ms, seen.evidence))
-            known.widen(seen.first_ms, seen.last_ms, seen.evidence)
-        below = [(domain, name, seen) for name, seen in names.items() if (domain := registered_domain(name))]
-        yield from _batches(NAMES_BY_DOMAIN, sensor, below)
+        yield from _batches(NAMES_BY_IP, ((address, name, *_row(seen), sensor) for (address, name), seen in self._pairs))
+        yield from _batches(IPS_BY_NAME, ((name, address, *_row(seen), sensor) for (address, name), seen in self._pairs))
+        below = ((registered_domain(name), name, *_row(seen), sensor) for name, seen in self._names)
+        yield from _batches(NAMES_BY_DOMAIN, (row for row in below if row[0]))
 
 
-def _batches(table: Table, sensor: str, seen: Sequence[tuple[object, object, _Seen]]) -> list[RowBatch]:
-    rows = [(one, other, when.evidence, when.first_ms, when.last_ms, sensor) for one, other, when in seen]
-    return batches_of(table, rows)
+def _note(sums: Sums[Any, _Seen], key: object, seen: _Seen) -> None:
+    known = sums.held.get(key)
+    sums.held[key] = seen if known is None else _both(known, seen)
+
+
+def _row(seen: _Seen) -> tuple[object, ...]:
+    return seen.evidence, seen.first_ms, seen.last_ms
+
+
+def _batches(table: Table, rows: Iterator[tuple[object, ...]]) -> Iterator[RowBatch]:
+    while part := list(islice(rows, _BATCH_ROWS)):
+        yield from batches_of(table, part)

@@ -58,13 +58,13 @@ class RowBuilder:
         """`rows_in_memory`: more flows, minutes or endpoints than that wait in temporary files."""
         self.context, self.names = context, names
         self._waiting: Spill[tuple[FlowColumns, MinuteColumns]] = Spill(rows_in_memory)
-        self._dictionary = Dictionary(names.learned.limit)
+        self._dictionary = Dictionary(rows_in_memory)
         self._endpoints, self._minutes = EndpointTally(rows_in_memory), MinuteTally(rows_in_memory)
         self._flow_buckets, self._answer_buckets = BucketList(FLOW_BUCKETS), BucketList(ANSWER_BUCKETS)
 
     def close(self) -> None:
         """Let go of what waits."""
-        for held in (self._waiting, self._endpoints, self._minutes):
+        for held in (self._waiting, self._endpoints, self._minutes, self._dictionary):
             held.close()
 
     def build(self, batch: DecodedBatch) -> Iterator[RowBatch]:
@@ -105,7 +105,6 @@ class RowBuilder:
         """What was bounded while rows were made."""
         totals = {
             "names_not_learned": self.names.learned.refused,
-            "names_not_listed": self._dictionary.unlisted,
             "others_not_asked": self.names.others_not_asked,
             "pairs_not_asked": self.names.pairs_not_asked,
         }
@@ -214,15 +213,19 @@ class RowBuilder:
         yield RowBatch(NAMES_BY_ADDRESS, (sensors, addresses, valid_from, ns, hostnames, clients, unknown, *rest))
 
     def _remember(self, told: Sequence[Fact]) -> None:
-        for _, address, fact in told:
-            seen_ms = fact.valid_from_ns // _MS
-            self._dictionary.see(address, fact.hostname, (seen_ms, seen_ms), "dns")
+        times = [fact.valid_from_ns // _MS for _, _, fact in told]
+        facts = zip(told, times, strict=True)
+        self._dictionary.see((address, fact.hostname, (seen, seen), "dns") for (_, address, fact), seen in facts)
 
     def _remember_shown(self, names: Sequence[Name], flows: FlowColumns) -> None:
         """What flows are called though no answer says it: a user who reads the name there finds them by it."""
-        for name, address, first, last in zip(names, flows.destination_ip, flows.first_ts_ns, flows.last_ts_ns, strict=True):
-            if name.evidence in _SHOWN and name.hostname is not None:
-                self._dictionary.see(address, name.hostname, (first // _MS, last // _MS), name.evidence)
+        times = zip(flows.first_ts_ns, flows.last_ts_ns, strict=True)
+        shown = zip(names, flows.destination_ip, times, strict=True)
+        self._dictionary.see(
+            (address, name.hostname, (first // _MS, last // _MS), name.evidence)
+            for name, address, (first, last) in shown
+            if name.evidence in _SHOWN and name.hostname is not None
+        )
 
     def _packets(self, packets: PacketColumns) -> RowBatch:
         """Packets with an IP header; the others are counted by reason and have no destination to be found under."""

@@ -6,6 +6,7 @@ fed in between: feed pieces, not the whole.
 """
 
 from array import array
+from collections.abc import Iterator
 
 from loader.decode import carried as carried_state
 from loader.decode import layout
@@ -160,8 +161,8 @@ class CaptureDecoder:
         ready, self._ready = self._ready, []
         return ready
 
-    def finish(self) -> list[DecodedBatch]:
-        """The capture is over: every open flow gives its row. Returns the last batches."""
+    def finish(self) -> Iterator[DecodedBatch]:
+        """The capture is over: every open flow gives its row. Yields the last batches; take them all."""
         if self._options.carries:
             self._carried = carried_state.pack(self._sections())
         else:
@@ -171,8 +172,10 @@ class CaptureDecoder:
             self._dns.finish(self._collect)
         self._collect()
         self._flows.finish()
-        self._collect()
-        return self.drain()
+        while self._flows.ended:
+            yield from self.drain()
+            self._collect()
+        yield from self.drain()
 
     def carried(self) -> bytes:
         """After `finish` of a capture that carries: what the sensor's next capture goes on from."""

@@ -71,7 +71,7 @@ def decode_held(
     decoder = CaptureDecoder(HeldContainer(frames, offsets), options.with_changes(carries=False))
     data = memoryview(b"".join(frame.data for frame in frames))
     decoder.feed(data, (0, len(data)), final=True)
-    batches = decoder.drain() + decoder.finish()
+    batches = [*decoder.drain(), *decoder.finish()]
     lengths = {frame.frame: (frame.wire, len(frame.data)) for frame in frames} if options.packets else {}
     for batch in batches:
         whole = [lengths[frame] for frame in batch.packets.frame]

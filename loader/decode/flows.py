@@ -596,24 +596,31 @@ class FlowKernel:
         return following
 
     def take(self, out: cython.ulonglong[:, ::1], minutes: cython.ulonglong[:, ::1]) -> int:
-        """Write the ended rows, as FlowColumns orders them (addresses as two words), and their minutes; free them all.
+        """Write the rows that ended first, as FlowColumns orders them (addresses as two words), and their minutes, as many as
+        there is room for; free them.
 
-        Returns how many minutes there are: at most the table's MINUTES_ENDED word.
+        Returns how many minutes there are. `minutes` has room for those that one row may have, or for MINUTES_ENDED.
         """
-        n: cython.ulonglong = 0
+        n: cython.Py_ssize_t = 0
         filled: cython.Py_ssize_t = 0
         row: cython.Py_ssize_t
         following: cython.ulonglong = self.table[layout.TABLE_ENDED]
         with cython.nogil:
-            while following:
+            while following and n < out.shape[1]:
                 row = following - 1
+                self._flush_minute(row)
+                if filled + self.aside[row * layout.ASIDE_WIDTH + layout.ASIDE_MINUTE_COUNT] > minutes.shape[1]:
+                    break
                 following = self.aside[row * layout.ASIDE_WIDTH + layout.ASIDE_NEXT]
                 self._copy(row, n, out)
                 filled = self._copy_minutes(row, n, minutes, filled)
                 self._release(row)
                 n += 1
-            self.table[layout.TABLE_ENDED] = self.table[layout.TABLE_ENDED_LAST] = 0
-            self.table[layout.TABLE_ENDED_COUNT] = self.table[layout.TABLE_MINUTES_ENDED] = 0
+            self.table[layout.TABLE_ENDED] = following
+            self.table[layout.TABLE_ENDED_COUNT] -= n
+            self.table[layout.TABLE_MINUTES_ENDED] -= filled
+            if not following:
+                self.table[layout.TABLE_ENDED_LAST] = self.table[layout.TABLE_MINUTES_ENDED] = 0
         return filled
 
     @cython.cfunc

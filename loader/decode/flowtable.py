@@ -12,6 +12,7 @@ from loader.decode.tables import enlarged, table_of, zeroed
 from schema.enums import FlowEndReason
 
 _FIRST_ROWS = 4_096
+MOST_TAKEN = 32_768  # rows at a time; of minutes twice as many
 _NS = 1_000_000_000
 
 
@@ -93,14 +94,15 @@ class FlowTable:
             self.kernel.end(row, FlowEndReason.END_DETECTED if closed else FlowEndReason.FORCED_END)
 
     def take(self, book: AddressBook, said: NameBook) -> tuple[FlowColumns, MinuteColumns]:
-        """The rows that ended since the last call; their places are free again."""
-        count, minutes = self.ended, self.words[layout.TABLE_MINUTES_ENDED]
-        if not count:
+        """The first of the rows that ended, at most MOST_TAKEN; their places are free again."""
+        ended = self.ended
+        if not ended:
             return FlowColumns(), MinuteColumns()
+        count, minutes = min(ended, MOST_TAKEN), min(self.words[layout.TABLE_MINUTES_ENDED], 2 * MOST_TAKEN)
         out = memoryview(bytearray(_FLOW_FIELDS * count * 8)).cast("Q", (_FLOW_FIELDS, count))
         minute_out = memoryview(bytearray(6 * minutes * 8)).cast("Q", (6, minutes))
         filled = self.kernel.take(out, minute_out)
-        return _flow_columns(out, count, book, said), _minute_columns(minute_out, filled)
+        return _flow_columns(out, ended - self.ended, book, said), _minute_columns(minute_out, filled)
 
 
 _FLOW_FIELDS = 20

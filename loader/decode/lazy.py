@@ -9,7 +9,7 @@ from schema.coded import CodedColumn
 Item = TypeVar("Item")
 
 _MAPPED = 0xFFFF
-_MAX_INTERNED = 262_144
+_MAX_INTERNED = 32_768
 
 
 class LazyColumn(Sequence[Item], Generic[Item]):

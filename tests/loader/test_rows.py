@@ -171,7 +171,7 @@ def test_a_flow_that_says_no_name_has_that_of_dns() -> None:
 def test_the_dictionaries_know_a_name_by_its_best_evidence() -> None:
     batches = [DecodedBatch(dns=told("www.example", 50)), DecodedBatch(dns=told("other.example", 50))]
     made = rows_of(*batches, DecodedBatch(flows=saying("www.example", "quic")))
-    seen = {batch.table: list(batch.rows()) for batch in made}
+    seen = {batch.table: sorted(batch.rows(), key=repr) for batch in made}
     minute = 29_000_000 * 60_000
     assert [row[1:5] for row in seen[NAMES_BY_IP]] == [
         ("other.example", "dns", minute + 50, minute + 50),

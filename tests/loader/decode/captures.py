@@ -48,7 +48,7 @@ def decode(
     assert not isinstance(container, Unreadable)
     decoder = CaptureDecoder(container, options or DecodeOptions(packets=True), carried)
     decoder.feed(memoryview(capture), (container.header_bytes, len(capture)), final=True)
-    batches = decoder.drain() + decoder.finish()
+    batches = [*decoder.drain(), *decoder.finish()]
     return batches, decoder.report(), decoder.carried()
 
 

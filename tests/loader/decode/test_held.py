@@ -27,7 +27,7 @@ def _once(capture: bytes, kept: HeldFrames) -> tuple[list[DecodedBatch], DecodeR
     assert not isinstance(container, Unreadable)
     decoder = CaptureDecoder(container, OPTIONS, None, kept)
     decoder.feed(memoryview(capture), (container.header_bytes, len(capture)), final=True)
-    return decoder.drain() + decoder.finish(), decoder.report(), kept
+    return [*decoder.drain(), *decoder.finish()], decoder.report(), kept
 
 
 def _twice(

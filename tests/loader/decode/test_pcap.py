@@ -35,7 +35,7 @@ def _in_pieces(capture: bytes, ends: list[int]) -> DecodeReport:
     at, view = container.header_bytes, memoryview(capture)
     for end in sorted({*ends, len(capture)}):
         at = fed.feed(view, (at, end), final=end == len(capture))
-    fed.finish()
+    list(fed.finish())
     return fed.report()
 
 
