@@ -57,7 +57,8 @@ class Session:
     @property
     def in_transaction(self) -> bool:
         """Whether BEGIN was said and neither COMMIT nor a failure has ended it."""
-        return self._connection.in_transaction
+        with self._lock:
+            return self._connection.in_transaction
 
     def execute(self, statement: str, bindings: Bindings = ()) -> list[Row]:
         """Run one statement and return its rows."""
@@ -78,7 +79,14 @@ class Session:
     def stream(self, statement: str, bindings: Bindings = ()) -> Iterator[Row]:
         """Rows one by one; the connection is busy until the last."""
         with explained(self._path):
-            yield from self._connection.execute(statement, bindings)
+            with self._lock:
+                rows = self._connection.execute(statement, bindings)
+            while True:
+                with self._lock:
+                    row = next(rows, None)
+                if row is None:
+                    return
+                yield row
 
     @contextmanager
     def snapshot(self) -> Iterator[Self]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -54,3 +55,24 @@ def test_leases_of_several_threads_take_turns(store: Store) -> None:
     with ThreadPoolExecutor(3) as threads:
         list(threads.map(load_ten, ["edge-1", "edge-2", "edge-3"]))
     assert [store.ledger(f"edge-{n}").totals["captures"] for n in (1, 2, 3)] == [10, 10, 10]
+
+
+def test_a_lease_is_kept_by_one_thread_while_another_loads(store: Store) -> None:
+    lease, done = take(store), Event()
+
+    def keep() -> int:
+        kept = 0
+        while not done.is_set():
+            lease.renew(now_ms() + 90_000)
+            kept += 1
+        return kept
+
+    with ThreadPoolExecutor(1) as thread:
+        keeping = thread.submit(keep)
+        try:
+            for n in range(100):
+                load(lease, sample(f"a{n}"))
+        finally:
+            done.set()
+        assert keeping.result(30) > 0
+    assert store.ledger("edge-1").totals["captures"] == 100
