@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,20 +31,20 @@ PATIENCE_S = 60
 SPACE_S = 10_000  # between the captures of one sensor and those of the next: no content is made twice
 
 
-def sensor_captures(folder: Path, number: int, flows: int = 24) -> list[Path]:
-    """Three captures of one sensor: flows go on from each to the next, and the second names what the first called."""
+def sensor_captures(folder: Path, number: int, captures: int = 3, flows: int = 24) -> list[Path]:
+    """Captures of one sensor: flows go on from each to the next, and the second names what the first called."""
     folder.mkdir(parents=True)
     script, start_s, files = Script(start_s := 1_700_000_000 + number * SPACE_S), start_s, []
     script.tell(1, ALICE, "web.example", WEB)
     lasting, unnamed = script.call(2, ALICE, WEB), script.call(3, ALICE, CDN)
-    for sequence in range(1, 4):
+    for sequence in range(1, captures + 1):
         at = sequence * 10.0
         script.go_on(at, lasting, WEB)
         script.go_on(at + 1, unnamed, CDN)
         script.tell(at + 2, ALICE, f"cdn{sequence}.example", CDN)
-        script.tell(at + 2.5, BOB, f"host{sequence}.example", f"203.0.113.{sequence}", f"203.0.113.{sequence + 1}")
+        script.tell(at + 2.5, BOB, f"host{sequence}.example", f"203.0.113.{sequence % 200}")
         for n in range(flows):
-            script.call(at + 3 + n / 100, BOB, f"203.0.113.{sequence + n % 4}", packets=2, every=0.01)
+            script.call(at + 3 + n / 100, BOB, f"203.0.113.{sequence % 200 + n % 4}", packets=2, every=0.01)
         path = folder / capture_name(folder.name, (start_s + int(at)) * 1_000_000_000, sequence)
         files.append(script.write(path))
         sidecar_of(path).write_text(json.dumps({"kernel_drops": sequence}))
@@ -193,14 +193,27 @@ class Loaders:
             pipe, command = subprocess.PIPE, [sys.executable, "-m", "tests.faults.dying"]
             self._process = subprocess.Popen(command, cwd=ROOT, env=clean_environment(), stdin=pipe, stdout=pipe, stderr=log)
 
-    def run(self, fuse: dict[str, object], spool: Path, url: str, config: Path, captures: Iterable[Path]) -> int:
-        """Finish what is left, load these, and say how the loader ended: by itself, or told to once all was done."""
+    def start(self, fuse: dict[str, object], spool: Path, url: str, config: Path) -> int:
+        """The process's id."""
         assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.write(json.dumps([fuse, *map(str, (spool, url, config))]).encode() + b"\n")
         self._process.stdin.flush()
-        child, behind = int(self._process.stdout.readline()), list(captures)
+        return int(self._process.stdout.readline())
+
+    def ended(self) -> bool:
+        """Whether the last one has; waits a moment."""
+        return bool(select.select([self._process.stdout], [], [], 0.02)[0])
+
+    def how(self) -> int:
+        """How the last one ended, as `subprocess` has it; waits for it."""
+        assert self._process.stdout is not None
+        return int(self._process.stdout.readline())
+
+    def run(self, fuse: dict[str, object], spool: Path, url: str, config: Path, captures: Iterable[Path]) -> int:
+        """Finish what is left, load these, and say how the loader ended: by itself, or told to once all was done."""
+        child, behind = self.start(fuse, spool, url, config), list(captures)
         end, told = time.monotonic() + PATIENCE_S, False
-        while not select.select([self._process.stdout], [], [], 0.02)[0]:
+        while not self.ended():
             assert time.monotonic() < end, f"it neither died nor finished: {self.log}"
             if waiting(spool) or told:
                 continue
@@ -209,8 +222,47 @@ class Loaders:
             behind.clear()
             if told:
                 os.kill(child, signal.SIGTERM)
-        return int(self._process.stdout.readline())
+        return self.how()
 
     def close(self) -> None:
         """The one that forks them ends with its input."""
         self._process.communicate(timeout=PATIENCE_S)
+
+
+class Watch:
+    """The real `pcapline watch` over a spool, and what it told."""
+
+    def __init__(self, spool: Path, url: str, settings: str) -> None:
+        """`settings`: a settings file's text."""
+        spool.mkdir(exist_ok=True)
+        config, self.log = spool.parent / "watch.toml", spool.parent / "watch.log"
+        config.write_text(settings)
+        address = f"127.0.0.1:{free_port()}"
+        self.page, self.spool = f"http://{address}/metrics", spool
+        words = ["watch", spool, "--store", url, "--config", config, "--sensor", "edge", "--web.listen-address", address]
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                command_line(*words), cwd=spool.parent, env=clean_environment(), stdout=log, stderr=subprocess.STDOUT
+            )
+
+    def told(self) -> str:
+        """All that it said so far."""
+        return self.log.read_text()
+
+    def metric(self, name: str) -> float:
+        """A family of its own page, summed."""
+        return sum(sample.value for sample in samples(fetch(self.page)) if sample.name == name)
+
+    def until(self, condition: Callable[[], bool], what: str, seconds: float = PATIENCE_S) -> None:
+        """Wait for a condition while it lives."""
+        until(lambda: self.process.poll() is not None or condition(), what, seconds)
+        assert self.process.poll() is None, self.told()[-2000:]
+
+    def until_idle(self, seconds: float = PATIENCE_S) -> None:
+        """Wait until nothing is left in the spool."""
+        self.until(lambda: not waiting(self.spool), "every file is put away", seconds)
+
+    def close(self) -> None:
+        """Stop it in good order."""
+        self.process.terminate()
+        assert self.process.wait(PATIENCE_S) == 128 + signal.SIGTERM
