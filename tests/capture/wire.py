@@ -33,18 +33,28 @@ class Wire:
     def ip(self, namespace: str, *words: str) -> None:
         subprocess.run(["ip", "-n", namespace, *words], check=True, capture_output=True)
 
-    def send(self, packets: int, per_second: int) -> None:
-        """UDP packets at an even pace, by a process in the near namespace."""
+    def sender(self, packets: int, per_second: int, ports: int = 1) -> list[str]:
+        """The command that sends UDP packets at an even pace from the near namespace, to each of some ports in turn, until
+        SIGTERM; it ends with saying how many it sent."""
         source = (
-            "import socket, sys, time\n"
-            "packets, rate = int(sys.argv[1]), int(sys.argv[2])\n"
+            "import signal, socket, sys, time\n"
+            "told = []\n"
+            "signal.signal(signal.SIGTERM, lambda *_: told.append(1))\n"
+            "packets, rate, ports = map(int, sys.argv[1:4])\n"
             "out, began = socket.socket(socket.AF_INET, socket.SOCK_DGRAM), time.monotonic()\n"
-            "for number in range(packets):\n"
-            "    time.sleep(max(0, began + number / rate - time.monotonic()))\n"
-            "    out.sendto(number.to_bytes(4, 'big'), (sys.argv[3], int(sys.argv[4])))\n"
+            "sent = 0\n"
+            "while sent < packets and not told:\n"
+            "    time.sleep(max(0, began + sent / rate - time.monotonic()))\n"
+            "    out.sendto(sent.to_bytes(4, 'big'), (sys.argv[4], int(sys.argv[5]) + sent % ports))\n"
+            "    sent += 1\n"
+            "print(sent)\n"
         )
-        command = [sys.executable, "-c", source, str(packets), str(per_second), FAR, str(PORT)]
-        subprocess.run(["ip", "netns", "exec", self.near, *command], check=True, timeout=60)
+        command = [sys.executable, "-c", source, *map(str, (packets, per_second, ports, FAR, PORT))]
+        return ["ip", "netns", "exec", self.near, *command]
+
+    def send(self, packets: int, per_second: int) -> None:
+        """UDP packets at an even pace, until they are sent."""
+        subprocess.run(self.sender(packets, per_second), check=True, timeout=60, stdout=subprocess.DEVNULL)
 
 
 @contextmanager

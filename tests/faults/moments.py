@@ -11,7 +11,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from loader.spool import ARCHIVE, QUARANTINE, REASON_SUFFIX, SIDECAR_SUFFIX
+from loader.spool import ARCHIVE, OWN_FOLDER, QUARANTINE, REASON_SUFFIX, SIDECAR_SUFFIX
+from loader.spoolnote import NOTES
 
 Seen = Callable[[str], None]  # told the label of what is about to be done; "" for what changes nothing
 
@@ -89,8 +90,10 @@ def _file_label(event: str, values: tuple[Any, ...]) -> str:
 
 
 def _thing(path: Any) -> str:
-    """`capture in archive`, `note in quarantine`; just the path of anything else."""
+    """`capture in archive`, `note in quarantine`, `state of the loader`; just the path of anything else."""
     text = os.fsdecode(path)
+    if f"/{OWN_FOLDER}/{NOTES}/" in text:
+        return "state of the loader"
     place = next((place for place in (ARCHIVE, QUARANTINE) if f"/{place}/" in text), None)
     if place is None:
         return text

@@ -53,6 +53,9 @@ _FILES = [
     KillPoint(name="delete the note", label="remove note in archive", deletes=True),
     KillPoint(name="place in quarantine", label="create capture in quarantine", from_start=True, damaged=True),
     KillPoint(name="move to quarantine", label="move capture in quarantine", from_start=True, damaged=True),
+    KillPoint(name="state for others to see", label="create state of the loader", from_start=True),
+    KillPoint(name="newer state", label="move state of the loader", from_start=True),
+    KillPoint(name="end of the state", label="remove state of the loader", from_start=True),
     KillPoint(name="reason of a quarantine", label="create reason in quarantine", from_start=True, damaged=True),
 ]
 
@@ -112,6 +115,7 @@ CASSANDRA = [
 ]
 
 POINTS = {"sqlite": SQLITE, "cassandra": CASSANDRA}
+EVERY = {"sqlite": 1, "cassandra": 3}  # each so-manieth point is a test's share: what a load into a cluster takes is time
 
 # Done in every load, and not a step of it: what ends a transaction that only read, or begins one.
 NO_STEPS = {"ROLLBACK"}

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from tests.loader.naming.script import ALICE, BOB, CDN, WEB, Script
 from tests.pcapline.command import ROOT, clean_environment, command_line, pcapline
 from tests.servers.prometheus import free_port, until
 
-PATIENCE_S = 60
+PATIENCE_S = 180  # for what takes seconds where nothing else runs
 SPACE_S = 10_000  # between the captures of one sensor and those of the next: no content is made twice
 
 
@@ -221,7 +221,8 @@ class Loaders:
             told = not behind
             behind.clear()
             if told:
-                os.kill(child, signal.SIGTERM)
+                with suppress(ProcessLookupError):  # it may just have died
+                    os.kill(child, signal.SIGTERM)
         return self.how()
 
     def close(self) -> None:
@@ -242,12 +243,20 @@ class Watch:
         words = ["watch", spool, "--store", url, "--config", config, "--sensor", "edge", "--web.listen-address", address]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                command_line(*words), cwd=spool.parent, env=clean_environment(), stdout=log, stderr=subprocess.STDOUT
+                command_line(*words),
+                cwd=spool.parent,
+                env=clean_environment({"PYTHONUNBUFFERED": "1"}),
+                stdout=log,
+                stderr=subprocess.STDOUT,
             )
 
     def told(self) -> str:
         """All that it said so far."""
         return self.log.read_text()
+
+    def loaded(self) -> int:
+        """Captures that it says it has loaded."""
+        return self.told().count("\nloaded ")
 
     def metric(self, name: str) -> float:
         """A family of its own page, summed."""

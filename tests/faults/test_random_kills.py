@@ -21,7 +21,7 @@ SETTINGS = "[loader]\ngrace_s = 0\nrescan_s = 0.1\n"
 NEVER: dict[str, object] = {"label": "never", "armed_by": "never", "nth": 1, "after": False}
 
 
-@pytest.mark.timeout(120 + 20 * KILLS)
+@pytest.mark.timeout(600 + 20 * KILLS)
 def test_killed_again_and_again_the_rows_are_those_of_a_calm_load(store_url: str, tmp_path: Path) -> None:
     spool, config = tmp_path / "spool", tmp_path / "pcapline.toml"
     spool.mkdir()

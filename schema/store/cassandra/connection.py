@@ -8,7 +8,8 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from ipaddress import ip_address
-from typing import Any
+from itertools import chain, repeat
+from typing import Any, TypeVar
 
 from cassandra import ConsistencyLevel
 from cassandra.auth import PlainTextAuthProvider
@@ -17,17 +18,19 @@ from cassandra.policies import ConstantReconnectionPolicy, DCAwareRoundRobinPoli
 from cassandra.query import SimpleStatement, tuple_factory
 
 from schema.errors import PermissionDeniedError, SettingsError, StoreUnavailableError
-from schema.store.cassandra.failures import Refusal, explained, meaning, refusal_of
+from schema.store.cassandra.failures import ANOTHER_MAY_ANSWER, Refusal, explained, meaning, refusal_of
 from schema.store.cassandra.options import CassandraOptions
 from schema.store.cassandra.values import PortProtocol, with_port_types
 from schema.store.cassandra.window import Window
 
 Row = tuple[Any, ...]
+_Answer = TypeVar("_Answer")
 
 _PAGE_ROWS = 5_000
 _PAGE_ROWS_OF_MANY = 500
 _IN_FLIGHT = 16  # reads at a time, where many of one kind are asked
 _CONDITIONAL_TRIES = 8
+_OTHER_NODES = 2  # that are asked what one did not live to answer, or not in time
 _KEYSPACE = "pcapline."  # how statements spell the keyspace
 
 
@@ -37,7 +40,7 @@ class Connection:
     def __init__(self, cluster: Any, session: Any, keyspace: str, where: str, options: CassandraOptions) -> None:
         self.cluster, self.session, self.keyspace, self.where, self.options = cluster, session, keyspace, where, options
         self.window = Window(options.max_in_flight)
-        self.refusals: Counter[Refusal] = Counter()  # writes that were not acknowledged, as often as they were tried
+        self.refusals: Counter[Refusal] = Counter()  # requests that were not acknowledged, as often as they were tried
         self._prepared: dict[str, Any] = {}
         self._lock = threading.Lock()
 
@@ -50,8 +53,8 @@ class Connection:
         with self._lock:
             found = self._prepared.get(statement)
             if found is None:
-                with explained(self.where):
-                    found = self._prepared[statement] = with_port_types(self.session.prepare(self.spelt(statement)))
+                prepared = self._asked(lambda: self.session.prepare(self.spelt(statement)))
+                found = self._prepared[statement] = with_port_types(prepared)
         return found
 
     def bound(self, statement: str, values: Sequence[Any] = ()) -> Any:
@@ -65,8 +68,7 @@ class Connection:
         bound = self.bound(statement, values)
         if serial:
             bound.consistency_level = ConsistencyLevel.SERIAL
-        with explained(self.where):
-            return list(self.session.execute(bound))
+        return self._asked(lambda: list(self.session.execute(bound)))
 
     def stream(self, statement: str, values: Sequence[Any] = (), *, serial: bool = False) -> Iterator[Row]:
         """Rows, one page in memory at a time; `serial` as with `read`."""
@@ -74,8 +76,9 @@ class Connection:
         bound.fetch_size = _PAGE_ROWS
         if serial:
             bound.consistency_level = ConsistencyLevel.SERIAL
+        first = self._asked(lambda: self.session.execute(bound))
         with explained(self.where):
-            yield from self.session.execute(bound)
+            yield from first
 
     def run(self, text: str) -> Iterator[Row]:
         """A statement in full, as a person would type it."""
@@ -91,22 +94,31 @@ class Connection:
 
     def write_batch(self, statement: Any) -> None:
         """The same for a batch in one partition, or a statement that is bound."""
+        self._asked(lambda: self.session.execute(statement))
+
+    def _asked(self, ask: Callable[[], _Answer]) -> _Answer:
+        """An answer, of another node where one is lost while it is asked: what has several goes on. Nothing is asked here that
+        may not be asked twice."""
         with explained(self.where):
-            self.session.execute(statement)
+            for _ in range(_OTHER_NODES):
+                try:
+                    return ask()
+                except ANOTHER_MAY_ANSWER as error:
+                    self.refused(error)
+            return ask()
 
     def streams(self, statement: str, many: Iterable[Sequence[Any]]) -> Iterator[Iterator[Row]]:
         """The rows of the same statement for many values, in their order: of some the first page is in memory, of the one that
         is looked through one page at a time."""
-        waiting: deque[Any] = deque()
-        with explained(self.where):
-            for values in many:
-                bound = self.bound(statement, values)
-                bound.fetch_size = _PAGE_ROWS_OF_MANY
-                waiting.append(self.session.execute_async(bound))
-                if len(waiting) >= _IN_FLIGHT:
-                    yield self._pages(waiting.popleft().result())
-            while waiting:
-                yield self._pages(waiting.popleft().result())
+        waiting: deque[tuple[Any, Any]] = deque()
+        for values in many:
+            bound = self.bound(statement, values)
+            bound.fetch_size = _PAGE_ROWS_OF_MANY
+            waiting.append((bound, self._begun(bound)))
+            if len(waiting) >= _IN_FLIGHT:
+                yield self._pages(self._result(*waiting.popleft(), iter))
+        while waiting:
+            yield self._pages(self._result(*waiting.popleft(), iter))
 
     def _pages(self, result: Any) -> Iterator[Row]:
         """One iteration over a result: each that is begun anew would go back to the beginning of its page."""
@@ -115,17 +127,25 @@ class Connection:
 
     def each(self, statement: str, many: Iterable[Sequence[Any]], *, quorum: bool = False) -> Iterator[list[Row]]:
         """The rows of the same statement for many values, in their order, some at a time; `quorum`: whatever is configured."""
-        waiting: deque[Any] = deque()
+        waiting: deque[tuple[Any, Any]] = deque()
+        for values in many:
+            bound = self.bound(statement, values)
+            if quorum:
+                bound.consistency_level = ConsistencyLevel.QUORUM
+            waiting.append((bound, self._begun(bound)))
+            if len(waiting) >= _IN_FLIGHT:
+                yield self._result(*waiting.popleft(), list)
+        while waiting:
+            yield self._result(*waiting.popleft(), list)
+
+    def _begun(self, bound: Any) -> Any:
         with explained(self.where):
-            for values in many:
-                bound = self.bound(statement, values)
-                if quorum:
-                    bound.consistency_level = ConsistencyLevel.QUORUM
-                waiting.append(self.session.execute_async(bound))
-                if len(waiting) >= _IN_FLIGHT:
-                    yield list(waiting.popleft().result())
-            while waiting:
-                yield list(waiting.popleft().result())
+            return self.session.execute_async(bound)
+
+    def _result(self, bound: Any, begun: Any, rows: Callable[[Any], _Answer]) -> _Answer:
+        """Rows of what was begun; asked anew, of another node, where that one is lost."""
+        futures = chain([begun], map(self.session.execute_async, repeat(bound)))
+        return self._asked(lambda: rows(next(futures).result()))
 
     def conditionally(self, statement: Any, won: Callable[[], bool]) -> bool:
         """Run a conditional statement until it is known whether it holds.
@@ -144,7 +164,7 @@ class Connection:
         raise AssertionError("unreachable")
 
     def refused(self, error: Exception) -> Refusal:
-        """Count a write that was not acknowledged; says what became of it."""
+        """Count a request that was not acknowledged; says what became of it."""
         refusal = refusal_of(error)
         with self._lock:
             self.refusals[refusal] += 1

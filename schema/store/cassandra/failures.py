@@ -37,6 +37,8 @@ class Refusal(Enum):
 
 _FAILED = (Unavailable, NoHostAvailable, OverloadedErrorMessage, IsBootstrappingErrorMessage)
 _UNKNOWN = (OperationTimedOut, ReadTimeout, ReadFailure, WriteTimeout, WriteFailure, ConnectionException, ServerError)
+# The node that was asked is lost, or one that it asked: the same may be answered by others at once.
+ANOTHER_MAY_ANSWER = (ConnectionException, ReadTimeout, WriteTimeout)
 _MISSING = ("does not exist", "unconfigured table", "unknown identifier", "undefined column")
 _FULL = "disk usage exceeds"  # a guardrail: the same code as a malformed request, and yet it passes
 _TOO_LARGE = "exceeds allowed maximum"  # half of a node's commit log segment, where nothing else is set

@@ -133,6 +133,10 @@ class CassandraNode:
             text += "" if found else f"{line}\n"
         return text
 
+    def configure(self, settings: Mapping[str, str]) -> None:
+        """Further settings, from its next start."""
+        self._settings |= settings
+
     def freeze(self) -> None:
         """Let it do nothing, without its connections ending, until `thaw`."""
         os.kill(self.pid, signal.SIGSTOP)
@@ -187,10 +191,8 @@ class CassandraNode:
             socket.create_connection((self.place.host, self.port), 1).close()
         except OSError:
             return False
-        # who needs no name is not asked for it
-        cluster = Cluster(
-            [self.place.host], port=self.port, protocol_version=5, auth_provider=PlainTextAuthProvider(*SUPERUSER)
-        )
+        asks = PlainTextAuthProvider(*SUPERUSER) if "authenticator" in self._settings else None
+        cluster = Cluster([self.place.host], port=self.port, protocol_version=5, auth_provider=asks)
         try:
             cluster.connect().execute("SELECT release_version FROM system.local")
         except NoHostAvailable:
