@@ -72,7 +72,7 @@ class Disposal:
         """
         if not _unchanged(file):
             return Disposed.STAYS
-        if not self._stands(file):
+        if not self.stands(file):
             return Disposed.UNCOMMITTED
         deletes = self._may_delete(file)
         with writers_held_up(file.path) as held_up:
@@ -107,10 +107,16 @@ class Disposal:
             self.tell(f"{place} is quarantined, but its reason cannot be noted beside it: {error.strerror or error}")
         return place
 
-    def _stands(self, file: SpoolFile) -> bool:
-        """Whether the ledger has the commit, now that the grace period is over. An empty file has none."""
+    @property
+    def lets_go(self) -> bool:
+        """Whether files leave once they are loaded."""
+        return self.settings.after != _KEEP
+
+    def stands(self, file: SpoolFile) -> bool:
+        """Whether the ledger has the commit of a file that is answered for, if it needs one: what is empty or damaged has none.
+        Raises `StoreError` where the ledger cannot be read."""
         outcome = file.outcome
-        if outcome is None or outcome.state is FileState.EMPTY:
+        if outcome is None or outcome.state in (FileState.EMPTY, FileState.QUARANTINED):
             return outcome is not None
         return self.store.stands(outcome.capture_id)
 

@@ -26,6 +26,7 @@ class LeasedSensor:
     kept_until: float  # when its lease ends, by this loader's clock
     used_at: float
     newest_start_ns: int = 0  # of the newest numbered file, by the sensor's clock
+    looked_at: bool = False  # whether the ledger, as it was when it was taken, holds what was answered for before
 
     def loaded(self, name: CaptureName | None) -> None:
         """A file is answered for; a late one moves nothing, a count that began again (newer, and lower) is followed."""

@@ -83,7 +83,7 @@ class Turns:
         loaded = 0
         while loaded < _FILES_A_TURN and not self.world.stop.is_set():
             taken = self.sensors.take(sensor)
-            if taken is None:
+            if taken is None or self._lost(sensor, taken):
                 break
             now = self.world.clock()
             candidate = next_file(candidates, taken.expected_sequence, now, self.settings.gap_wait_s)
@@ -93,6 +93,18 @@ class Turns:
             self._answer(self.spool.file(candidate.path), taken)
             loaded += 1
         return loaded > 0
+
+    def _lost(self, sensor: str, taken: LeasedSensor) -> bool:
+        """Whether commits are gone since the sensor was taken before: a node forgets what it did not sync. Their captures are
+        to be loaded before any that came after them, else they would be out of order."""
+        if taken.looked_at or not self.disposal.lets_go:  # what stays for ever would be asked for ever
+            return False
+        answered = [file for file in self.spool.answered() if file.sensor == sensor]
+        lost = [file for file in answered if not self.disposal.stands(file)]
+        for file in lost:
+            self._load_again(file, self.world.clock())
+        taken.looked_at = True
+        return bool(lost)
 
     def _answer(self, file: SpoolFile, taken: LeasedSensor) -> None:
         started = self.world.clock()
@@ -199,10 +211,13 @@ class Turns:
             if file.outcome is not None:
                 self.world.feed.gone(file, file.outcome)
         elif disposed is Disposed.UNCOMMITTED:
-            self.world.tell(f"the store lost the commit of {file.path}; it is loaded again")
-            self.spool.again(file, now + _AGAIN_S, "the store lost its commit")
+            self._load_again(file, now + _AGAIN_S)
         else:
             self._put_off(file, now, "it changed, or somebody has it open for writing")
+
+    def _load_again(self, file: SpoolFile, not_before: float) -> None:
+        self.world.tell(f"the store lost the commit of {file.path}; it is loaded again")
+        self.spool.again(file, not_before, "the store lost its commit")
 
     def _put_off(self, file: SpoolFile, now: float, why: str) -> None:
         """It stays for a while."""
