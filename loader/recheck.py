@@ -158,7 +158,7 @@ MAX_TOLD = 100  # rows, or partitions, of a capture
 
 
 def examine(decoding: Decoding, file: Path | None, then: Then, now_ms: int) -> Findings:
-    """Look at the rows of one capture; `file`: its content, where it was found. Raises `OSError` for a file that is gone."""
+    """Look at the rows of one capture; `file`: its content, where it was found."""
     if file is None:
         return Findings(then=then, inexact="its file is not at hand")
     alive = alive_tables(then, now_ms)
@@ -173,6 +173,8 @@ def examine(decoding: Decoding, file: Path | None, then: Then, now_ms: int) -> F
             return Findings(then=then, file=file, rows=tuple(told), row_count=count)
     except NotTheSameError as error:
         return Findings(then=then, inexact=str(error))
+    except OSError as error:
+        return Findings(then=then, inexact=f"it cannot be read: {error.strerror or error}")
 
 
 def by_partition(store: StoreReader, findings: Findings, now_ms: int) -> Findings:

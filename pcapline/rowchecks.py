@@ -12,6 +12,7 @@ from loader.capture_files import CaptureFiles, archive_of
 from loader.recheck import Findings, by_partition, examine, repair
 from loader.sensornames import inventory_of
 from loader.settings import LoaderSettings
+from pcapline.values import uuid_text
 from schema.errors import LeaseHeldError, StoreError
 from schema.records import DEFAULT_NETWORK
 from schema.store.port import SensorLease, Store
@@ -58,10 +59,14 @@ class RowChecks:
     def _then(self, capture_id: bytes) -> Then | None:
         record = self.store.capture(capture_id)
         if record is None or record.position is None:
+            self.tell(f"capture {uuid_text(capture_id)} has no record of its own: its rows cannot be told")
             return None
         commits = self.store.commits(record.sensor, record.position.seq - 1, deltas=True)
-        commit = next((commit for commit in commits if commit.capture_id == capture_id), None)
-        return None if commit is None else Then(record=record, commit=commit)
+        commit = next(commits, None)
+        if commit is None or commit.capture_id != capture_id:
+            self.tell(f"capture {uuid_text(capture_id)} is not where its record says it was committed: its rows cannot be told")
+            return None
+        return Then(record=record, commit=commit)
 
     def repair(self, findings: Findings, owner: str) -> int | None:
         """How many rows were put right; None, and why is told, where they cannot be."""

@@ -2,12 +2,15 @@
 
 import shutil
 import sqlite3
+import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from loader.kept import note_kept
 from loader.reading import file_identity
+from schema.store.sqlite import open_sqlite
 from tests.pcapline.captures import START_S, capture, conversation
 from tests.pcapline.command import objects, pcapline
 from tests.pcapline.test_bad_input import settled
@@ -98,6 +101,19 @@ def test_a_capture_whose_file_is_another_is_left_alone(folder: Path) -> None:
     told = pcapline("verify", "--archive", "kept", "--repair", cwd=folder)
     assert told.returncode == 1
     assert "1.pcap is not repaired: its file is not at hand" in told.stderr
+
+
+def test_a_sensor_that_somebody_loads_is_left_alone_and_one_without_a_record_is_told(folder: Path) -> None:
+    change(folder, "DELETE FROM flows WHERE endpoint = 'b.example.com'")
+    with closing(open_sqlite(folder / "pcapline.db")) as store:
+        store.take_sensor("standalone", "default", "elsewhere:1:x", int(time.time() + 600) * 1000)
+    told = pcapline("verify", "--archive", "kept", "--repair", cwd=folder)
+    assert told.returncode == 1
+    assert "1.pcap is not repaired: elsewhere:1:x loads sensor standalone; stop that loader first" in told.stderr
+    change(folder, "DELETE FROM captures WHERE file_name = '1.pcap'")
+    told = pcapline("verify", "--archive", "kept", cwd=folder)
+    assert told.returncode == 1
+    assert "has no record of its own" in told.stderr
 
 
 @pytest.mark.parametrize(
