@@ -145,7 +145,7 @@ class _Move:
             kept=old.begins,
             allocated=None,
         )
-        lease = (new.version, new.epoch, new.owner, new.lease_until_ms, new.row_ts)
+        lease = (new.version, new.epoch, new.owner, self._hold.until_ms, new.row_ts)  # it may have been renewed meanwhile
         size = (new.size.endpoints, new.size.opened_seq, new.size.opened_endpoints)
         self._copy(_COPY_GUARD, [(*lease, *size, new.kept, new.whole, new.refusals)])
         return new
