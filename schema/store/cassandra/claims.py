@@ -9,7 +9,7 @@ from schema.records import CaptureFacts
 from schema.store.cassandra import captures
 from schema.store.cassandra.commitments import Commitment, find_commitment, read_commitment
 from schema.store.cassandra.connection import Connection
-from schema.store.cassandra.guard import Guard, current_guard
+from schema.store.cassandra.guard import Guard, current_guard, read_guard
 from schema.store.cassandra.hold import Hold
 from schema.store.cassandra.own_rows import delete_own_rows
 from schema.store.owners import known_dead
@@ -109,8 +109,14 @@ def _commitment(connection: Connection, standing: captures.Standing) -> Commitme
 
 
 def _is_in_dropped_segment(connection: Connection, standing: captures.Standing) -> bool:
+    """Whether the segment that a capture is marked in is gone: a node cannot have lost it whole, it was sealed."""
     record = standing.record
-    return record.position is not None and current_guard(connection, record.sensor).has_dropped(record.position.segment)
+    if record.position is None:
+        return False
+    guard, segment = current_guard(connection, record.sensor), record.position.segment
+    return segment < guard.segment and (
+        guard.has_dropped(segment) or read_guard(connection, record.sensor, segment).version == 0
+    )
 
 
 def _let_go(hold: Hold, standing: captures.Standing) -> bool:

@@ -28,34 +28,48 @@ _STEP = "SELECT seq, nonce, previous FROM pcapline.ledger WHERE sensor = ? AND s
 
 
 def let_go(hold: Hold, rule: Sealing) -> None:
-    """Let go of what is no longer needed of the segments before the holder's."""
+    """Let go of what is no longer needed of the segments before the holder's.
+
+    Nobody reads the statement of a seal once `whole` lies behind it, so that is noted first. A segment is taken off the list
+    once it is gone: of one that is listed and gone it is known that its captures were marked.
+    """
     guard = hold.guard()
     segments = list(guard.kept)
-    whole = _thin_out(hold, guard, segments[max(0, len(segments) - rule.segments_told) :])
-    kept = {segment: seq for segment, seq in guard.begins.items() if segment != guard.segment}
-    for segment in list(kept)[: max(0, len(kept) - max(rule.segments_kept, rule.segments_told))]:
-        if segment >= whole:
-            break
-        del kept[segment]
-    if (kept, whole) != (dict(guard.kept), guard.whole):
-        _drop(hold, guard, min([*kept, guard.segment]))
-        note = hold.connection.bound(_NOTE, (kept, whole, hold.sensor, guard.segment, hold.epoch))
-        hold.connection.conditionally(note, lambda: True)  # refused: the next holder does it again
+    whole = _first_whole(hold, guard, segments[max(0, len(segments) - rule.segments_told) :])
+    if whole != guard.whole:
+        _note(hold, guard, dict(guard.kept), whole)
+        for segment in [segment for segment in segments if guard.whole <= segment < whole]:
+            _thin_out(hold, segment)
+    surplus = len(segments) - max(rule.segments_kept, rule.segments_told)
+    doomed = [segment for segment in segments[: max(0, surplus)] if segment < whole]
+    if doomed:
+        kept = {segment: seq for segment, seq in guard.kept.items() if segment not in doomed}
+        _drop(hold, range(doomed[0], min([*kept, guard.segment])))
+        _note(hold, guard, kept, whole)
 
 
-def _thin_out(hold: Hold, guard: Guard, told: list[int]) -> int:
-    """Of segments before those that are told only the commits stay; gives the oldest segment of which everything is kept."""
+def _note(hold: Hold, guard: Guard, kept: dict[int, int], whole: int) -> None:
+    note = hold.connection.bound(_NOTE, (kept, whole, hold.sensor, guard.segment, hold.epoch))
+    hold.connection.conditionally(note, lambda: True)  # refused: the next holder does it again
+
+
+def _first_whole(hold: Hold, guard: Guard, told: list[int]) -> int:
+    """The oldest segment of which everything is kept: the first that is told, needed, or has a capture without a mark."""
     first_told = min([*told, guard.segment])
-    for segment in [segment for segment in guard.begins if guard.whole <= segment < first_told]:
+    for segment in [segment for segment in guard.kept if guard.whole <= segment < first_told]:
         if _is_needed(hold, segment) or not _are_marked(hold, segment):
             return segment
-        place = (hold.sensor, segment)
-        committed = hold.connection.read(_COMMITTED, place)
-        for _ in hold.connection.each(_DROP_DELTAS, ((*place, seq) for seq, _, _ in committed), quorum=True):
-            pass
-        hold.connection.write(_DROP_OPENING, place, quorum=True)
-        hold.connection.write(_DROP_TOTALS, place, quorum=True)
     return first_told
+
+
+def _thin_out(hold: Hold, segment: int) -> None:
+    """Only the commits stay."""
+    place = (hold.sensor, segment)
+    committed = hold.connection.read(_COMMITTED, place)
+    for _ in hold.connection.each(_DROP_DELTAS, ((*place, seq) for seq, _, _ in committed), quorum=True):
+        pass
+    hold.connection.write(_DROP_OPENING, place, quorum=True)
+    hold.connection.write(_DROP_TOTALS, place, quorum=True)
 
 
 def _is_needed(hold: Hold, segment: int) -> bool:
@@ -83,10 +97,10 @@ def _are_marked(hold: Hold, segment: int) -> bool:
     return True
 
 
-def _drop(hold: Hold, guard: Guard, first_kept: int) -> None:
+def _drop(hold: Hold, segments: range) -> None:
     """Drop segments, and the numbers between them under which a seal was tried and not made."""
-    for segment in range(min(guard.begins), first_kept):
-        hold.connection.write(_DROP_OPENING, (hold.sensor, segment), quorum=True)
+    for segment in segments:
+        _thin_out(hold, segment)  # whoever began it may have died
         hold.connection.write(_DROP_SEGMENT, (hold.sensor, segment), quorum=True)
 
 
