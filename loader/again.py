@@ -23,6 +23,7 @@ from loader.rows import RowBuilder, RowContext
 from loader.sensornames import rules_of
 from loader.settings import LoaderSettings
 from loader.staging import StagedRows
+from schema.bucketpolicy import BucketPolicy
 from schema.errors import CaptureError, SettingsError
 from schema.records import STANDALONE_SENSOR, CaptureRecord, CommitRecord, EndpointTotals, PartitionCounts
 from schema.store.port import StoreReader
@@ -98,8 +99,14 @@ class Decoding:
         )
         learned = LearnedNames(settings.max_name_entries, rules)
         names = CaptureNames(learned, rules, stored if carries else None, inventory)
-        context = RowContext(sensor=sensor, seq=version + 1, granularity=settings.bucket, carries=carries)
+        context = RowContext(sensor=sensor, seq=version + 1, policy=self._policy(then), carries=carries)
         return RowBuilder(context, names, settings.staging_rows)
+
+    def _policy(self, then: Then) -> BucketPolicy:
+        try:
+            return BucketPolicy.recorded(then.inputs["bucket_policy"], self.store.bucket_rules())
+        except (KeyError, ValueError) as error:
+            raise NotTheSameError(f"its inputs cannot be read ({error})") from error
 
     def _prove(self, reading: CaptureReading, builder: RowBuilder, staged: StagedRows, then: Then) -> None:
         if reading.capture_id != then.record.facts.capture_id:
@@ -143,7 +150,6 @@ def _settings_then(settings: LoaderSettings, inputs: Mapping[str, str]) -> Loade
             settings,
             **numbers,
             packets=inputs["packets"] == "true",
-            bucket=inputs["bucket_policy"],
             deep=inputs["deep"] != "off",
         )
     except (KeyError, ValueError, SettingsError) as error:

@@ -5,13 +5,14 @@ from loader.naming.names import CaptureNames
 from loader.rows import RowBuilder, RowContext
 from loader.sensornames import rules_of
 from loader.settings import LoaderSettings
+from schema.bucketpolicy import BucketPolicy
 from schema.records import STANDALONE_SENSOR
 
 
 def builder_alone() -> RowBuilder:
     """Makes rows as `load` would: destinations are named by what each client was told in this same capture."""
     settings = LoaderSettings()
-    context = RowContext(sensor=STANDALONE_SENSOR, seq=1, granularity=settings.bucket, carries=False)
+    context = RowContext(sensor=STANDALONE_SENSOR, seq=1, policy=BucketPolicy(settings.bucket), carries=False)
     rules = rules_of(settings)
     names = CaptureNames(LearnedNames(settings.max_name_entries, rules), rules)
     return RowBuilder(context, names, settings.staging_rows)

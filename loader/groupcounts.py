@@ -43,6 +43,8 @@ FOLDS: dict[str, Callable[[Iterable[float]], float]] = {
     "pcapline_archive_checked_timestamp_seconds": max,
     "pcapline_archive_covered_ratio": max,
     "pcapline_archive_covered_since_timestamp_seconds": max,
+    "pcapline_loader_largest_partition_rows": max,
+    "pcapline_loader_largest_partition_bytes": max,
     "pcapline_remote_held": sum,
     "pcapline_remote_held_bytes": sum,
     "pcapline_remote_up": min,

@@ -14,7 +14,7 @@ REUSE_CLAIM_MS = 3_600_000
 
 
 def settings_inputs(settings: LoaderSettings) -> dict[str, str]:
-    """The settings that change rows."""
+    """The settings that change rows, but for the length of partitions: that is the policy's."""
     return {
         "decoder": DECODER_VERSION,
         "idle_timeout_s": str(settings.idle_timeout_s),
@@ -26,7 +26,6 @@ def settings_inputs(settings: LoaderSettings) -> dict[str, str]:
         "name_repair_s": str(settings.name_repair_s),
         "max_others_asked": str(settings.max_others_asked),
         "packets": str(settings.packets).lower(),
-        "bucket_policy": settings.bucket,
     }
 
 

@@ -7,6 +7,7 @@ from loader.carried import NO_SEQUENCE, CarriedState
 from loader.elsewhere import Elsewhere
 from loader.fellows import ALONE, Fellows
 from loader.naming.listed import Inventory
+from loader.partitions import Partitions
 from loader.pipeline import SensorLoader
 from loader.sensornames import inventory_of
 from loader.settings import LoaderSettings
@@ -49,6 +50,7 @@ class LeasedSensors:
     clock: Callable[[], float]
     tell: Callable[[str], None]
     fellows: Fellows = ALONE
+    partitions: Partitions = field(init=False)
     _inventory: Callable[[], Inventory] = field(init=False)
     _held: dict[str, LeasedSensor] = field(default_factory=dict, init=False)
     _doubtful: set[str] = field(default_factory=set, init=False)  # `keep` could not renew these
@@ -56,6 +58,7 @@ class LeasedSensors:
 
     def __post_init__(self) -> None:
         self._elsewhere = Elsewhere(self.fellows)
+        self.partitions = Partitions(self.store, self.settings.bucket)
         self._inventory = inventory_of(self.settings, self.tell)
         self._inventory()  # what is wrong with it is told now, not when the first capture comes
 
@@ -87,6 +90,7 @@ class LeasedSensors:
             return None
         self._elsewhere.is_taken(sensor)
         state = CarriedState.decode(lease.carried())
+        self.partitions.read_again()
         self._held[sensor] = held = LeasedSensor(
             loader=SensorLoader(self.store, lease, self.settings, self.clock, self._inventory),
             expected_sequence=None if state.sequence == NO_SEQUENCE else state.sequence + 1,
@@ -94,6 +98,7 @@ class LeasedSensors:
             used_at=now,
             newest_start_ns=state.first_ts_ns,
         )
+        held.loader.partitions = self.partitions
         return held
 
     def drop(self, sensor: str) -> None:

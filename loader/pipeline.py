@@ -17,6 +17,7 @@ from loader.inputs import ledger_inputs, prefix_of, rows_from_ms, settings_input
 from loader.naming.awaiting import Waitlist
 from loader.naming.listed import Inventory
 from loader.outcome import FileOutcome
+from loader.partitions import Partitions
 from loader.prepared import (
     CUT_SHORT,
     PreparedCapture,
@@ -37,7 +38,7 @@ from loader.staging import StagedRows
 from schema.enums import FileState
 from schema.errors import CaptureError, LeaseLostError, PcaplineError
 from schema.records import STANDALONE_SENSOR, CaptureFacts, CaptureRecord, CommitDeltas, Manifest
-from schema.store.port import Attempt, ClaimRefusal, SensorLease, StoreReader
+from schema.store.port import Attempt, ClaimRefusal, SensorLease, Store
 from schema.store.sealing import Sealing
 from schema.tables import RowBatch
 
@@ -55,7 +56,7 @@ class SensorLoader:
 
     def __init__(
         self,
-        store: StoreReader,
+        store: Store,
         lease: SensorLease,
         settings: LoaderSettings,
         clock: Clock,
@@ -65,6 +66,7 @@ class SensorLoader:
         self._store, self._lease, self._settings, self._clock = store, lease, settings, clock
         self._carries = lease.sensor != STANDALONE_SENSOR
         self._names = SensorNames(lease, settings, inventory, carries=self._carries)
+        self.partitions = Partitions(store, settings.bucket)  # of this sensor; or, put here, of all sensors of the process
         self.sealing = Sealing()  # bounds of the segments of the sensor's ledger
         self._renew_at = 0.0
 
@@ -128,7 +130,7 @@ class SensorLoader:
         context = RowContext(
             sensor=self._lease.sensor,
             seq=self._lease.head.position.seq + 1,
-            granularity=self._settings.bucket,
+            policy=self.partitions.policy(),
             carries=self._carries,
         )
         return RowBuilder(context, self._names.for_capture(), self._settings.staging_rows)
@@ -166,6 +168,7 @@ class SensorLoader:
         inputs = settings_inputs(self._settings) | ledger_inputs(self._lease.head, follows.state_used)
         inputs |= {"sensor": self._lease.sensor, "prefix": reading.prefix_id.hex()}
         inputs["rows_from_ms"] = str(rows_from_ms(self._now_ms(), earlier))
+        inputs["bucket_policy"] = builder.context.policy.spelled
         inputs["deep"], inputs["inventory"] = reading.deep_outcome, self._names.inventory.digest
         endpoints, folded = builder.endpoint_deltas()
         totals = {**follows.totals, **builder.named_totals(), "folded_endpoints": folded}
@@ -207,6 +210,7 @@ class SensorLoader:
             loaded_at_ms = self._now_ms()
             attempt.commit(prepared.commit(loaded_at_ms, repaired))
         self._names.committed(builder.names)
+        self.partitions.committed(prepared.manifest.own, prepared.facts.first_ts_ns, prepared.facts.last_ts_ns)
         return prepared.outcome(path, FileState.LOADED, self._lease.sensor, damage_text(prepared.report), loaded_at_ms)
 
     def _write(self, attempt: Attempt, staged: StagedRows, capture_id: bytes) -> None:

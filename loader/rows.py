@@ -17,8 +17,8 @@ from loader.naming.facts import Fact
 from loader.naming.names import CaptureNames
 from loader.spill import Spill
 from loader.tallies import BucketList, EndpointTally, MinuteTally
-from schema.buckets import GRANULARITIES, bucket_text, day_of
-from schema.coded import CodedColumn
+from schema.bucketpolicy import DNS_SCOPE, FLOWS_SCOPE, BucketPolicy
+from schema.buckets import day_of
 from schema.enums import FlowEndReason, Initiator
 from schema.records import EndpointTotals, FlowKey
 from schema.tables import (
@@ -44,7 +44,7 @@ class RowContext:
 
     sensor: str
     seq: int  # the ledger version that the commit will make
-    granularity: str
+    policy: BucketPolicy
     carries: bool  # False: the file stands alone, and what its clients were told is of no use to another
 
 
@@ -121,7 +121,7 @@ class RowBuilder:
         self._minutes.count(endpoints, flows, minutes)
         size = len(flows)
         ms, ns = [ts // _MS for ts in flows.first_ts_ns], [ts % _MS for ts in flows.first_ts_ns]
-        buckets = self._bucket_column(ms)
+        buckets = self.context.policy.column(FLOWS_SCOPE, flows.destination_ip, ms)
         yield from self._flow_buckets.add(zip(flows.destination_ip, map(day_of, ms), buckets, strict=True))
         durations = [(last - first) // 1000 for first, last in zip(flows.first_ts_ns, flows.last_ts_ns, strict=True)]
         if waitlist is not None:
@@ -159,17 +159,10 @@ class RowBuilder:
             ),
         )
 
-    def _bucket_column(self, times_ms: Sequence[int]) -> CodedColumn[str]:
-        granularity = self.context.granularity
-        length_ms = GRANULARITIES[granularity] * 1000
-        codes: dict[int, int] = {}
-        numbers = [codes.setdefault(ms // length_ms, len(codes)) for ms in times_ms]
-        return CodedColumn.of(numbers, [bucket_text(number, granularity) for number in codes])
-
     def _dns(self, dns: DnsColumns) -> Iterator[RowBatch]:
         size = len(dns)
         ms = [ts // _MS for ts in dns.ts_ns]
-        buckets = self._bucket_column(ms)
+        buckets = self.context.policy.column(DNS_SCOPE, dns.qname, ms)
         yield from self._answer_buckets.add(zip(dns.qname, map(day_of, ms), buckets, strict=True))
         yield RowBatch(
             DNS_ANSWERS,
@@ -248,7 +241,8 @@ class RowBuilder:
         if not rows:
             return RowBatch(PACKETS, ((),) * len(PACKETS.columns))
         destinations, ms, ns, frames, *rest = zip(*rows, strict=True)
-        columns = (destinations, self._bucket_column(ms), ms, ns, [None] * len(rows), frames, *rest)
+        buckets = self.context.policy.column(FLOWS_SCOPE, destinations, ms)
+        columns = (destinations, buckets, ms, ns, [None] * len(rows), frames, *rest)
         return RowBatch(PACKETS, columns)
 
 

@@ -26,7 +26,7 @@ class LoaderSettings:
     inventory: str = file_setting()  # (rows, by its content) file of the names of your own addresses; none without
     packets: bool = False  # (rows) write the `packets` table: one row a packet
     deep: bool = True  # (rows) ask tshark about frames of link types that the decoder does not read
-    bucket: str = "hour"  # (rows) day | hour | 10min | min: length of a partition of `flows`
+    bucket: str = "hour"  # (rows) day | hour | 10min | min: length of partitions; of hot addresses and names it is less
     staging_rows: int = 32_768  # rows of one capture, or sums by one key, held in memory; more go to temporary files
     workers: int = 1  # loader processes of one watch; they share its sensors (docs/decisions/0022)
     lease_s: int = 30  # a loader that dies keeps its sensors for so long at most

@@ -12,6 +12,7 @@ from prometheus_client.exposition import choose_encoder
 
 from loader.archivecheck import ArchiveVerdict
 from loader.outcome import FileOutcome
+from loader.partitions import ROW_BYTES
 from loader.spoolstates import SpoolState
 from schema.enums import FileState
 
@@ -126,6 +127,20 @@ class LoaderTelemetry:
             "Unix time since when every archived file was, 0 before all were.",
             registry=registry,
         )
+        self._largest_rows = Gauge(
+            "pcapline_loader_largest_partition_rows",
+            "Rows that this loader wrote to one partition, the most since it began.",
+            ["table"],
+            registry=registry,
+        )
+        self._largest_bytes = Gauge(
+            "pcapline_loader_largest_partition_bytes", "Their size in Cassandra, estimated.", ["table"], registry=registry
+        )
+        self._forgotten = Counter(
+            "pcapline_loader_partitions_forgotten",
+            "Partitions whose rows are counted no more, for others are larger: they are split later, if ever.",
+            registry=registry,
+        )
         info = Gauge("pcapline_loader_info", "Build of the loader; always 1.", ["version"], registry=registry)
         info.labels(version).set(1)
         self._store = store
@@ -214,6 +229,13 @@ class LoaderTelemetry:
     def names_evicted(self, facts: int) -> None:
         """So many facts about names were dropped from memory."""
         self._names_evicted.inc(facts)
+
+    def partitions(self, largest: Mapping[str, int], forgotten: int) -> None:
+        """Rows of the largest partition by table; so many partitions more are not counted any longer."""
+        for table, rows in largest.items():
+            self._largest_rows.labels(table).set(rows)
+            self._largest_bytes.labels(table).set(rows * ROW_BYTES)
+        self._forgotten.inc(forgotten)
 
     def expired(self, rows: int) -> None:
         """Rows were deleted because their time was over."""

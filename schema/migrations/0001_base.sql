@@ -351,6 +351,14 @@ CREATE TABLE admissions (
   PRIMARY KEY (network, endpoint)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE bucket_policy (
+  version     INTEGER NOT NULL PRIMARY KEY, -- the n-th row is version n, rows are only added
+  scope       TEXT NOT NULL,                -- flows | dns
+  subject     TEXT NOT NULL,                -- an address, or a name
+  valid_from  INTEGER NOT NULL,             -- packet time
+  granularity TEXT NOT NULL                 -- day | hour | 10min | min
+) STRICT;
+
 CREATE TABLE schema_history (
   name       TEXT NOT NULL,
   version    INTEGER NOT NULL PRIMARY KEY,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
+from schema.bucketpolicy import BucketRule
 from schema.records import (
     AdmissionBook,
     BookChange,
@@ -331,6 +332,9 @@ class StoreReader(Protocol):
     def admit(self, network: str, expected_version: int, change: BookChange) -> bool:
         """Raise the book by one version if it still stands at `expected_version`; False: somebody else was faster."""
 
+    def bucket_rules(self) -> list[BucketRule]:
+        """The list of `bucket_policy`, oldest first: the first n of them are version n, for ever."""
+
     def close(self) -> None:
         """Let go of files and connections; nothing may be asked afterwards."""
 
@@ -349,6 +353,9 @@ class Store(StoreReader, Protocol):
     def refusals(self) -> Mapping[str, int]:
         """Requests that were not acknowledged, since the store was opened, by what became of them: failed (nothing was done) |
         unknown (it may have been done) | full (no room) | poison (refused for ever). All but the last were repeated."""
+
+    def add_bucket_rule(self, version: int, rule: BucketRule) -> bool:
+        """Make the list one rule longer: as this version, the next one; False: there is another rule with this version."""
 
     def expire(self, now_ms: int, limit: int) -> int:
         """Delete up to `limit` rows whose lifetime is over, where the store does not do so itself; returns how many."""

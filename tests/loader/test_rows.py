@@ -13,6 +13,7 @@ from loader.naming.choice import NamingRules
 from loader.naming.learned import LearnedNames
 from loader.naming.names import CaptureNames
 from loader.rows import RowBuilder, RowContext
+from schema.bucketpolicy import BucketPolicy
 from schema.records import MAX_COMMIT_ENDPOINTS, OTHER_ENDPOINT
 from schema.tables import (
     ANSWER_BUCKETS,
@@ -29,7 +30,7 @@ from .naming.facts import answers
 
 CLIENT = b"\x0a\x00\x00\x01"
 MINUTE_NS = 60_000_000_000
-CONTEXT = RowContext(sensor="edge-1", seq=1, granularity="hour", carries=True)
+CONTEXT = RowContext(sensor="edge-1", seq=1, policy=BucketPolicy("hour"), carries=True)
 
 
 RULES = NamingRules()

@@ -21,6 +21,8 @@ def busy() -> LoaderTelemetry:
     telemetry.missed(2)
     telemetry.expired(9)
     telemetry.names_evicted(4)
+    telemetry.partitions({"flows": 9, "packets": 2}, 0)
+    telemetry.partitions({"flows": 1_000, "packets": 2}, 5)
     telemetry.disposed()
     return telemetry
 
@@ -41,6 +43,9 @@ def test_what_is_shown():
         "pcapline_spool_missed_events_total 2.0",
         "pcapline_retention_deleted_rows_total 9.0",
         "pcapline_loader_names_evicted_total 4.0",
+        'pcapline_loader_largest_partition_rows{table="flows"} 1000.0',
+        'pcapline_loader_largest_partition_bytes{table="flows"} 146000.0',
+        "pcapline_loader_partitions_forgotten_total 5.0",
         "pcapline_captures_disposed_total 1.0",
         "pcapline_capture_load_seconds_count 2.0",
         'pcapline_loader_rows_total{table="flows"} 3.0',

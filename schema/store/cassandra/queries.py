@@ -3,11 +3,10 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from heapq import nlargest
-from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from schema.buckets import day_of
+from schema.buckets import bucket_span, day_of
 from schema.errors import SettingsError
 from schema.store.cassandra.connection import Connection, Row
 from schema.store.cassandra.values import literal
@@ -82,7 +81,7 @@ def _newest(
     table, finding = partitions.table, _bucket_statement(connection, partitions, query)
     time = itemgetter(table.index("ts"), table.index("ns"))
     statements, rows = [finding], list[Row]()
-    for buckets in _in_time_order(list(connection.run(finding))):
+    for buckets in _in_time_order([bucket for _, bucket in connection.run(finding) if _may_have(bucket, query)]):
         if len(rows) >= query.limit:
             break
         here: list[Row] = []
@@ -94,14 +93,23 @@ def _newest(
     return QueryResult(table=table, rows=rows[: query.limit], statements=statements)
 
 
-def _in_time_order(found: list[Row]) -> Iterator[list[str]]:
-    """Buckets in groups, newest first: each alone, but a day whose policy changed as one, for its buckets overlap."""
-    for _, of_day in groupby(found, key=itemgetter(0)):
-        buckets = [bucket for _, bucket in of_day]
-        if len({len(bucket) for bucket in buckets}) == 1:
-            yield from ([bucket] for bucket in buckets)
+def _may_have(bucket: str, query: FlowQuery | AnswerQuery) -> bool:
+    start, end = bucket_span(bucket)
+    return (query.since_ms is None or query.since_ms < end) and (query.until_ms is None or start <= query.until_ms)
+
+
+def _in_time_order(buckets: list[str]) -> Iterator[list[str]]:
+    """Buckets (newest first) in groups, newest first: each alone, but those that overlap as one, where the policy changed."""
+    groups: list[list[str]] = []
+    group_end = 0
+    for bucket in reversed(buckets):  # by their start; of those that start together the longest first
+        start, end = bucket_span(bucket)
+        if groups and start < group_end:
+            groups[-1].append(bucket)
         else:
-            yield buckets
+            groups.append([bucket])
+        group_end = max(group_end, end)
+    return reversed(groups)
 
 
 def _of_source(connection: Connection, query: FlowQuery) -> QueryResult:

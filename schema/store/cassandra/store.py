@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from schema.bucketpolicy import BucketRule
 from schema.records import AdmissionBook, BookChange, CaptureRecord, CommitRecord, LedgerTotals, NameTold, PartitionCounts, Seal
-from schema.store.cassandra import admissions, captures, claims, history, lease, ledger, names, oldsegments, queries
+from schema.store.cassandra import admissions, captures, claims, history, lease, ledger, names, oldsegments, policy, queries
 from schema.store.cassandra.commitments import committed_among
 from schema.store.cassandra.connection import Connection
 from schema.store.cassandra.guard import current_guard
@@ -161,6 +162,16 @@ class CassandraStore:
     def admit(self, network: str, expected_version: int, change: BookChange) -> bool:
         """Raise the book by one version; False where somebody else was faster."""
         return admissions.raise_book(self._checked(), network, expected_version, change)
+
+    # lengths of partitions
+
+    def bucket_rules(self) -> list[BucketRule]:
+        """Rules for hot addresses and names, oldest first."""
+        return policy.read_rules(self._checked())
+
+    def add_bucket_rule(self, version: int, rule: BucketRule) -> bool:
+        """Add the next rule; False where somebody else was faster."""
+        return policy.add_rule(self._checked(), version, rule)
 
     def close(self) -> None:
         """Let the cluster go."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import apsw
 
+from schema.bucketpolicy import BucketRule
 from schema.records import AdmissionBook, BookChange, CaptureRecord, CommitRecord, LedgerTotals, NameTold, PartitionCounts, Seal
 from schema.store.codec import partitions_of
 from schema.store.port import (
@@ -19,7 +20,7 @@ from schema.store.port import (
     StoreHealth,
     ToldQuery,
 )
-from schema.store.sqlite import admissions, captures, history, lease, ledger, names, queries, seals
+from schema.store.sqlite import admissions, captures, history, lease, ledger, names, policy, queries, seals
 from schema.store.sqlite.database import Database, Session
 from schema.store.sqlite.recount import recount_capture
 from schema.store.sqlite.retention import expire_rows
@@ -196,6 +197,21 @@ class SqliteStore:
             raised = admissions.raise_book(transaction, network, expected_version, change)
             transaction.commit()
         return raised
+
+    # lengths of partitions
+
+    def bucket_rules(self) -> list[BucketRule]:
+        """Rules for hot addresses and names, oldest first."""
+        with self._reading() as session:
+            return policy.read_rules(session)
+
+    def add_bucket_rule(self, version: int, rule: BucketRule) -> bool:
+        """Add the next rule; False where somebody else was faster."""
+        self._check_schema()
+        with self._database.transaction() as transaction:
+            added = policy.add_rule(transaction, version, rule)
+            transaction.commit()
+        return added
 
     def close(self) -> None:
         """Let the file go."""

@@ -1,0 +1,189 @@
+"""Partitions that grow too large: found from what was committed, split from a packet time on. docs/decisions/0023."""
+
+import logging
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from heapq import nlargest
+from operator import itemgetter
+
+from schema.bucketpolicy import DNS_SCOPE, FLOWS_SCOPE, BucketPolicy, BucketRule
+from schema.buckets import GRANULARITIES, bucket_span
+from schema.errors import StoreError
+from schema.records import PartitionCounts
+from schema.store.port import Store
+from schema.tables import DNS_ANSWERS, FLOWS, PACKETS
+
+_LOG = logging.getLogger(__name__)
+ROW_BYTES = 146  # of a row of `flows` in Cassandra, before it is compressed
+MOST_ROWS = 685_000  # of one partition: 100 MB
+SPLIT_ROWS = MOST_ROWS // 4  # what this loader alone may come to bring: others may write to the same partition
+_MOST_COUNTED = 16_384  # partitions
+_MOST_OF_A_PART = 1_024  # of a manifest, which has up to 8,192
+MOST_RULES = 4_096
+_SCOPES = {FLOWS.name: FLOWS_SCOPE, PACKETS.name: FLOWS_SCOPE, DNS_ANSWERS.name: DNS_SCOPE}
+_MINUTE_MS = 60_000
+_MS = 1_000_000
+
+_Key = tuple[str, tuple[object, ...]]  # table, and partition in it
+
+
+@dataclass(frozen=True, slots=True)
+class _Moment:
+    """The part of a capture that falls into one bucket."""
+
+    first: int
+    last: int
+
+    @classmethod
+    def within(cls, bucket: str, first_ms: int, last_ms: int) -> "_Moment":
+        """A packet time that jumps moves nothing out of the bucket."""
+        start, end = bucket_span(bucket)
+        return cls(*(min(max(ms, start), end - 1) for ms in (first_ms, last_ms)))
+
+
+@dataclass(slots=True)
+class _Growth:
+    """Rows of one partition, and how fast they come; times are packet times, Unix ms."""
+
+    since: int
+    rows: int = 0
+    newest: int = 0
+    minute: int = 0  # the newest in which a capture with rows of it began
+    begun: int = 0  # rows of the captures that began in it
+    before: int = 0  # of those that began in the minute before
+
+    def add(self, rows: int, moment: _Moment) -> int:
+        """Rows of one capture; gives those of all."""
+        first, last = moment.first, moment.last
+        self.rows += rows
+        if first < self.since:
+            self.since = first
+        if last > self.newest:
+            self.newest = last
+        minute, a_minute = first // _MINUTE_MS, rows
+        if last - first > _MINUTE_MS:
+            a_minute = rows * _MINUTE_MS // (last - first)
+        if minute > self.minute:
+            self.before = self.begun if minute == self.minute + 1 else 0
+            self.minute, self.begun = minute, 0
+        if minute == self.minute:
+            self.begun += a_minute
+        elif minute == self.minute - 1:
+            self.before += a_minute
+        return self.rows
+
+    def rate(self) -> float:
+        """Rows a millisecond: since it began, or of late, whichever is more."""
+        return max(self.rows / max(_MINUTE_MS, self.newest - self.since), self.begun / _MINUTE_MS, self.before / _MINUTE_MS)
+
+
+class PartitionTally:
+    """Counts what commits bring to each partition, within bounds. Pure: what it finds follows from what it was told."""
+
+    def __init__(self) -> None:
+        self._growing: dict[_Key, _Growth] = {}
+        self.largest: dict[str, int] = {}  # rows by table, of partitions ever counted here
+        self.forgotten = 0  # partitions not counted, or no longer: others were larger
+
+    def add(self, own: Iterable[PartitionCounts], first_ms: int, last_ms: int) -> Iterator[BucketRule]:
+        """One commit's own rows; gives a rule for each partition that is going to be too large, if there is none already."""
+        moments: dict[object, _Moment] = {}
+        for part in own:
+            scope = _SCOPES.get(part.table)
+            if scope is None:
+                continue
+            most = self.largest.get(part.table, 0)
+            for partition, rows in self._large(part):
+                bucket = partition[1]
+                if bucket not in moments:
+                    moments[bucket] = _Moment.within(str(bucket), first_ms, last_ms)
+                growth = self._growth((part.table, partition), moments[bucket].first)
+                total = growth.add(rows, moments[bucket])
+                most = max(most, total)
+                # on fewer rows nothing is known of what comes
+                if total >= SPLIT_ROWS // 4 and (rule := _rule_for(scope, partition, growth)):
+                    yield rule
+            self.largest[part.table] = most
+
+    def _large(self, part: PartitionCounts) -> Iterable[tuple[tuple[object, ...], int]]:
+        """Partitions of a part; of a scan's, which are many and small, the largest."""
+        counts = zip(part.partitions, part.rows, strict=True)
+        if len(part.rows) <= _MOST_OF_A_PART:
+            return counts
+        self.forgotten += len(part.rows) - _MOST_OF_A_PART
+        return nlargest(_MOST_OF_A_PART, counts, key=itemgetter(1))
+
+    def _growth(self, key: _Key, first: int) -> _Growth:
+        growth = self._growing.get(key)
+        if growth is None:
+            if len(self._growing) >= _MOST_COUNTED:
+                self._forget()
+            growth = self._growing[key] = _Growth(since=first)
+        return growth
+
+    def _forget(self) -> None:
+        """Keep the half that grew last, of those that did at once the largest: one that is complete grows no more."""
+        kept = nlargest(_MOST_COUNTED // 2, self._growing.items(), key=lambda entry: (entry[1].minute, entry[1].rows))
+        self.forgotten += len(self._growing) - len(kept)
+        self._growing = dict(kept)
+
+
+def _rule_for(scope: str, partition: tuple[object, ...], growth: _Growth) -> BucketRule | None:
+    subject, bucket = partition
+    assert isinstance(subject, bytes | str)
+    (start, end), rate = bucket_span(str(bucket)), growth.rate()
+    shorter = [(name, seconds * 1000) for name, seconds in GRANULARITIES.items() if seconds * 1000 < end - start]
+    if not shorter or growth.rows + rate * (end - 1 - growth.newest) <= SPLIT_ROWS:
+        return None
+    name, length = next(((name, length) for name, length in shorter if rate * length <= SPLIT_ROWS), shorter[-1])
+    return BucketRule.of(scope, subject, (growth.newest // length + 1) * length, name)
+
+
+class Partitions:
+    """The policy that rows are made by, as the store has it, and the rules that this loader adds to it. One thread uses it."""
+
+    def __init__(self, store: Store, base: str) -> None:
+        """`base`: the length that the settings say."""
+        self._store, self._base = store, base
+        self._policy: BucketPolicy | None = None
+        self._tally = PartitionTally()
+        self._forgotten_told = 0
+
+    def policy(self) -> BucketPolicy:
+        """What is known of it. Raises `StoreError` where it has to be read and cannot."""
+        if self._policy is None:
+            self._policy = BucketPolicy(self._base, self._store.bucket_rules())
+        return self._policy
+
+    def read_again(self) -> None:
+        """Others may have added to it: read it when it is asked for next."""
+        self._policy = None
+
+    def committed(self, own: Iterable[PartitionCounts], first_ns: int, last_ns: int) -> None:
+        """A capture's commit holds. What cannot be written now is found again at the next."""
+        try:
+            for rule in self._tally.add(own, first_ns // _MS, last_ns // _MS):
+                self._add(rule)
+        except StoreError as error:
+            self.read_again()
+            _LOG.warning("partitions could not be split: %s", error)
+
+    def largest(self) -> dict[str, int]:
+        """Rows of the largest partition so far, by table."""
+        return self._tally.largest
+
+    def forgotten(self) -> int:
+        """Partitions that are counted no longer, since the last call."""
+        new = self._tally.forgotten - self._forgotten_told
+        self._forgotten_told += new
+        return new
+
+    def _add(self, rule: BucketRule) -> None:
+        policy = self.policy()
+        if policy.version >= MOST_RULES or not policy.is_shortened_by(rule):
+            return
+        if not self._store.add_bucket_rule(policy.version + 1, rule):
+            self.read_again()  # another was faster: what is still missing then is found at the next commit
+            return
+        self._policy = BucketPolicy(self._base, [*policy.rules, rule])
+        _LOG.info("partitions of %s are of %s from %d on", rule.subject, rule.granularity, rule.valid_from_ms)

@@ -1,0 +1,114 @@
+"""How long partitions are: a pure function of address or name, packet time, and a policy that an attempt's inputs record."""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from schema.addresses import address_bytes, address_text
+from schema.buckets import GRANULARITIES, bucket_of, bucket_text
+from schema.coded import CodedColumn
+
+# What is split on its own: addresses, in `flows` and `packets`; names, in `dns_answers`.
+FLOWS_SCOPE, DNS_SCOPE = "flows", "dns"
+Subject = bytes | str  # an address, or a name
+
+
+@dataclass(frozen=True, slots=True)
+class BucketRule:
+    """From a packet time on, partitions of one subject are of this length, where they were longer."""
+
+    scope: str
+    subject: str  # an address as it is written, or a name
+    valid_from_ms: int
+    granularity: str
+
+    @classmethod
+    def of(cls, scope: str, subject: Subject, valid_from_ms: int, granularity: str) -> "BucketRule":
+        """With the subject as rows have it."""
+        return cls(scope, address_text(subject) if isinstance(subject, bytes) else subject, valid_from_ms, granularity)
+
+    @property
+    def key(self) -> Subject:
+        """The subject as rows have it."""
+        return address_bytes(self.subject) if self.scope == FLOWS_SCOPE else self.subject
+
+
+class BucketPolicy:
+    """How long partitions are: a setting, and rules that make those of hot subjects shorter. A value, as `spelled` says."""
+
+    def __init__(self, base: str, rules: Sequence[BucketRule] = ()) -> None:
+        """`rules`: the first ones of the store's list; their order is of no matter."""
+        self.base, self.rules = base, tuple(rules)
+        self._steps: dict[str, dict[Subject, _Steps]] = {}
+        for rule in sorted(rules, key=lambda rule: rule.valid_from_ms):
+            of_scope = self._steps.setdefault(rule.scope, {})
+            of_scope.setdefault(rule.key, _Steps(base)).add(rule)
+
+    @property
+    def version(self) -> int:
+        """How many rules it has."""
+        return len(self.rules)
+
+    @property
+    def spelled(self) -> str:
+        """As inputs record it: `hour@7`."""
+        return f"{self.base}@{self.version}"
+
+    @classmethod
+    def recorded(cls, spelled: str, rules: Sequence[BucketRule]) -> "BucketPolicy":
+        """The policy of then, out of all `rules`; raises `ValueError` where it is none, or the rules of then are not there."""
+        base, _, version = spelled.partition("@")
+        if base not in GRANULARITIES or not 0 <= int(version) <= len(rules):
+            raise ValueError(f"bucket_policy {spelled!r}: the store has {len(rules)} rules")
+        return cls(base, rules[: int(version)])
+
+    def granularity(self, scope: str, subject: Subject, ts_ms: int) -> str:
+        """Length of the partition that a packet time falls in."""
+        steps = self._steps.get(scope, {}).get(subject)
+        return self.base if steps is None else steps.at(ts_ms)
+
+    def is_shortened_by(self, rule: BucketRule) -> bool:
+        """Whether a rule, where it begins to hold, says something new."""
+        in_force = self.granularity(rule.scope, rule.key, rule.valid_from_ms)
+        return GRANULARITIES[rule.granularity] < GRANULARITIES[in_force]
+
+    def column(self, scope: str, subjects: Sequence[Subject], times_ms: Sequence[int]) -> CodedColumn[str]:
+        """Buckets of rows, by their subjects and packet times."""
+        hot = self._steps.get(scope, {})
+        if hot and not hot.keys().isdisjoint(subjects.parts()[1] if isinstance(subjects, CodedColumn) else subjects):
+            return _column_of_hot(self.base, hot, subjects, times_ms)
+        length_ms = GRANULARITIES[self.base] * 1000
+        codes: dict[int, int] = {}
+        numbers = [codes.setdefault(ms // length_ms, len(codes)) for ms in times_ms]
+        return CodedColumn.of(numbers, [bucket_text(number, self.base) for number in codes])
+
+
+class _Steps:
+    """Lengths of one subject's partitions, as time goes by: shorter and shorter."""
+
+    __slots__ = ("_from", "_lengths")
+
+    def __init__(self, base: str) -> None:
+        self._from, self._lengths = list[int](), [base]
+
+    def add(self, rule: BucketRule) -> None:
+        """The next one in order of time."""
+        if GRANULARITIES[rule.granularity] < GRANULARITIES[self._lengths[-1]]:
+            self._from.append(rule.valid_from_ms)
+            self._lengths.append(rule.granularity)
+
+    def at(self, ts_ms: int) -> str:
+        """The one that holds at a time."""
+        return self._lengths[bisect_right(self._from, ts_ms)]
+
+
+def _column_of_hot(
+    base: str, hot: Mapping[Subject, _Steps], subjects: Iterable[Subject], times_ms: Iterable[int]
+) -> CodedColumn[str]:
+    codes: dict[str, int] = {}
+    numbers = []
+    for subject, ms in zip(subjects, times_ms, strict=True):
+        steps = hot.get(subject)
+        bucket = bucket_of(ms, base if steps is None else steps.at(ms))
+        numbers.append(codes.setdefault(bucket, len(codes)))
+    return CodedColumn.of(numbers, list(codes))

@@ -1,0 +1,56 @@
+"""Which bucket a row is in: by its subject, its packet time and the policy, whatever the order of rules and rows."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schema.addresses import address_text
+from schema.bucketpolicy import DNS_SCOPE, FLOWS_SCOPE, BucketPolicy, BucketRule
+from schema.buckets import GRANULARITIES, bucket_of, bucket_span
+from schema.coded import CodedColumn
+
+T0_MS = 1_795_000_000_000
+HOT, COLD = bytes([10, 0, 0, 1]), bytes([10, 0, 0, 2])
+
+lengths = st.sampled_from(list(GRANULARITIES))
+times = st.integers(T0_MS - 3 * 86_400_000, T0_MS + 3 * 86_400_000)
+rules_of_hot = st.lists(st.builds(BucketRule, st.just(FLOWS_SCOPE), st.just(address_text(HOT)), times, lengths), max_size=6)
+
+
+@given(lengths, rules_of_hot, st.lists(st.tuples(st.sampled_from([HOT, COLD]), times), max_size=20))
+def test_a_row_has_the_shortest_partition_that_holds_at_its_time(
+    base: str, rules: list[BucketRule], rows: list[tuple[bytes, int]]
+) -> None:
+    policy = BucketPolicy(base, rules)
+    subjects, ms = [subject for subject, _ in rows], [ts for _, ts in rows]
+    expected = []
+    for subject, ts in rows:
+        holding = [rule.granularity for rule in rules if subject == HOT and rule.valid_from_ms <= ts]
+        expected.append(bucket_of(ts, min([base, *holding], key=GRANULARITIES.__getitem__)))
+    coded = CodedColumn.of([int(subject == COLD) for subject in subjects], [HOT, COLD])
+    for column in (policy.column(FLOWS_SCOPE, subjects, ms), policy.column(FLOWS_SCOPE, coded, ms)):
+        assert list(column) == expected
+        assert len(set(column.parts()[1])) == len(column.parts()[1])
+    assert list(BucketPolicy(base, rules[::-1] * 2).column(FLOWS_SCOPE, subjects, ms)) == expected
+    assert list(policy.column(DNS_SCOPE, [address_text(subject) for subject in subjects], ms)) == [
+        bucket_of(ts, base) for ts in ms
+    ]
+
+
+@given(times, lengths)
+def test_a_bucket_has_no_rows_out_of_its_span(ts: int, length: str) -> None:
+    start, end = bucket_span(bucket_of(ts, length))
+    assert start <= ts < end
+    assert end - start in (GRANULARITIES[length] * 1000, GRANULARITIES["10min"] * 1000)
+
+
+@given(rules_of_hot, st.data())
+def test_what_is_recorded_is_the_policy_of_then(rules: list[BucketRule], data: st.DataObject) -> None:
+    then = BucketPolicy("hour", rules[: data.draw(st.integers(0, len(rules)))])
+    assert BucketPolicy.recorded(then.spelled, rules).rules == then.rules
+
+
+@pytest.mark.parametrize("spelled", ["", "hour", "hour@", "hour@x", "week@0", "hour@-1", "hour@1"])
+def test_what_is_no_policy_of_this_store_is_refused(spelled: str) -> None:
+    with pytest.raises(ValueError, match=r"invalid literal|bucket_policy"):
+        BucketPolicy.recorded(spelled, [])
