@@ -2,13 +2,16 @@
 
 import secrets
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
+from schema.errors import StoreError
 from schema.records import NO_TOTALS, LedgerPosition, NameRepair
 from schema.store.cassandra import captures, ledger
 from schema.store.cassandra.commitments import Commitment, read_commitment
 from schema.store.cassandra.hold import Hold
+from schema.store.cassandra.own_rows import delete_rows_in
 from schema.store.cassandra.repairs import repaired_rows
 from schema.store.cassandra.spans import spanning_batches
 from schema.store.cassandra.writer import Writer
@@ -32,7 +35,16 @@ class CassandraAttempt:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        """Nothing to take back: what was written does not count."""
+        """Nothing to take back, as what was written does not count; but who overtook this attempt while its process slept has
+        looked for its rows already, and not found what was still on its way."""
+        if isinstance(error, StoreError):
+            with suppress(StoreError):
+                self._sweep_if_overtaken()
+
+    def _sweep_if_overtaken(self) -> None:
+        now = captures.read_standing(self._connection, self._claim.facts.capture_id)
+        if now is not None and now.attempt != self._standing.attempt:
+            delete_rows_in(self._connection, self._claim.manifest.own, self._standing)
 
     def write(self, batches: Iterable[RowBatch]) -> None:
         """Write rows; returns when every one is acknowledged."""

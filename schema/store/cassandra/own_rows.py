@@ -1,6 +1,6 @@
 """A capture's own rows, found again through its manifest: counted, or deleted when its attempt is given up."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from schema.records import PartitionCounts
 from schema.store.cassandra.captures import Standing, read_own_parts
@@ -33,8 +33,13 @@ def recount_capture(connection: Connection, capture_id: bytes, standing: Standin
 
 def delete_own_rows(connection: Connection, standing: Standing) -> None:
     """Delete what an attempt has written, as of its own timestamp: rows of a later attempt stay, whatever comes when."""
+    delete_rows_in(connection, read_own_parts(connection, standing), standing)
+
+
+def delete_rows_in(connection: Connection, parts: Iterable[PartitionCounts], standing: Standing) -> None:
+    """The same where the manifest is not in the store any more."""
     capture_id = standing.record.facts.capture_id
-    for counts in read_own_parts(connection, standing):
+    for counts in parts:
         table = BY_NAME[counts.table]
         in_partitions = connection.each(keys_of_capture(table), _partitions(counts, capture_id))
         doomed = ((standing.row_ts, *key) for keys in in_partitions for key in keys)
