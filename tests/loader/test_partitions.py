@@ -23,9 +23,9 @@ from schema.bucketpolicy import DNS_SCOPE, FLOWS_SCOPE, BucketPolicy, BucketRule
 from schema.buckets import bucket_of, bucket_span
 from schema.enums import FileState
 from schema.records import DEFAULT_NETWORK, PartitionCounts
-from schema.store.port import FlowQuery, Store
+from schema.store.port import AnswerQuery, FlowQuery, Store
 from schema.store.sqlite import open_sqlite
-from schema.tables import FLOWS
+from schema.tables import DNS_ANSWERS, FLOWS
 from tests.e2e.loading import load_all
 from tests.loader.test_pipeline import cut
 
@@ -206,7 +206,7 @@ def test_a_hot_destination_is_split(
     monkeypatch.setattr(partitions, "SPLIT_ROWS", 40)
     load_all(store, captures, SENSOR, SETTINGS)
     rules = store.bucket_rules()
-    assert {rule.scope for rule in rules} >= {FLOWS_SCOPE}
+    assert {rule.scope for rule in rules} == {FLOWS_SCOPE, DNS_SCOPE}
     assert without_buckets(store) == calm
     policies = {record.inputs["bucket_policy"] for record in store.captures()}
     assert "hour@0" in policies
@@ -219,6 +219,11 @@ def test_a_hot_destination_is_split(
     found = store.flows(FlowQuery(destination=hot, limit=10_000)).rows
     assert sorted(found, key=repr) == sorted(there, key=repr)
     assert [row[2:4] for row in found] == sorted((row[2:4] for row in there), reverse=True)
+    name = next(rule.subject for rule in rules if rule.scope == DNS_SCOPE)
+    answers = [row for row in store.scan(DNS_ANSWERS) if row[0] == name]
+    assert len({len(str(row[1])) for row in answers}) == 2
+    told = store.answers(AnswerQuery(name=name, limit=10_000)).rows
+    assert [row[2:4] for row in told] == sorted((row[2:4] for row in answers), reverse=True)
 
 
 class CrashError(Exception):
