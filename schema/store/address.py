@@ -7,7 +7,7 @@ from schema.errors import SettingsError
 
 CASSANDRA_PORT = 9042
 _GRAMMAR = "sqlite:PATH or cassandra://HOST[,HOST...][:PORT]/KEYSPACE"
-# Hosts are names, IPv4 addresses, or IPv6 addresses in brackets; a keyspace is an unquoted CQL identifier.
+# Hosts are names, IPv4 addresses, or IPv6 addresses in brackets; a keyspace is a CQL identifier in lower case.
 _CASSANDRA = re.compile(
     r"(?P<hosts>(?:\[[0-9a-fA-F:.]+\]|[\w.-]+)(?:,(?:\[[0-9a-fA-F:.]+\]|[\w.-]+))*)(?::(?P<port>\d+))?/(?P<keyspace>\w+)"
 )

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from cassandra import ConsistencyLevel
 from cassandra.auth import PlainTextAuthProvider
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile
+from cassandra.metadata import protect_name
 from cassandra.policies import ConstantReconnectionPolicy, DCAwareRoundRobinPolicy, FallthroughRetryPolicy, TokenAwarePolicy
 from cassandra.query import SimpleStatement, tuple_factory
 
@@ -39,6 +40,7 @@ class Connection:
 
     def __init__(self, cluster: Any, session: Any, keyspace: str, where: str, options: CassandraOptions) -> None:
         self.cluster, self.session, self.keyspace, self.where, self.options = cluster, session, keyspace, where, options
+        self.spelt_keyspace = protect_name(keyspace)  # in quotes, where CQL has the word for itself: `full`
         self.window = Window(options.max_in_flight)
         self.refusals: Counter[Refusal] = Counter()  # requests that were not acknowledged, as often as they were tried
         self._prepared: dict[str, Any] = {}
@@ -46,7 +48,7 @@ class Connection:
 
     def spelt(self, statement: str) -> str:
         """A statement with the keyspace's real name: as it is run, and as a person can type it."""
-        return statement.replace(_KEYSPACE, f"{self.keyspace}.")
+        return statement.replace(_KEYSPACE, f"{self.spelt_keyspace}.")
 
     def prepared(self, statement: str) -> Any:
         """The statement, prepared once."""

@@ -31,7 +31,9 @@ def check_schema(connection: Connection) -> None:
 
 def apply_missing(connection: Connection, now_ms: int) -> list[str]:
     """Create the keyspace where there is none and apply what is missing, each statement once every node has agreed."""
-    _define(connection, f"CREATE KEYSPACE IF NOT EXISTS {connection.keyspace} WITH replication = {_replication(connection)}")
+    _define(
+        connection, f"CREATE KEYSPACE IF NOT EXISTS {connection.spelt_keyspace} WITH replication = {_replication(connection)}"
+    )
     missing = missing_migrations("cql", _applied(connection), connection.where)
     for migration in missing:
         for statement in statements_of(migration):

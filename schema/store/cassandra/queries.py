@@ -115,7 +115,7 @@ def _in_time_order(buckets: list[str]) -> Iterator[list[str]]:
 def _of_source(connection: Connection, query: FlowQuery) -> QueryResult:
     if (_SOURCE_INDEX,) not in connection.read(_INDEXES, (connection.keyspace,)):
         what = f"{connection.where} has no index of sources, so flows of a source alone would take a scan of all"
-        remedy = f"CREATE INDEX {_SOURCE_INDEX} ON {connection.keyspace}.flows (source_ip) USING 'sai';"
+        remedy = f"CREATE INDEX {_SOURCE_INDEX} ON {connection.spelt_keyspace}.flows (source_ip) USING 'sai';"
         raise SettingsError(f"{what}: name the destination as well, or create the index ({remedy})")
     # the index answers in no order of time: all that it finds is looked at, the newest are kept
     statement = _statement(connection, FLOWS, _conditions(query, "source_ip", query.source), None)

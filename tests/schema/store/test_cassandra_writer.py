@@ -165,20 +165,28 @@ def test_a_poisoned_row_ends_the_write_at_once(cassandra_store_factory: Cassandr
     assert connection.refusals == {Refusal.POISON: 1}
 
 
-@pytest.fixture(scope="module")
-def strict_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CassandraNode]:
-    """Takes 50 requests a second, and no rows once its files are 270 MiB; asks for a name, else guardrails are asleep."""
-    settings = {
-        "native_transport_rate_limiting_enabled": "true",
-        "native_transport_max_requests_per_second": "50",
+@pytest.fixture
+def busy_node(tmp_path: Path) -> Iterator[CassandraNode]:
+    """Takes 50 requests a second."""
+    rate = {"native_transport_rate_limiting_enabled": "true", "native_transport_max_requests_per_second": "50"}
+    yield from strict_node(tmp_path / "busy", rate)
+
+
+@pytest.fixture
+def small_node(tmp_path: Path) -> Iterator[CassandraNode]:
+    """Takes no rows once its files are 270 MiB."""
+    guard = {"data_disk_usage_percentage_fail_threshold": "90", "data_disk_usage_max_disk_size": "300MiB"}
+    yield from strict_node(tmp_path / "small", guard)
+
+
+def strict_node(directory: Path, settings: dict[str, str]) -> Iterator[CassandraNode]:
+    """Asks for a name, else guardrails are asleep."""
+    asking = {
         "authenticator": "PasswordAuthenticator",
         "authorizer": "CassandraAuthorizer",
         "role_manager": "CassandraRoleManager",
-        "data_disk_usage_percentage_fail_threshold": "90",
-        "data_disk_usage_max_disk_size": "300MiB",
     }
-    java = ("-Dcassandra.disk_usage.monitor_interval_ms=500",)
-    node = CassandraNode(tmp_path_factory.mktemp("strict"), settings=settings, java=java)
+    node = CassandraNode(directory, settings=asking | settings, java=("-Dcassandra.disk_usage.monitor_interval_ms=500",))
     node.start()
     yield node
     node.kill()
@@ -192,22 +200,22 @@ def plain_role(node: CassandraNode, keyspace: str, directory: Path) -> dict[str,
         applied(connection)
         list(connection.run("CREATE ROLE IF NOT EXISTS plain WITH PASSWORD = 'secret' AND LOGIN = true"))
         for right in ("SELECT", "MODIFY"):
-            list(connection.run(f"GRANT {right} ON KEYSPACE {keyspace} TO plain"))
+            list(connection.run(f"GRANT {right} ON KEYSPACE {connection.spelt_keyspace} TO plain"))
     return {"username": "plain", "password_file": directory / "plain"}
 
 
-def test_an_overloaded_node_is_given_time(strict_node: CassandraNode, tmp_path: Path) -> None:
-    with opened(strict_node, "overloaded", **plain_role(strict_node, "overloaded", tmp_path)) as connection:
+def test_an_overloaded_node_is_given_time(busy_node: CassandraNode, tmp_path: Path) -> None:
+    with opened(busy_node, "overloaded", **plain_role(busy_node, "overloaded", tmp_path)) as connection:
         write_until(Refusal.FAILED, connection, flows(hosts=200, rows=1))
         assert set(connection.refusals) == {Refusal.FAILED}
         assert connection.window.size < connection.options.max_in_flight
         assert count(connection) == 200
 
 
-def test_full_disks_are_waited_for(strict_node: CassandraNode, tmp_path: Path) -> None:
-    filler = strict_node.directory / "data" / "data" / "filler"
-    with opened(strict_node, "full", **plain_role(strict_node, "full", tmp_path)) as connection:
-        write(connection, flows(hosts=1, rows=1))
+def test_full_disks_are_waited_for(small_node: CassandraNode, tmp_path: Path) -> None:
+    filler = small_node.directory / "data" / "data" / "filler"
+    with opened(small_node, "full", **plain_role(small_node, "full", tmp_path)) as connection:
+        write(connection, flows(hosts=4))  # its statement is prepared while there is room
         with filler.open("wb") as file:
             file.truncate(290 << 20)
         try:
