@@ -9,15 +9,12 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
-from loader.capture_files import identity_of
-from loader.decode.columns import DecodeOptions
-from loader.inputs import prefix_of
+from loader.capture_files import committed_as, holds_no_packet, identity_of
+from loader.inputs import loaded_part
 from loader.kept import forget_old, kept_in
-from loader.prepared import content_origin
-from loader.reading import CaptureReading, LoadedPart, first_part_matches
+from loader.reading import first_part_matches
 from loader.spool import is_put_away
 from schema.capture_names import is_sensor_name
-from schema.errors import CaptureError
 from schema.store.port import StoreReader
 
 MAX_NAMED = 100
@@ -137,43 +134,19 @@ class ArchiveCheck:
         identity = identity_of(path)
         if identity is None:
             return ArchiveFault.UNREADABLE
-        committed = self._committed(identity)
+        committed = committed_as(self.store, identity)
         if committed is None:
             if noted:
                 return None if self._begins_with(path, noted) else ArchiveFault.OTHER
-            return None if _is_empty(path) else ArchiveFault.UNCOMMITTED
+            return None if holds_no_packet(path) else ArchiveFault.UNCOMMITTED
         return ArchiveFault.OTHER if noted and committed != noted else None
-
-    def _committed(self, identity: bytes) -> bytes | None:
-        """The committed capture that a whole content is, or ends with where it was loaded in parts."""
-        if self.store.stands(identity):
-            return identity
-        record = self.store.capture_of_origin(content_origin(identity))
-        return record.facts.capture_id if record is not None and self.store.stands(record.facts.capture_id) else None
 
     def _begins_with(self, path: Path, capture_id: bytes) -> bool:
         """Whether a file begins with the capture: it grew by less than a packet since."""
         record = self.store.capture(capture_id)
         if record is None or not self.store.stands(capture_id):
             return False
-        part = LoadedPart(
-            capture_id=capture_id,
-            prefix_id=prefix_of(record.inputs),
-            content_bytes=record.facts.content_bytes,
-            consumed_bytes=record.facts.consumed_bytes,
-        )
-        return first_part_matches(path, part)
-
-
-def _is_empty(path: Path) -> bool:
-    """Whether it holds no packet: then there is nothing to commit."""
-    reading = CaptureReading(path, DecodeOptions(), identify=False)
-    try:
-        for _ in reading.batches():
-            pass
-    except (CaptureError, OSError):
-        return False
-    return reading.report.frames == 0
+        return first_part_matches(path, loaded_part(record))
 
 
 def _wrong(key: _Key, fault: ArchiveFault, capture_id: bytes) -> WrongFile:

@@ -6,10 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from loader.reading import file_identity
+from loader.decode.columns import DecodeOptions
+from loader.prepared import CUT_SHORT, content_origin
+from loader.reading import CaptureReading, file_identity
 from loader.spool import ARCHIVE, OWN_FOLDER, REASON_SUFFIX, SIDECAR_SUFFIX
 from schema.errors import CaptureError
 from schema.records import CaptureFacts
+from schema.store.port import StoreReader
 
 
 @dataclass(slots=True)
@@ -59,6 +62,25 @@ def identity_of(path: Path) -> bytes | None:
         return file_identity(path)
     except (OSError, CaptureError):
         return None
+
+
+def committed_as(store: StoreReader, identity: bytes) -> bytes | None:
+    """The committed capture that a whole content is, or ends with where it was loaded in parts. Raises `StoreError`."""
+    if store.stands(identity):
+        return identity
+    record = store.capture_of_origin(content_origin(identity))
+    return record.facts.capture_id if record is not None and store.stands(record.facts.capture_id) else None
+
+
+def holds_no_packet(path: Path) -> bool:
+    """Whether a file is a capture without packets, as the loader judges it: then there is nothing to commit."""
+    reading = CaptureReading(path, DecodeOptions(), identify=False)
+    try:
+        for _ in reading.batches():
+            pass
+    except (CaptureError, OSError):
+        return False
+    return reading.report.frames == 0 and reading.report.damage.keys() <= CUT_SHORT
 
 
 def files_below(directory: Path) -> Iterator[Path]:

@@ -2,23 +2,23 @@
 
 import heapq
 import os
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from loader.capture_files import committed_as, holds_no_packet, identity_of
 from loader.kept import let_go
-from loader.prepared import content_origin, file_id_of
-from loader.reading import file_identity
 from loader.settings import LoaderSettings
-from loader.spool import is_put_away, sidecar_of
+from loader.spool import Stamp, is_put_away, sidecar_of
 from schema.capture_names import is_sensor_name
-from schema.errors import CaptureError
 from schema.pause import ask_for_pause, end_pause
-from schema.records import CaptureRecord
 from schema.store.port import StoreReader
 
 DROP = "drop"
-_DROPPED_A_STEP = 200
+_FILES_A_STEP, _BYTES_A_STEP = 200, 268_435_456  # that are looked at before loading goes on
+_NONE_PASSED = (0, "")
 
 FreeBytes = Callable[[Path], int]
 
@@ -57,14 +57,17 @@ class ArchiveKeeper:
     settings: LoaderSettings
     tell: Callable[[str], None]
     free: FreeBytes = free_bytes
+    clock: Callable[[], float] = time.time
     dropped: int = field(default=0, init=False)  # captures that were deleted
+    _passed: tuple[int, str] = field(default=_NONE_PASSED, init=False)  # when the last that may not go came there, and its name
     _shortage: Shortage = field(init=False)
 
     def __post_init__(self) -> None:
         self._shortage = shortage_of(self.settings)
 
     def drop(self) -> bool:
-        """Delete some captures where there is a shortage; whether that helps: False where none is left that may go.
+        """Delete some captures where there is a shortage; whether there may be more: False where none is left that may go.
+        What may not is passed over and not looked at again, unless it changes.
 
         Raises `OSError` where the archive is gone, `StoreError` where commits cannot be read back.
         """
@@ -72,57 +75,59 @@ class ArchiveKeeper:
             return False
         if not self.store.health().durable:
             return False
-        dropped = 0
-        for path in heapq.nsmallest(_DROPPED_A_STEP, _archived(self.archive), key=_archived_at):
-            if not self._shortage.look(self.free(self.archive)):
+        if self._passed[0] > self.clock() * 1e9:  # set back since: what comes now seems older than what was refused
+            self._passed = _NONE_PASSED
+        found = heapq.nsmallest(_FILES_A_STEP, (each for each in _archived(self.archive) if each[:2] > self._passed))
+        self._drop_of(found)
+        return bool(found)
+
+    def _drop_of(self, found: list[tuple[int, str, Path]]) -> None:
+        left, dropped = _BYTES_A_STEP, 0
+        for at, name, path in found:
+            if left <= 0 or not self._shortage.look(self.free(self.archive)):
                 break
-            dropped += self._let_go(path)
+            left -= _size(path)
+            if self._may_go(path):
+                let_go(path)
+                sidecar_of(path).unlink(missing_ok=True)
+                dropped += 1
+            else:
+                self._passed = (at, name)
         if dropped and not self.dropped:
             self.tell(f"the disk of {self.archive} is nearly full: captures archived longest ago are deleted")
         self.dropped += dropped
-        return dropped > 0
 
-    def _let_go(self, path: Path) -> bool:
-        """Whether it could be deleted: the ledger has its content."""
+    def _may_go(self, path: Path) -> bool:
+        """Whether the ledger has all of a file's content, or there is none to have. Only the content tells: an inode is given
+        to another file, of the same size too, once its own is gone."""
         try:
-            if not self._is_loaded(path):
+            before = Stamp.of(path.lstat())
+            if not path.is_file() or path.is_symlink() or not before.size:  # an empty one keeps a name for what is on its way
                 return False
+            identity = identity_of(path)
+            if identity is None or (committed_as(self.store, identity) is None and not holds_no_packet(path)):
+                return False
+            return Stamp.of(path.lstat()) == before
         except FileNotFoundError:  # somebody else was faster
             return False
-        let_go(path)
-        sidecar_of(path).unlink(missing_ok=True)
-        return True
-
-    def _is_loaded(self, path: Path) -> bool:
-        """Whether the ledger has all of a file's content."""
-        record = self._record_of(path)
-        return record is not None and self.store.stands(record.facts.capture_id)
-
-    def _record_of(self, path: Path) -> CaptureRecord | None:
-        """By its inode; a copy on another file system has one of its own and is known by its content."""
-        record = self.store.capture_of_origin(file_id_of(path))
-        if record is not None and record.facts.size_bytes == path.stat().st_size:
-            return record
-        try:
-            identity = file_identity(path)
-        except CaptureError:
-            return None
-        return self.store.capture(identity) or self.store.capture_of_origin(content_origin(identity))
 
 
-def _archived(archive: Path) -> Iterator[Path]:
-    """Captures in the archive, whatever their order."""
+def _archived(archive: Path) -> Iterator[tuple[int, str, Path]]:
+    """Captures in the archive in any order, each with when it came there: the time of change of its inode (Unix ns), which no
+    sensor's clock touches."""
     for folder in (path for path in archive.iterdir() if is_sensor_name(path.name) and path.is_dir()):
         with os.scandir(folder) as entries:
-            yield from (Path(entry.path) for entry in entries if is_put_away(entry.name))
+            for entry in entries:
+                with suppress(FileNotFoundError):
+                    if is_put_away(entry.name):
+                        yield entry.stat(follow_symlinks=False).st_ctime_ns, entry.path, Path(entry.path)
 
 
-def _archived_at(path: Path) -> tuple[int, str]:
-    """When it came there: the time of change of its inode, which no sensor's clock touches. What is gone since comes first."""
+def _size(path: Path) -> int:
     try:
-        return path.stat().st_ctime_ns, path.name
+        return path.lstat().st_size
     except OSError:
-        return 0, path.name
+        return 0
 
 
 @dataclass(slots=True, kw_only=True)

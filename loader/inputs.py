@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from loader.carried import StateUsed
+from loader.reading import LoadedPart
 from loader.settings import LoaderSettings
 from schema.records import CaptureRecord
 from schema.store.port import LedgerHead
@@ -46,3 +47,13 @@ def rows_from_ms(now_ms: int, earlier: CaptureRecord | None) -> int:
 def prefix_of(inputs: Mapping[str, str]) -> bytes:
     """Hash of all of the file's bytes up to where this capture ended: how a file that grew is known again."""
     return bytes.fromhex(inputs.get("prefix", ""))
+
+
+def loaded_part(record: CaptureRecord) -> LoadedPart:
+    """What of a file was loaded as this capture: what the file must still begin with."""
+    return LoadedPart(
+        capture_id=record.facts.capture_id,
+        prefix_id=prefix_of(record.inputs),
+        content_bytes=record.facts.content_bytes,
+        consumed_bytes=record.facts.consumed_bytes,
+    )

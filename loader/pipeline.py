@@ -13,7 +13,7 @@ from loader.carried import CarriedState
 from loader.decode.columns import DecodeOptions
 from loader.deep import TsharkBatch
 from loader.following import Followed, PlaceInOrder
-from loader.inputs import ledger_inputs, prefix_of, rows_from_ms, settings_inputs
+from loader.inputs import ledger_inputs, loaded_part, rows_from_ms, settings_inputs
 from loader.naming.awaiting import Waitlist
 from loader.naming.listed import Inventory
 from loader.outcome import FileOutcome
@@ -245,12 +245,7 @@ class SensorLoader:
         record = self._store.capture_of_origin(file_id_of(path))
         if record is None:
             return None
-        part = LoadedPart(
-            capture_id=record.facts.capture_id,
-            prefix_id=prefix_of(record.inputs),
-            content_bytes=record.facts.content_bytes,
-            consumed_bytes=record.facts.consumed_bytes,
-        )
+        part = loaded_part(record)
         return part if first_part_matches(path, part) else None
 
     def _quarantine(self, path: Path, error: CaptureError) -> FileOutcome:

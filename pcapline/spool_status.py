@@ -3,16 +3,21 @@
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from loader.inputs import loaded_part
+from loader.reading import first_part_matches
 from loader.settings import LoaderSettings
 from loader.spool import ARCHIVE, OWN_FOLDER, QUARANTINE, REASON_SUFFIX, captures_in, is_put_away
 from loader.spoolnote import LoaderNote, notes_in
-from loader.spoolstates import SeenFile, SpoolState, stays
+from loader.spoolstates import SeenFile, stays
 from pcapline.wiring import lease_owner
+from schema.errors import CaptureError
 
 if TYPE_CHECKING:
+    from schema.records import CaptureRecord
     from schema.store.port import StoreReader
 
 Object = dict[str, Any]
@@ -45,14 +50,21 @@ def _file_object(path: Path, sensor: str, seen: SeenFile | None, stays: str, rea
         status = path.stat()
     except OSError:
         return None
-    known = reader.capture_of_origin(f"{status.st_dev}:{status.st_ino}") if reader is not None else None
-    if known is not None and known.facts.size_bytes >= status.st_size:
-        reason = seen.reason if seen is not None and seen.state is SpoolState.LOADED else stays
-        return {"record": "loaded", "file": str(path), "sensor": known.sensor, "reason": reason}
     if seen is not None:
         return {"record": seen.state.value, "file": str(path), "sensor": seen.sensor, "reason": seen.reason}
+    known = reader.capture_of_origin(f"{status.st_dev}:{status.st_ino}") if reader is not None else None
+    if known is not None and known.facts.size_bytes >= status.st_size and _is_content_of(path, known):
+        return {"record": "loaded", "file": str(path), "sensor": known.sensor, "reason": stays}
     reason = f"{status.st_size:,} bytes; no loader has told of it"
     return {"record": "waiting", "file": str(path), "sensor": sensor, "reason": reason}
+
+
+def _is_content_of(path: Path, record: "CaptureRecord") -> bool:
+    """An inode is given to another file once its own is gone: only the content tells."""
+    try:
+        return first_part_matches(path, loaded_part(record))
+    except (CaptureError, OSError):
+        return False
 
 
 def _quarantined(quarantine: Path) -> Iterator[Object]:
@@ -71,8 +83,15 @@ def _reason_beside(path: Path) -> str:
 
 def _archived(archive: Path) -> Iterator[Object]:
     for folder in sorted(archive.iterdir()) if archive.is_dir() else []:
-        sizes = [path.stat().st_size for path in folder.iterdir() if is_put_away(path.name)] if folder.is_dir() else []
+        sizes = list(_sizes(folder)) if folder.is_dir() else []
         if sizes:
             reason = f"{len(sizes):,} files, {sum(sizes):,} bytes"
             counts = {"files": len(sizes), "bytes": sum(sizes)}
             yield {"record": "archived", "file": str(folder), "sensor": folder.name, "reason": reason, **counts}
+
+
+def _sizes(folder: Path) -> Iterator[int]:
+    for path in folder.iterdir():
+        with suppress(OSError):  # dropped meanwhile
+            if is_put_away(path.name):
+                yield path.stat().st_size

@@ -150,6 +150,51 @@ def test_a_copy_from_another_file_system_is_known_by_its_content(tmp_path: Path,
     assert left_in(archive) == set()
 
 
+def test_many_that_may_not_go_do_not_keep_the_others(tmp_path: Path, store: Store) -> None:
+    (tmp_path / "archive" / "edge").mkdir(parents=True)
+    for number in range(201):  # more than one step looks at
+        (tmp_path / "archive" / "edge" / f"words-{number}.txt").write_bytes(b"words")
+    archive = archived(tmp_path, store, 2)
+    keeper = ArchiveKeeper(archive=archive, store=store, settings=DROPS, tell=print, free=Room(0))
+    assert keeper.drop()
+    assert keeper.drop()
+    assert left_in(archive) == set()
+    assert not keeper.drop()
+    (archive / "edge" / "words-7.txt").write_bytes(some(0))  # what has changed since is looked at again
+    assert keeper.drop()
+    assert len(list((archive / "edge").glob("words*"))) == 200
+
+
+def test_captures_without_packets_go_too(tmp_path: Path, store: Store) -> None:
+    archive = archived(tmp_path, store, 1)
+    (archive / "edge" / "empty.pcap").write_bytes(some(0)[:24])
+    (archive / "edge" / "reserved.pcap").touch()  # the name of one that is being moved there
+    keeper = ArchiveKeeper(archive=archive, store=store, settings=DROPS, tell=print, free=Room(0))
+    assert keeper.drop()
+    assert left_in(archive) == {"reserved.pcap"}
+
+
+def test_another_content_on_the_inode_of_a_loaded_one_stays(tmp_path: Path, store: Store) -> None:
+    archive = archived(tmp_path, store, 1)
+    content = bytearray((archive / "edge" / "0.pcap").read_bytes())
+    content[-1] ^= 1
+    (archive / "edge" / "0.pcap").write_bytes(content)
+    keeper = ArchiveKeeper(archive=archive, store=store, settings=DROPS, tell=print, free=Room(0))
+    keeper.drop()
+    assert left_in(archive) == {"0.pcap"}
+
+
+def test_after_a_clock_was_set_back_all_are_looked_at_again(tmp_path: Path, store: Store) -> None:
+    archive = archived(tmp_path, store, 0)
+    (archive / "edge").mkdir(parents=True)
+    (archive / "edge" / "words").write_bytes(b"words")
+    now = [time.time() + 60]
+    keeper = ArchiveKeeper(archive=archive, store=store, settings=DROPS, tell=print, free=Room(0), clock=lambda: now[0])
+    assert [keeper.drop(), keeper.drop()] == [True, False]
+    now[0] -= 3_600
+    assert keeper.drop()
+
+
 class Fragile:
     """A store that may lose what it acknowledged."""
 

@@ -15,6 +15,7 @@ from loader.spoolstates import SeenFile, SpoolState
 from schema.capture_names import capture_name
 from schema.errors import StoreError
 from schema.store.sqlite import open_sqlite
+from tests.e2e.loading import load_all
 from tests.loader.test_service import Refusing
 from tests.loader.watching import QUICK, Watch, watching
 from tests.pcapline.captures import START_S, capture, conversation
@@ -113,6 +114,37 @@ def test_archived_files_are_counted_and_those_of_a_stopped_loader_wait(spool: Pa
     told = status(spool, database)
     assert told["edge"] == ("archived", f"1 files, {len(some(0)):,} bytes")
     assert told["b.pcap"][0] == "waiting" and "no loader" in told["b.pcap"][1]
+
+
+def test_another_content_on_the_inode_of_a_loaded_one_waits(spool: Path, database: Path) -> None:
+    kept = hand_over(some(0), spool / "a.pcap")
+    with closing(open_sqlite(database, time.time)) as store:
+        store.apply_schema()
+        load_all(store, [kept], "edge")
+    assert status(spool, database)["a.pcap"][0] == "loaded"
+    with kept.open("r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        file.write(b"!")
+    assert status(spool, database)["a.pcap"][0] == "waiting"
+
+
+def test_the_loaders_word_on_a_file_comes_before_its_inode(spool: Path, database: Path) -> None:
+    kept = hand_over(some(0), spool / "a.pcap")
+    with closing(open_sqlite(database, time.time)) as store:
+        store.apply_schema()
+        load_all(store, [kept], "edge")
+    keeper = NoteKeeper(directory=spool, owner=f"{os.uname().nodename}:{os.getpid()}:x")
+    keeper.write([SeenFile(str(kept), "edge", SpoolState.WAITING, "its turn comes")], "", time.time())
+    assert status(spool, database)["a.pcap"] == ("waiting", "its turn comes")
+
+
+def test_an_archived_file_that_goes_meanwhile_is_not_counted(spool: Path, database: Path) -> None:
+    folder = spool / ".pcapline" / "archive" / "edge"
+    hand_over(some(0), folder / "a.pcap")
+    (folder / "gone.pcap").symlink_to(folder / "nowhere")
+    with closing(open_sqlite(database, time.time)) as store:
+        store.apply_schema()
+    assert status(spool, database)["edge"] == ("archived", f"1 files, {len(some(0)):,} bytes")
 
 
 def test_a_sensor_that_waits_says_for_whom(spool: Path, database: Path) -> None:
