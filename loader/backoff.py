@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-_FIRST_S, _LONGEST_S = 1.0, 30.0
+LONGEST_S = 30.0  # that anything waits
+_FIRST_S = 1.0
 
 
 def is_over(until: float, now: float) -> bool:
     """Whether a wait is over. None is longer than the longest: one that seems so was begun before the clock was set back."""
-    return not 0 < until - now <= _LONGEST_S
+    return not 0 < until - now <= LONGEST_S
 
 
 @dataclass(slots=True)
@@ -25,7 +26,7 @@ class BackOff:
 
     def failed(self) -> float:
         """Seconds until the next attempt: between half and all of 1, 2, 4 ... 30."""
-        longest: float = min(_FIRST_S * 2 ** min(self._failures, 10), _LONGEST_S)
+        longest: float = min(_FIRST_S * 2 ** min(self._failures, 10), LONGEST_S)
         self._failures += 1
         return longest * (0.5 + self.spread() / 2)
 

@@ -3,11 +3,12 @@
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from loader.backoff import is_over
+from loader.backoff import LONGEST_S, is_over
 from loader.fellows import Fellows
 
 _POLL_S = 1.0  # how often a lease that somebody else holds is asked for again
-_POLLS_A_SECOND = 10  # for all of them together
+_POLLS_A_SECOND = 10  # for all of them together, as far as none waits longer than it may
+_LONGEST_POLL_S = LONGEST_S - 1.0  # below the bound, whatever is rounded: a longer wait would pass for one that is over
 _COURTESY_S = 0.25  # a new sensor is left to fellows for so long for each sensor that this loader holds
 _LONGEST_COURTESY_S = 1.0
 _GIVEN_AWAY_S = 5.0  # nor does it take back what it has just let go
@@ -41,8 +42,11 @@ class Elsewhere:
         """The store said so; whether that is news for people: what fellows hold is none."""
         known = self._holders.get(sensor)
         self._wanted_since.pop(sensor, None)
-        self._holders[sensor] = _Holder(owner, now + max(_POLL_S, len(self._holders) / _POLLS_A_SECOND))
+        self._holders[sensor] = _Holder(owner, now + self._poll_s())
         return not self.fellows.include(owner) and (known is None or not known.owner)
+
+    def _poll_s(self) -> float:
+        return min(max(_POLL_S, len(self._holders) / _POLLS_A_SECOND), _LONGEST_POLL_S)
 
     def is_taken(self, sensor: str) -> None:
         """It is held here now."""

@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
 
 from loader.again import Decoding, NotTheSameError, Then
@@ -126,13 +126,13 @@ def mend(lease: SensorLease, capture_id: bytes, faults: Iterable[RowFault], keep
     mended = 0
     with lease.rewrite(capture_id) as rewriting:
         for (table, fault), group in groupby(faults, key=lambda each: (each.table, each.fault)):
-            some = list(group)
-            if fault is Fault.SURPLUS:
-                rewriting.delete(table, [each.key for each in some])
-            else:
-                rewriting.write(batches_of(table, [each.right for each in some]))
-            mended += len(some)
-            keep_lease()
+            while some := list(islice(group, _ROWS_AT_ONCE)):
+                if fault is Fault.SURPLUS:
+                    rewriting.delete(table, [each.key for each in some])
+                else:
+                    rewriting.write(batches_of(table, [each.right for each in some]))
+                mended += len(some)
+                keep_lease()
     return mended
 
 

@@ -57,30 +57,31 @@ class _Ranking:
     """The first of the endpoints, as many as fit into a commit. Of a quarter more the last are added up at once: an endpoint
     that is beyond the bounds among some is beyond them among all."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MAX_COMMIT_ENDPOINTS, most_name_bytes: int = MAX_COMMIT_NAME_BYTES) -> None:
+        self._most, self._most_name_bytes = most, most_name_bytes
         self._ranked: list[tuple[int, str, list[int]]] = []
         self._name_bytes = 0
-        self._last: tuple[int, str] = (1, "")  # where it is full of endpoints: what comes behind this one is beyond
+        self._beyond_from: tuple[int, str] = (1, "")  # the first that was cut off: what comes behind it is beyond too
         self._beyond: list[Sequence[int]] = []
         self._rest, self._folded = NO_TOTALS, 0
 
     def add(self, endpoint: str, counts: list[int]) -> None:
         """Take one that was not there yet."""
         rank = (-counts[0], endpoint)
-        if rank > self._last:
+        if rank > self._beyond_from:
             self._beyond.append(counts)
             if len(self._beyond) >= _SUMMED_AT_ONCE:
                 self._sum_up()
             return
         self._ranked.append((*rank, counts))
         self._name_bytes += len(endpoint)
-        if 4 * len(self._ranked) > 5 * MAX_COMMIT_ENDPOINTS or 4 * self._name_bytes > 5 * MAX_COMMIT_NAME_BYTES:
+        if 4 * len(self._ranked) > 5 * self._most or 4 * self._name_bytes > 5 * self._most_name_bytes:
             self._cut()
 
     def result(self) -> tuple[dict[str, EndpointTotals], int]:
         """Those that fit, with `_other` if there are more; and how many that is."""
         is_cut = bool(self._folded or self._beyond)
-        if is_cut or len(self._ranked) > MAX_COMMIT_ENDPOINTS or self._name_bytes > MAX_COMMIT_NAME_BYTES:
+        if is_cut or len(self._ranked) > self._most or self._name_bytes > self._most_name_bytes:
             self._cut()
         deltas = {endpoint: EndpointTotals(*counts) for _, endpoint, counts in self._ranked}
         if self._folded:
@@ -90,14 +91,14 @@ class _Ranking:
     def _cut(self) -> None:
         self._ranked.sort()
         lengths = accumulate(len(endpoint) for _, endpoint, _ in self._ranked)
-        room = bisect_right(list(lengths), MAX_COMMIT_NAME_BYTES)
-        kept = min(room, MAX_COMMIT_ENDPOINTS - 1)
+        room = bisect_right(list(lengths), self._most_name_bytes)
+        kept = min(room, self._most - 1)
+        if kept < len(self._ranked):
+            self._beyond_from = self._ranked[kept][:2]
         self._beyond += [counts for _, _, counts in self._ranked[kept:]]
         self._sum_up()
         del self._ranked[kept:]
         self._name_bytes = sum(len(endpoint) for _, endpoint, _ in self._ranked)
-        if kept == MAX_COMMIT_ENDPOINTS - 1:
-            self._last = self._ranked[-1][:2]
 
     def _sum_up(self) -> None:
         self._rest = EndpointTotals(*map(sum, zip(self._rest, *self._beyond, strict=True)))

@@ -43,6 +43,14 @@ def test_a_held_sensor_is_asked_for_again_and_many_no_oftener_together() -> None
     assert elsewhere.may_ask("sensor-49", 205.5, holding=0)
 
 
+def test_however_many_are_held_each_is_waited_for() -> None:
+    elsewhere = Elsewhere(ALONE)
+    for number in range(1_000):
+        elsewhere.is_held(f"sensor-{number}", STRANGER, 200.0)
+    assert not any(elsewhere.may_ask("sensor-999", 200.0 + wait, holding=0) for wait in range(29))
+    assert elsewhere.may_ask("sensor-999", 230.0, holding=0)
+
+
 def test_only_strangers_are_told_of_and_each_once() -> None:
     elsewhere = Elsewhere(FELLOWS)
     assert not elsewhere.is_held("office", FELLOW, 100.0)

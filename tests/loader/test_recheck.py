@@ -12,7 +12,7 @@ from capture.traffic import TrafficPlan, generate
 from loader.again import Decoding, Then
 from loader.capture_files import CaptureFiles
 from loader.naming.listed import Inventory, Prefix
-from loader.recheck import Fault, Findings, Row, by_partition, examine, repair
+from loader.recheck import Fault, Findings, Row, RowFault, by_partition, examine, mend, repair
 from loader.sensornames import no_inventory
 from loader.settings import LoaderSettings
 from schema.errors import StoreError
@@ -149,6 +149,20 @@ def test_each_fault_is_named_to_the_row_and_mended_to_the_value(desk: Desk, sens
     assert desk.repaired(found) == len(expected)
     assert contents(desk.store) == before
     assert faults(desk.examined(1)) == []
+
+
+@pytest.mark.parametrize("desk", ["sqlite"], indirect=True)
+def test_however_many_rows_are_wrong_a_bounded_number_is_held(desk: Desk) -> None:
+    """The lease is kept after each slice; rows are asked for as they are mended."""
+    row, capture_id = desk.load("edge").row(FLOWS, 1), desk.then(1).commit.capture_id
+    stray = changed(FLOWS, row, frame=2_000_000)[: len(FLOWS.key)]
+    left, kept = iter(range(70_000)), list[int]()
+    faults = (RowFault(Fault.SURPLUS, FLOWS, stray) for _ in left)
+
+    lease = desk.lease()
+    assert mend(lease, capture_id, faults, lambda: kept.append(left.__length_hint__())) == 70_000
+    lease.release()
+    assert kept == [70_000 - 65_536, 0]
 
 
 def test_what_goes_on_from_open_flows_is_named_by_partition_and_left_alone(desk: Desk) -> None:

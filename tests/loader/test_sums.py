@@ -4,6 +4,7 @@ from collections import Counter
 from contextlib import closing
 from itertools import islice
 from operator import add
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -14,6 +15,7 @@ from loader.sums import Sums
 from loader.tallies import EndpointTally, MinuteTally, _Ranking
 from schema.records import MAX_COMMIT_ENDPOINTS, OTHER_ENDPOINT, EndpointTotals
 
+BOUNDS = st.tuples(st.integers(2, 8), st.integers(0, 60))  # endpoints, bytes of their names
 KEYS = st.tuples(st.binary(max_size=2), st.integers(0, 3))
 
 
@@ -106,6 +108,24 @@ def test_the_ranking_is_that_of_all_wherever_it_was_cut() -> None:
     assert folded == len(rest)
     assert deltas.pop(OTHER_ENDPOINT) == EndpointTotals(*(sum(gained[endpoint][n] for endpoint in rest) for n in range(5)))
     assert deltas == {endpoint: EndpointTotals(*gained[endpoint]) for endpoint in kept}
+
+
+@given(st.dictionaries(st.text("ab", min_size=1, max_size=12), st.integers(1, 9), max_size=24), st.randoms(), BOUNDS)
+def test_what_is_ranked_does_not_depend_on_the_order(gained: dict[str, int], order: Random, most: tuple[int, int]) -> None:
+    def ranked(endpoints: list[str]) -> tuple[dict[str, EndpointTotals], int]:
+        ranking = _Ranking(*most)
+        for endpoint in endpoints:
+            ranking.add(endpoint, [gained[endpoint], 1, 2, 3, 4])
+        return ranking.result()
+
+    endpoints = sorted(gained, key=lambda endpoint: (-gained[endpoint], endpoint))
+    shuffled = order.sample(endpoints, len(endpoints))
+    deltas, folded = ranked(endpoints)
+    assert ranked(shuffled) == (deltas, folded)
+    told = [endpoint for endpoint in deltas if endpoint != OTHER_ENDPOINT]
+    assert told == endpoints[: len(told)]
+    assert len(deltas) <= most[0] and sum(map(len, told)) <= most[1]
+    assert folded == len(endpoints) - len(told)
 
 
 def test_endpoints_that_just_fit_are_all_told() -> None:
