@@ -181,12 +181,12 @@ def exporting(url: str, directory: Path) -> Iterator[Scraped]:
 
 
 def verify(url: str, directory: Path, page: str | None = None) -> None:
-    """`pcapline verify` finds nothing; against a page it is asked again until that has followed."""
+    """`pcapline verify --full` finds nothing; against a page it is asked again until that has followed."""
     scrape = ["--scrape", page] if page else []
     said: list[str] = []
 
     def clean() -> bool:
-        done = pcapline("verify", "--store", url, *scrape, cwd=directory)
+        done = pcapline("verify", "--full", "--store", url, *scrape, cwd=directory)
         said.append(done.stdout + done.stderr)
         assert done.returncode in (0, 5), said[-1]
         return done.returncode == 0

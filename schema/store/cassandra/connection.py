@@ -44,7 +44,8 @@ class Connection:
         self.window = Window(options.max_in_flight)
         self.refusals: Counter[Refusal] = Counter()  # requests that were not acknowledged, as often as they were tried
         self._prepared: dict[str, Any] = {}
-        self._lock = threading.Lock()
+        self._preparing = threading.Lock()
+        self._counting = threading.Lock()  # another one: who prepares may be refused
 
     def spelt(self, statement: str) -> str:
         """A statement with the keyspace's real name: as it is run, and as a person can type it."""
@@ -52,7 +53,7 @@ class Connection:
 
     def prepared(self, statement: str) -> Any:
         """The statement, prepared once."""
-        with self._lock:
+        with self._preparing:
             found = self._prepared.get(statement)
             if found is None:
                 prepared = self._asked(lambda: self.session.prepare(self.spelt(statement)))
@@ -102,12 +103,14 @@ class Connection:
         """An answer, of another node where one is lost while it is asked: what has several goes on. Nothing is asked here that
         may not be asked twice."""
         with explained(self.where):
-            for _ in range(_OTHER_NODES):
+            for others in reversed(range(_OTHER_NODES + 1)):
                 try:
                     return ask()
-                except ANOTHER_MAY_ANSWER as error:
+                except Exception as error:
                     self.refused(error)
-            return ask()
+                    if not others or not isinstance(error, ANOTHER_MAY_ANSWER):
+                        raise
+        raise AssertionError("unreachable")
 
     def streams(self, statement: str, many: Iterable[Sequence[Any]]) -> Iterator[Iterator[Row]]:
         """The rows of the same statement for many values, in their order: of some the first page is in memory, of the one that
@@ -168,7 +171,7 @@ class Connection:
     def refused(self, error: Exception) -> Refusal:
         """Count a request that was not acknowledged; says what became of it."""
         refusal = refusal_of(error)
-        with self._lock:
+        with self._counting:
             self.refusals[refusal] += 1
         return refusal
 

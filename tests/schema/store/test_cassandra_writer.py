@@ -165,6 +165,17 @@ def test_a_poisoned_row_ends_the_write_at_once(cassandra_store_factory: Cassandr
     assert connection.refusals == {Refusal.POISON: 1}
 
 
+def test_a_statement_that_is_refused_while_it_is_prepared_is_counted(cassandra_store_factory: CassandraFactory) -> None:
+    connection = cassandra_store_factory()._connection  # type: ignore[attr-defined]
+    with meanwhile(prepare_in_vain, connection):
+        until(lambda: connection.refusals[Refusal.POISON] == 1, "it is counted", 60)
+
+
+def prepare_in_vain(connection: Connection) -> None:
+    with pytest.raises(StoreError, match="lacks the schema"):
+        connection.prepared("SELECT * FROM pcapline.nothing")
+
+
 @pytest.fixture
 def busy_node(tmp_path: Path) -> Iterator[CassandraNode]:
     """Takes 50 requests a second."""
