@@ -1,6 +1,7 @@
 """The ledger against the archive: each archived file's content is committed, and each file that was put there is there.
 
-A step looks at all names, and reads as many bytes of files as it may, by turns; what was wrong is read again at every step.
+A step looks at all names, and reads as many bytes of files as it may, by turns; what was wrong is read before its turn where it
+has changed since. Writes nothing.
 """
 
 from bisect import bisect_right
@@ -11,13 +12,13 @@ from pathlib import Path
 
 from loader.capture_files import committed_as, holds_no_packet, identity_of
 from loader.inputs import loaded_part
-from loader.kept import forget_old, kept_in
+from loader.kept import kept_in, sensor_folders
 from loader.reading import first_part_matches
-from loader.spool import is_put_away
-from schema.capture_names import is_sensor_name
+from loader.spool import Stamp, is_put_away
 from schema.store.port import StoreReader
 
 MAX_NAMED = 100
+_MOST_WRONG = 10_000  # that are known at a time: with more the count is too low until some are put right
 _Key = tuple[str, str]  # sensor, file name
 
 
@@ -54,6 +55,21 @@ class ArchiveVerdict:
     wrong_count: int = 0
 
 
+@dataclass(slots=True)
+class _Allowance:
+    """Bytes that a step may still read; None: all."""
+
+    left: int | None
+    stop: Callable[[], bool]
+
+    def is_spent(self) -> bool:
+        return self.stop() or (self.left is not None and self.left <= 0)
+
+    def spend(self, size: int) -> None:
+        if self.left is not None:
+            self.left -= size
+
+
 @dataclass(slots=True, kw_only=True)
 class ArchiveCheck:
     """Goes round an archive. `begin`: where the first round begins, as a share of its files, so that restarts do not keep it
@@ -67,7 +83,7 @@ class ArchiveCheck:
     _round: int = field(default=0, init=False)  # files read in this round
     _round_began: float = field(default=0.0, init=False)
     _since: float = field(default=0.0, init=False)
-    _wrong: dict[_Key, WrongFile] = field(default_factory=dict, init=False)
+    _wrong: dict[_Key, tuple[Stamp, WrongFile]] = field(default_factory=dict, init=False)
 
     def step(self, most_bytes: int | None, stop: Callable[[], bool] = lambda: False) -> ArchiveVerdict:
         """Look at all names, and at the content of the next files until so many bytes were read (None: of all).
@@ -76,40 +92,52 @@ class ArchiveCheck:
         """
         kept: dict[_Key, bytes] = {}
         there: list[_Key] = []
-        for folder in sorted(path for path in self.archive.iterdir() if is_sensor_name(path.name) and path.is_dir()):
-            forget_old(folder, int(self.clock() * 1000))
+        for folder in sensor_folders(self.archive):
             kept.update(((folder.name, name), capture_id) for name, capture_id in kept_in(folder).items())
             names = sorted(entry.name for entry in folder.iterdir() if is_put_away(entry.name))
             there += [(folder.name, name) for name in names]
-        present = set(there)
+        present, allowed = set(there), _Allowance(most_bytes, stop)
         self._wrong = {key: wrong for key, wrong in self._wrong.items() if key in present}
-        again = list(self._wrong)
-        for key in again:
-            self._look(key, kept)
-        read = self._read_on(there, kept, most_bytes, stop) if there else 0
-        missing = [_wrong(key, ArchiveFault.MISSING, kept[key]) for key in sorted(kept.keys() - present)]
-        wrong = [*missing, *self._wrong.values()]
+        read = self._read_changed(kept, allowed)
+        read += self._read_on(there, kept, allowed) if there else 0
+        missing = [_wrong(key, ArchiveFault.MISSING, kept[key]) for key in self._missing(kept.keys() - present)]
+        wrong = [*missing, *(wrong for _, wrong in self._wrong.values())]
         return ArchiveVerdict(
             at=self.clock(),
             there=len(there),
             missing=len(missing),
-            read=read + len(again),
+            read=read,
             covered=len(there) if self._since or not there else min(self._round, len(there)),
             since=self._since,
             wrong=tuple(wrong[:MAX_NAMED]),
             wrong_count=len(wrong),
         )
 
-    def _read_on(self, there: list[_Key], kept: dict[_Key, bytes], most_bytes: int | None, stop: Callable[[], bool]) -> int:
+    def _missing(self, absent: set[_Key]) -> list[_Key]:
+        """Of what was in the books and not in the folders, that for which this still holds: neither was read at one moment."""
+        books = {sensor: kept_in(self.archive / sensor) for sensor in {sensor for sensor, _ in absent}}
+        return sorted(key for key in absent if not self.archive.joinpath(*key).exists() and key[1] in books[key[0]])
+
+    def _read_changed(self, kept: dict[_Key, bytes], allowed: _Allowance) -> int:
+        """Read what was wrong and is another file, or has other bytes, since; returns how many."""
+        read = 0
+        for key, (stamp, _) in list(self._wrong.items()):
+            if allowed.is_spent():
+                break
+            if _stamp(self.archive.joinpath(*key)) != stamp:
+                allowed.spend(self._look(key, kept))
+                read += 1
+        return read
+
+    def _read_on(self, there: list[_Key], kept: dict[_Key, bytes], allowed: _Allowance) -> int:
         first = int(self.begin * len(there)) if self._place is None else bisect_right(there, self._place)
-        left, read = most_bytes, 0
+        read = 0
         for key in (*there[first:], *there[:first]):
-            if stop() or (left is not None and left <= 0):
+            if allowed.is_spent():
                 break
             if self._round == 0:
                 self._round_began = self.clock()
-            size = self._look(key, kept)
-            left = None if left is None else left - size
+            allowed.spend(self._look(key, kept))
             self._place, read, self._round = key, read + 1, self._round + 1
             if self._round >= len(there):
                 self._since, self._round = self._round_began, 0
@@ -118,17 +146,14 @@ class ArchiveCheck:
     def _look(self, key: _Key, kept: dict[_Key, bytes]) -> int:
         """Read one file and judge it; returns its size."""
         path = self.archive.joinpath(*key)
-        try:
-            size = path.stat().st_size
-        except OSError:  # let go since
-            self._wrong.pop(key, None)
+        stamp = _stamp(path)
+        self._wrong.pop(key, None)
+        if stamp is None:  # let go since
             return 0
         fault = self._fault(path, kept.get(key, b""))
-        if fault is None:
-            self._wrong.pop(key, None)
-        else:
-            self._wrong[key] = _wrong(key, fault, kept.get(key, b""))
-        return size
+        if fault is not None and len(self._wrong) < _MOST_WRONG and path.exists():
+            self._wrong[key] = stamp, _wrong(key, fault, kept.get(key, b""))
+        return stamp.size
 
     def _fault(self, path: Path, noted: bytes) -> ArchiveFault | None:
         identity = identity_of(path)
@@ -147,6 +172,14 @@ class ArchiveCheck:
         if record is None or not self.store.stands(capture_id):
             return False
         return first_part_matches(path, loaded_part(record))
+
+
+def _stamp(path: Path) -> Stamp | None:
+    """None for a file that is gone."""
+    try:
+        return Stamp.of(path.stat())
+    except OSError:
+        return None
 
 
 def _wrong(key: _Key, fault: ArchiveFault, capture_id: bytes) -> WrongFile:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from loader.archivecheck import ArchiveCheck, ArchiveVerdict
+from loader.kept import forget_old, sensor_folders
 from loader.schedule import Schedule
 from loader.settings import LoaderSettings
 from loader.spool import ARCHIVE, OWN_FOLDER
@@ -32,6 +33,8 @@ def archive_watched(
 
     def look() -> None:
         try:
+            for folder in sensor_folders(archive):
+                forget_old(folder, int(world.clock() * 1000))
             verdict = check.step(settings.archive_check_bytes, world.stop.is_set)
         except (OSError, StoreError) as error:  # told of elsewhere; the last verdict stays, with its time
             _LOG.debug("the archive is not checked: %s", error)

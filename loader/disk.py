@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from loader.capture_files import committed_as, holds_no_packet, identity_of
-from loader.kept import let_go
+from loader.kept import let_go, sensor_folders
 from loader.settings import LoaderSettings
 from loader.spool import Stamp, is_put_away, sidecar_of
-from schema.capture_names import is_sensor_name
 from schema.pause import ask_for_pause, end_pause
 from schema.store.port import StoreReader
 
@@ -115,7 +114,7 @@ class ArchiveKeeper:
 def _archived(archive: Path) -> Iterator[tuple[int, str, Path]]:
     """Captures in the archive in any order, each with when it came there: the time of change of its inode (Unix ns), which no
     sensor's clock touches."""
-    for folder in (path for path in archive.iterdir() if is_sensor_name(path.name) and path.is_dir()):
+    for folder in sensor_folders(archive):
         with os.scandir(folder) as entries:
             for entry in entries:
                 with suppress(FileNotFoundError):

@@ -12,9 +12,16 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from schema.capture_names import is_sensor_name
+
 _NAME = ".kept"
 # Longest lifetime of a capture's rows: behind it there is nothing that a file could bring back.
 KEPT_FOR_MS = 31 * 86_400_000
+
+
+def sensor_folders(archive: Path) -> list[Path]:
+    """The folders of an archive, one for each sensor. Raises `OSError`."""
+    return sorted(path for path in archive.iterdir() if is_sensor_name(path.name) and path.is_dir())
 
 
 def note_kept(place: Path, capture_id: bytes, at_ms: int) -> None:
@@ -53,11 +60,15 @@ def forget_old(folder: Path, now_ms: int) -> None:
     young = {name: entry for name, entry in entries.items() if entry[1] + KEPT_FOR_MS > now_ms}
     if not (folder / _NAME).exists() or _lines(folder) <= 2 * len(young) + 100:
         return
-    with _locked(folder) as book:
+    with _locked(folder):
         young = {name: entry for name, entry in _entries(folder).items() if entry[1] + KEPT_FOR_MS > now_ms}
-        book.truncate(0)
-        for name, (capture_id, at_ms) in young.items():
-            book.write(_line({"file": name, "capture": capture_id.hex(), "at_ms": at_ms}))
+        beside = folder / (_NAME + ".part")
+        with beside.open("wb") as book:
+            for name, (capture_id, at_ms) in young.items():
+                book.write(_line({"file": name, "capture": capture_id.hex(), "at_ms": at_ms}))
+            book.flush()
+            os.fsync(book.fileno())
+        beside.replace(folder / _NAME)
 
 
 def _entries(folder: Path) -> dict[str, tuple[bytes, int]]:
@@ -85,9 +96,20 @@ def _lines(folder: Path) -> int:
 @contextmanager
 def _locked(folder: Path) -> Iterator[IO[bytes]]:
     """The book, for lines at its end; loaders of one directory take turns."""
-    with (folder / _NAME).open("ab") as book:
-        fcntl.flock(book, fcntl.LOCK_EX)
-        yield book
+    path = folder / _NAME
+    while True:
+        with path.open("ab") as book:
+            fcntl.flock(book, fcntl.LOCK_EX)
+            if _is_open_there(book, path):  # else it was written anew while its turn was waited for
+                yield book
+                return
+
+
+def _is_open_there(book: IO[bytes], path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(book.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _line(item: dict[str, object]) -> bytes:

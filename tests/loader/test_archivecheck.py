@@ -1,8 +1,10 @@
 """The archive against the ledger: what vanished, was swapped, or nobody loaded; what went on purpose is not missed."""
 
+import fcntl
 import shutil
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -117,6 +119,59 @@ def test_by_turns_every_file_is_read_and_what_is_wrong_at_each(archive: Path, st
     shutil.copy(archive / "part-000.pcap", stray)
     stray.unlink()
     assert wrong(check.step(0)) == {"part-001.pcap": ArchiveFault.MISSING}
+
+
+def test_what_goes_or_comes_while_it_is_looked_for_is_not_missed(archive: Path, store: Store) -> None:
+    """Book and folder are not read at one moment."""
+    content = (archive / "part-001.pcap").read_bytes()
+    (archive / "part-001.pcap").unlink()
+    (archive / "part-002.pcap").unlink()
+
+    def meanwhile() -> bool:
+        (archive / "part-001.pcap").write_bytes(content)
+        let_go(archive / "part-002.pcap")
+        return True
+
+    check = ArchiveCheck(archive=archive.parent, store=store, clock=time.time)
+    assert wrong(check.step(0, meanwhile)) == {}
+
+
+def test_what_is_wrong_costs_no_more_than_a_step_may_read(archive: Path, store: Store) -> None:
+    """It is read again in its turn, and before it where it has changed."""
+    paths = sorted(archive.glob("part-*.pcap"))
+    contents = [path.read_bytes() for path in paths]
+    for path in paths:
+        path.write_bytes(b"no capture")
+    check = ArchiveCheck(archive=archive.parent, store=store, clock=time.time)
+    assert check.step(None).wrong_count == PARTS
+    verdict = check.step(1)
+    assert (verdict.read, verdict.wrong_count) == (1, PARTS)
+    for path, content in zip(paths, contents, strict=True):
+        path.write_bytes(content)
+    verdict = check.step(None, lambda: True)
+    assert (verdict.read, verdict.wrong_count) == (0, PARTS)
+    assert [check.step(1).wrong_count for _ in paths] == list(reversed(range(PARTS)))
+
+
+def test_a_check_writes_nothing(archive: Path, store: Store) -> None:
+    for number in range(150):
+        note_kept(archive / f"{number}.pcap", bytes(16), 1)
+    book = (archive / ".kept").read_bytes()
+    assert whole(archive, store).missing == 150
+    assert (archive / ".kept").read_bytes() == book
+
+
+def test_a_note_that_waits_while_the_book_is_written_anew_is_in_the_new_one(tmp_path: Path) -> None:
+    note_kept(tmp_path / "a.pcap", bytes(16), 1)
+    with (tmp_path / ".kept").open("ab") as book, ThreadPoolExecutor() as pool:
+        fcntl.flock(book, fcntl.LOCK_EX)
+        noted = pool.submit(note_kept, tmp_path / "b.pcap", bytes(16), 1)
+        time.sleep(0.1)  # it waits by now; if not, nothing is shown and nothing fails
+        (tmp_path / "new").write_bytes((tmp_path / ".kept").read_bytes())
+        (tmp_path / "new").replace(tmp_path / ".kept")
+        fcntl.flock(book, fcntl.LOCK_UN)
+        noted.result()
+    assert sorted(kept_in(tmp_path)) == ["a.pcap", "b.pcap"]
 
 
 def test_a_book_with_a_torn_line_and_one_that_is_long(tmp_path: Path) -> None:
