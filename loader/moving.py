@@ -5,9 +5,11 @@ compared before the first is removed.
 """
 
 import errno
+import fcntl
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
@@ -33,16 +35,16 @@ def move_capture(path: Path, folder: Path, undisturbed: Undisturbed = nobody_ask
     it is where it was then.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    place = _reserve(folder, path.name)
-    try:
-        moved = _move(path, place, undisturbed)
-    except BaseException:
-        place.unlink(missing_ok=True)  # empty: it was only reserved
-        raise
-    sidecar = sidecar_of(path)
-    if moved and sidecar.is_file():
-        _move(sidecar, sidecar_of(place), nobody_asked)
-    return place if moved else None
+    with reserved(folder, path.name) as place:
+        try:
+            moved = _move(path, place, undisturbed)
+        except BaseException:
+            place.unlink(missing_ok=True)  # empty: it was only reserved
+            raise
+        sidecar = sidecar_of(path)
+        if moved and sidecar.is_file():
+            _move(sidecar, sidecar_of(place), nobody_asked)
+        return place if moved else None
 
 
 def put_back_leaving(folder: Path) -> None:
@@ -122,14 +124,40 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _reserve(folder: Path, name: str) -> Path:
-    """A name that nobody else has: taken by an empty file, which the rename replaces. An empty one that is there already was
-    taken by a loader that did not live to use it, or holds nothing to lose."""
+@contextmanager
+def reserved(folder: Path, name: str) -> Iterator[Path]:
+    """A name that nobody else has: taken by an empty file, which the rename replaces, and locked
+    as long as who took it lives."""
     for place in _names(folder, name):
-        if not sidecar_of(place).exists() and (not place.exists() or place.stat().st_size == 0):
-            place.touch()
-            return place
-    raise AssertionError("counting has no end")
+        if sidecar_of(place).exists() or (descriptor := _taken(place)) is None:
+            continue
+        try:
+            yield place
+        finally:
+            os.close(descriptor)
+        return
+
+
+def _taken(place: Path) -> int | None:
+    """A locked empty file of that name; None where somebody else has the name. An empty one that is not locked was left by a
+    loader that did not live to use it, or holds nothing to lose."""
+    if os.path.lexists(place) and place.lstat().st_size > 0:
+        return None
+    descriptor = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    if _is_mine(descriptor, place):
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
+def _is_mine(descriptor: int, place: Path) -> bool:
+    """Whether it could be locked, and still is the empty file of that name: who had the lock may have moved its own there."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        there = place.lstat()
+    except (BlockingIOError, FileNotFoundError):
+        return False
+    return there.st_size == 0 and os.path.samestat(os.fstat(descriptor), there)
 
 
 def _names(folder: Path, name: str) -> Iterator[Path]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from loader.moving import move_capture, put_back_leaving
+from loader.moving import move_capture, put_back_leaving, reserved
 
 CONTENT = os.urandom(3_000_000)
 
@@ -74,3 +74,28 @@ def test_without_room_there_it_stays(file: Path, small_disk: Path) -> None:
         move_capture(file, small_disk)
     assert file.read_bytes() == CONTENT
     assert names(small_disk) == set()
+
+
+def test_two_that_want_one_name_get_two(file: Path, folder: Path) -> None:
+    """The second comes while the first has an empty file there, or what it moved."""
+    other = file.with_name("b") / "a.pcap"
+    other.parent.mkdir()
+    other.write_bytes(b"other")
+    places = []
+
+    def undisturbed() -> bool:
+        places.append(move_capture(other, folder))
+        return True
+
+    folder.mkdir(parents=True)
+    (folder / "a.pcap").touch()  # of one that did not live to use it
+    with reserved(folder, "a.pcap") as held:
+        places.append(move_capture(file, folder, undisturbed))
+    assert (held, places) == (folder / "a.pcap", [folder / "a.pcap.2", folder / "a.pcap.1"])
+    assert (places[0].read_bytes(), places[1].read_bytes()) == (b"other", CONTENT)  # type: ignore[union-attr]
+
+
+def test_an_empty_file_of_one_that_did_not_live_is_used(file: Path, folder: Path) -> None:
+    folder.mkdir(parents=True)
+    (folder / "a.pcap").touch()
+    assert move_capture(file, folder) == folder / "a.pcap"
