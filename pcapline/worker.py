@@ -9,6 +9,7 @@ from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from threading import Event, Thread
+from typing import NamedTuple
 
 from loader.fellows import Fellows
 from loader.groupcounts import share_counts
@@ -39,6 +40,13 @@ class Place:
     on_outcome: Callable[[FileOutcome], None]
 
 
+class Farewell(NamedTuple):
+    """Why a worker ends."""
+
+    text: str
+    exit_code: int | None  # None: nobody reads what it prints any more
+
+
 def work(place: Place, parent: Connection) -> None:
     """Load until the parent hangs up. What nobody but a person can put right is sent to it; ends the process."""
     collect_rarely()
@@ -54,8 +62,13 @@ def work(place: Place, parent: Connection) -> None:
     try:
         _load(place, stop, fellows)
     except (PcaplineError, BrokenPipeError) as error:
-        _send(parent, error)
+        _send(parent, farewell(error))
         raise SystemExit(getattr(error, "exit_code", 1)) from error
+
+
+def farewell(error: PcaplineError | BrokenPipeError) -> Farewell:
+    """What the parent is told of an error: words, for not every exception can be built again in another process."""
+    return Farewell(str(error), None if isinstance(error, BrokenPipeError) else error.exit_code)
 
 
 def _load(place: Place, stop: Event, fellows: Fellows) -> None:

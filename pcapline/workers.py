@@ -16,13 +16,13 @@ from threading import Event
 
 from loader.backoff import BackOff
 from loader.groupcounts import GroupCounts
-from pcapline.worker import LOOK, SHARE, Place, work
-from schema.errors import PcaplineError
+from pcapline.worker import LOOK, SHARE, Farewell, Place, work
+from schema.errors import PermissionDeniedError, SettingsError
 
 _TICK_S = 0.2
 _LIVED_S = 60.0  # one that ends after so long has begun well: it is started again soon
 _SETTLED_S = 6.0  # a sensor that was let go has found its new loader after so long
-_NEEDS_A_PERSON = (3, 4)  # exit codes: settings, permissions
+_NEED_A_PERSON = {error.exit_code: error for error in (SettingsError, PermissionDeniedError)}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -95,10 +95,10 @@ class Workers:
     def _heard(self, worker: _Worker, message: object) -> None:
         if isinstance(message, int):
             worker.sensors = message
-        elif isinstance(message, BrokenPipeError) or getattr(message, "exit_code", None) in _NEEDS_A_PERSON:
-            self._failure = message  # type: ignore[assignment]  # exceptions are all else that is sent
-        elif isinstance(message, PcaplineError):
-            self._tell(f"loader {worker.place.number}: {message}")
+        elif isinstance(message, Farewell):
+            self._failure = self._failure or _failure(message)
+            if self._failure is None:
+                self._tell(f"loader {worker.place.number}: {message.text}")
 
     def _ended(self, worker: _Worker, now: float) -> None:
         """Take its process off the system's list at once: only then do the others see that what it held is free."""
@@ -158,6 +158,14 @@ class Workers:
             if worker.process is not None:
                 worker.process.kill()
                 worker.process.join()
+
+
+def _failure(farewell: Farewell) -> BaseException | None:
+    """What ends all of them; None where the others go on and this one begins again."""
+    if farewell.exit_code is None:
+        return BrokenPipeError()
+    needs_a_person = _NEED_A_PERSON.get(farewell.exit_code)
+    return None if needs_a_person is None else needs_a_person(farewell.text)
 
 
 def _sensors(worker: _Worker) -> int:

@@ -4,10 +4,13 @@ import os
 import re
 import signal
 import time
+from multiprocessing import Pipe
 from pathlib import Path
 
 import pytest
 
+from pcapline.worker import farewell
+from schema.errors import CaptureError, LeaseHeldError, PcaplineError, SettingsError, StorePermissionError
 from tests.faults.scene import hand_over, sensor_captures
 from tests.pcapline.command import pcapline
 from tests.pcapline.workers import PATIENCE_S, SETTINGS, group, pid_of
@@ -127,3 +130,13 @@ def test_what_cannot_be(arguments: list[str], says: str, tmp_path: Path) -> None
     assert done.returncode == 3
     assert says in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "error",
+    [LeaseHeldError("s0", "me", 1), CaptureError("bad", "words"), SettingsError("words"), StorePermissionError("words")],
+)
+def test_every_error_of_a_loader_reaches_its_parent(error: PcaplineError) -> None:
+    ours, theirs = Pipe()
+    theirs.send(farewell(error))
+    assert ours.recv() == (str(error), error.exit_code)
