@@ -97,6 +97,9 @@ class LoaderTelemetry:
         self._remote_dropped = Counter(
             "pcapline_remote_dropped", "References that are not loaded here, by reason.", ["reason"], registry=registry
         )
+        self._remote_stuck = Counter(
+            "pcapline_remote_stuck", "Attempts to take away an object that its bucket did not let go.", registry=registry
+        )
         self._remote_held = Gauge(
             "pcapline_remote_held",
             "References held: to be fetched, fetched and here, or settled and not acknowledged.",
@@ -267,6 +270,10 @@ class LoaderTelemetry:
     def remote_dropped(self, reason: str, references: int) -> None:
         """References are not loaded here; `reason` is from a fixed set."""
         self._remote_dropped.labels(reason).inc(references)
+
+    def remote_stuck(self) -> None:
+        """An object could not be taken away; it is tried again."""
+        self._remote_stuck.inc()
 
     def remote_holds(self, waiting: int, files: int, settled: int, size: int) -> None:
         """References to be fetched; files fetched and still here, and their bytes; references that are not acknowledged yet."""

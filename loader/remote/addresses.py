@@ -13,7 +13,8 @@ KAFKA_SCHEME = "kafka"
 _EXAMPLE = "s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, az://CONTAINER/PREFIX or file:///DIR/PREFIX"
 _SPOOL = Path("spool")  # any folder: the spool's own rule says which names in it are captures
 MAX_NAME = 200  # bytes; file systems take 255, and the archive may put a number behind it
-MAX_KEY = 1024  # bytes, the limit of S3
+_BEHIND = 40  # bytes, that what was dealt with may have more: `.quarantine`, or `.archive` and `.TIME-SIZE`
+MAX_KEY = 1024 - _BEHIND  # bytes; the limit of S3, less those
 
 
 @dataclass(frozen=True, slots=True)

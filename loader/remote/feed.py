@@ -8,6 +8,7 @@ from threading import Thread
 
 from loader.outcome import FileOutcome
 from loader.remote.addresses import KafkaAddress, ObjectsAddress, parse_objects, parse_source
+from loader.remote.departures import Departures
 from loader.remote.landing import Landing
 from loader.remote.leaving import Leaving, Root
 from loader.remote.listing import ListingSource
@@ -47,7 +48,7 @@ class RemoteFeed:
         self._porter: Porter | None = None
         self._thread: Thread | None = None
         self._fed, self._roots, self._settings = fed, roots, settings
-        self._source = _source(settings, address, leaving, fed)
+        self._source = _source(settings, address, Departures(leaving, fed.clock, fed.telemetry.remote_stuck), fed)
 
     def start(self, landed: Callable[[Path], None]) -> None:
         """Fetch from now on."""
@@ -95,14 +96,16 @@ def _roots(settings: RemoteSettings, address: ObjectsAddress | KafkaAddress) -> 
     return {one.url: Root(one, buckets[one.bucket]) for one in addresses}
 
 
-def _source(settings: RemoteSettings, address: ObjectsAddress | KafkaAddress, leaving: Leaving, fed: FedDirectory) -> Source:
+def _source(
+    settings: RemoteSettings, address: ObjectsAddress | KafkaAddress, departures: Departures, fed: FedDirectory
+) -> Source:
     if isinstance(address, ObjectsAddress):
-        return ListingSource(leaving.roots[address.url], leaving, fed.sensor, settings.poll_s, fed.clock)
+        return ListingSource(departures.leaving.roots[address.url], departures, fed.sensor, settings.poll_s, fed.clock)
     from loader.remote.kafka import KafkaOptions, KafkaSource
 
     more = _options(settings.kafka_options, "remote.kafka_options")
     return KafkaSource(
-        KafkaOptions(address=address, group=settings.group, more=more, timeout_s=settings.timeout_s), leaving, fed.clock
+        KafkaOptions(address=address, group=settings.group, more=more, timeout_s=settings.timeout_s), departures, fed.clock
     )
 
 

@@ -1,7 +1,6 @@
 """A Kafka topic as a source: references from a consumer group. The only door to confluent_kafka."""
 
 import logging
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -9,7 +8,7 @@ from typing import NamedTuple
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from loader.remote.addresses import KafkaAddress
-from loader.remote.leaving import Leaving
+from loader.remote.departures import Departures
 from loader.remote.messages import reference_in
 from loader.remote.offsets import PartitionLog
 from loader.remote.port import Arrivals, Reference, Refusal, RefusedError, Settled, SourceAwayError
@@ -57,10 +56,10 @@ class KafkaOptions:
 class KafkaSource:
     """One member of a consumer group."""
 
-    def __init__(self, options: KafkaOptions, leaving: Leaving, clock: Callable[[], float]) -> None:
+    def __init__(self, options: KafkaOptions, departures: Departures, clock: Callable[[], float]) -> None:
         """Raises `SettingsError` for what can never be a consumer; brokers that are away may come."""
-        self._topic, self._leaving, self._clock = options.address.topic, leaving, clock
-        self._roots = [root.address for root in leaving.roots.values()]
+        self._topic, self._departures, self._clock = options.address.topic, departures, clock
+        self._roots = [root.address for root in departures.leaving.roots.values()]
         self._timeout_s = options.timeout_s
         self._logs: dict[int, PartitionLog] = {}
         self._open: dict[int, set[Token]] = {}  # handed out and not acknowledged, by partition
@@ -68,7 +67,6 @@ class KafkaSource:
         self._withdrawn: set[Token] = set()
         self._moved = False  # partitions went
         self._uncommitted: list[Settled] = []
-        self._committed: deque[Settled] = deque()  # their objects wait to be disposed of
         self._trouble: str | None = None
         self._committed_at = 0.0
         self._committing = False  # the broker has not answered yet
@@ -126,7 +124,7 @@ class KafkaSource:
                 self._uncommitted.append(one)
         if not self._committing and self._clock() - self._committed_at >= _COMMIT_S:
             self._commit(waits=False)
-        return self._dispose()
+        return self._departures.go()
 
     def _commit(self, *, waits: bool) -> None:
         """Tell the broker how far all is settled; it answers `_on_commit`, or here where this `waits` (`_COORDINATOR_S` at
@@ -166,22 +164,10 @@ class KafkaSource:
                 continue
             if log.is_committed(token.offset):
                 self._open[token.partition].discard(token)
-                self._committed.append(one)
+                self._departures.add([one])
             else:
                 still.append(one)
         self._uncommitted = still
-
-    def _dispose(self) -> Sequence[Settled]:
-        done: list[Settled] = []
-        while self._committed:
-            try:
-                self._leaving.dispose(self._committed[0])
-            except SourceAwayError:
-                if not done:
-                    raise
-                break
-            done.append(self._committed.popleft())
-        return done
 
     def close(self) -> None:
         """Commit what is settled, and leave the group."""

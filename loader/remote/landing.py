@@ -1,8 +1,10 @@
 """The local side: where objects are fetched to, under which name they land, and which files of the spool came so."""
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -11,6 +13,7 @@ from loader.spool import OWN_FOLDER, Stamp
 from schema.errors import PermissionDeniedError, SettingsError
 
 _INCOMING, _FETCHED = "incoming", "fetched"
+_NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})  # what file systems without them say
 
 
 @dataclass(slots=True)
@@ -55,13 +58,20 @@ class Landing:
     def land(self, part: Path, sensor: str, name: str) -> tuple[Path, Stamp]:
         """Give a fetched file its place, where no other file is; `part` is synced, or a crash could leave half a capture."""
         stamp = Stamp.of(part.stat())
-        path = next(path for path in _names(self.directory / sensor / name) if not os.path.lexists(path))
-        path.parent.mkdir(exist_ok=True)
-        note = self._note(path)
-        note.parent.mkdir(parents=True, exist_ok=True)
-        note.write_text(" ".join(map(str, stamp)), encoding="ascii")
-        part.rename(path)
-        return path, stamp
+        (self.directory / sensor).mkdir(exist_ok=True)
+        (self._notes / sensor).mkdir(parents=True, exist_ok=True)
+        free = (path for path in _names(self.directory / sensor / name) if not os.path.lexists(path))
+        return next(path for path in free if self._gets(part, path, stamp)), stamp
+
+    def _gets(self, part: Path, path: Path, stamp: Stamp) -> bool:
+        """Whether a file has its name now; not where somebody was sooner."""
+        self._note(path).write_text(" ".join(map(str, stamp)), encoding="ascii")  # first: a crash in between is cleared up
+        try:
+            give_name(part, path)
+        except FileExistsError:
+            self.forget(path)
+            return False
+        return True
 
     def is_here(self, path: Path, stamp: Stamp) -> bool:
         """Whether a file that landed still is where it was."""
@@ -77,8 +87,9 @@ class Landing:
         self.forget(path)
 
     def forget(self, path: Path) -> None:
-        """The file has left the spool."""
-        self._note(path).unlink(missing_ok=True)
+        """The file has left the spool. A note that cannot be removed is of no file: the next start removes it."""
+        with suppress(OSError):
+            self._note(path).unlink()
 
     def clear_part(self) -> None:
         """Nothing is being fetched."""
@@ -103,6 +114,19 @@ class Landing:
             note.unlink()
             return
         self.drop(path, stamp)
+
+
+def give_name(part: Path, path: Path) -> None:
+    """Give a file its name unless another has it: raises `FileExistsError`. A rename would replace that one."""
+    try:
+        path.hardlink_to(part)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        path.touch(exist_ok=False)
+        part.rename(path)
+    else:
+        part.unlink()
 
 
 def _names(path: Path) -> Iterator[Path]:

@@ -5,9 +5,14 @@ from dataclasses import dataclass
 
 from loader.remote.addresses import ObjectsAddress
 from loader.remote.objects import Bucket
-from loader.remote.port import Fate, ObjectVersion, Reference, Settled
+from loader.remote.port import Fate, ObjectVersion, Reference, Settled, SourceAwayError
+from schema.errors import PcaplineError
 
 ARCHIVE, QUARANTINE = "archive", "quarantine"
+
+
+class StuckError(PcaplineError):
+    """The bucket answers, and does not let one object go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +36,8 @@ class Leaving:
     tell: Callable[[str], None]
 
     def dispose(self, settled: Settled) -> None:
-        """Take an object away, if it still is the one that was fetched. Raises `SourceAwayError`."""
+        """Take an object away, if it still is the one that was fetched. Raises `SourceAwayError`,
+        `StuckError`."""
         reference = settled.reference
         if self.after == "keep" or settled.fate is Fate.REFUSED:
             return
@@ -42,7 +48,10 @@ class Leaving:
         if settled.version is None or not now.is_same(settled.version):
             self.tell(f"{reference.told} was replaced after it was fetched, and stays")
             return
-        self._take_away(root, settled, now)
+        try:
+            self._take_away(root, settled, now)
+        except SourceAwayError as error:
+            raise StuckError(str(error)) from error
 
     def _take_away(self, root: Root, settled: Settled, version: ObjectVersion) -> None:
         reference = settled.reference

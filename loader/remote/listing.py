@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 
-from loader.remote.addresses import listed_place
-from loader.remote.leaving import Leaving, Root
+from loader.remote.addresses import listed_place, refuse_bad_key
+from loader.remote.departures import Departures
+from loader.remote.leaving import Root
 from loader.remote.objects import Found
-from loader.remote.port import Arrivals, Fate, ObjectVersion, Reference, Refusal, RefusedError, Settled, SourceAwayError
+from loader.remote.port import Arrivals, Fate, ObjectVersion, Reference, Refusal, RefusedError, Settled
 
 _A_SENSOR = 64  # references of one sensor at a time: the next ones are listed again when these are gone
 _MAX_KNOWN = 262_144  # objects that stay and are remembered; the oldest beyond are fetched again, which changes nothing
@@ -41,13 +42,12 @@ class ListingSource:
     """Lists every so often. An object is known by its key and version: one that is replaced is a new one."""
 
     root: Root
-    leaving: Leaving
+    departures: Departures
     default_sensor: str
     poll_s: float
     clock: Callable[[], float]
     _held: dict[str, ObjectVersion] = field(default_factory=dict, init=False)  # handed out
     _stays: dict[str, ObjectVersion] = field(default_factory=dict, init=False)  # refused, or kept
-    _unacknowledged: list[Settled] = field(default_factory=list, init=False)
     _listed_at: float = field(default=float("-inf"), init=False)
 
     def arrivals(self, room: int) -> Arrivals:
@@ -55,7 +55,7 @@ class ListingSource:
         if room <= 0 or self.clock() - self._listed_at < self.poll_s:
             return Arrivals()
         refusals: list[Refusal] = []
-        oldest = Oldest(_A_SENSOR, Counter(key.rpartition("/")[0] for key in self._held))
+        oldest = Oldest(_A_SENSOR, self._moving())
         for found in self.root.bucket.objects(self.root.address.prefix + "/"):
             try:
                 if self._is_new(found):
@@ -68,6 +68,11 @@ class ListingSource:
         self._listed_at = self.clock()
         return Arrivals(references=references, refusals=refusals)
 
+    def _moving(self) -> Counter[str]:
+        """How many are held of each folder; those that cannot leave it do not keep the next ones out."""
+        stuck = {reference.key for reference in self.departures.stuck()}
+        return Counter(key.rpartition("/")[0] for key in self._held.keys() - stuck)
+
     def _is_new(self, found: Found) -> bool:
         known = self._stays.get(found.key)
         if found.key in self._held or (known is not None and known.is_same(found.version)):
@@ -75,7 +80,10 @@ class ListingSource:
         return self._place(found) is not None
 
     def _place(self, found: Found) -> tuple[str, str] | None:
-        return listed_place(found.key.removeprefix(self.root.address.prefix + "/"), self.default_sensor)
+        place = listed_place(found.key.removeprefix(self.root.address.prefix + "/"), self.default_sensor)
+        if place is not None:
+            refuse_bad_key(found.key)
+        return place
 
     def _reference(self, found: Found) -> Reference:
         place = self._place(found)
@@ -94,24 +102,18 @@ class ListingSource:
 
     def acknowledge(self, settled: Sequence[Settled]) -> Sequence[Settled]:
         """Disposing of the object is the acknowledgement."""
-        self._unacknowledged.extend(settled)
-        done: list[Settled] = []
-        try:
-            for one in self._unacknowledged:
-                self.leaving.dispose(one)
-                self._let_go(one)
-                done.append(one)
-        except SourceAwayError:
-            if not done:
-                raise
-        del self._unacknowledged[: len(done)]
+        self.departures.add(settled)
+        done = self.departures.go()
+        for one in done:
+            self._let_go(one)
         return done
 
     def _let_go(self, one: Settled) -> None:
         reference = one.reference
         listed = self._held.pop(reference.key, None)
         version = one.version or listed
-        if self.leaving.after == "keep" and one.fate is not Fate.REFUSED and version is not None:
+        stays = one.fate is Fate.LEFT or (self.departures.leaving.after == "keep" and one.fate is not Fate.REFUSED)
+        if stays and version is not None:
             self._remember(reference.key, version)
 
     def _remember(self, key: str, version: ObjectVersion) -> None:

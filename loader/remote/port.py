@@ -81,6 +81,7 @@ class Fate(Enum):
     DONE = "done"  # its packets count, durably
     QUARANTINED = "quarantined"
     REFUSED = "refused"  # nothing was fetched
+    LEFT = "left"  # as DONE or QUARANTINED, but its object could not be taken away and stays
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

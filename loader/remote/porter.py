@@ -132,11 +132,11 @@ class Porter:
             if not report.gone:
                 self.queue.answered(report.stamp)
             elif (landed := self.queue.gone(report.stamp)) is not None:
-                self.landing.forget(landed.path)
                 quarantined = report.outcome.state is FileState.QUARANTINED
                 fate = Fate.QUARANTINED if quarantined else Fate.DONE
                 reason = report.outcome.reason if quarantined else ""
                 self._settled.append(Settled(reference=landed.reference, fate=fate, reason=reason, version=landed.version))
+                self.landing.forget(landed.path)
 
     def _acknowledge(self) -> None:
         settled, self._settled = self._settled, []

@@ -2,7 +2,15 @@
 
 import pytest
 
-from loader.remote.addresses import KafkaAddress, listed_place, parse_objects, parse_source, refuse_bad_key, refuse_bad_names
+from loader.remote.addresses import (
+    MAX_KEY,
+    KafkaAddress,
+    listed_place,
+    parse_objects,
+    parse_source,
+    refuse_bad_key,
+    refuse_bad_names,
+)
 from loader.remote.port import RefusedError
 from schema.errors import SettingsError
 
@@ -100,3 +108,13 @@ def test_a_name_that_no_file_may_have(name: str) -> None:
 def test_a_key_that_no_object_may_have(key: str) -> None:
     with pytest.raises(RefusedError):
         refuse_bad_key(key)
+
+
+def test_a_key_has_room_for_what_disposal_puts_behind_it() -> None:
+    address = parse_objects("s3://captures/in")
+    longest = "in/" + "x" * (MAX_KEY - 3)
+    refuse_bad_key(longest)
+    archived = f"{address.place('archive', longest)}.1700000000-{10**15}"
+    assert max(len(archived), len(address.place("quarantine", longest))) <= 1024
+    with pytest.raises(RefusedError):
+        refuse_bad_key(longest + "x")

@@ -7,7 +7,7 @@ import pytest
 
 from loader.remote.addresses import parse_objects
 from loader.remote.fetching import Download
-from loader.remote.landing import Landing
+from loader.remote.landing import Landing, give_name
 from loader.remote.leaving import Root
 from loader.remote.objects import Bucket
 from loader.remote.port import Reference, RefusedError, SourceAwayError
@@ -118,6 +118,29 @@ def test_no_file_that_is_there_is_written_over(tmp_path: Path) -> None:
     (tmp_path / "edge" / "x.pcap.1").symlink_to("nowhere")
     assert landed(landing, b"ours").name == "x.pcap.2"
     assert (tmp_path / "edge" / "x.pcap").read_bytes() == b"theirs"
+    landing.close()
+
+
+def test_a_file_that_gets_the_name_in_between_is_not_replaced(tmp_path: Path) -> None:
+    part, path = tmp_path / "part", tmp_path / "x.pcap"
+    part.write_bytes(b"ours")
+    path.write_bytes(b"theirs")  # after the name was found free
+    with pytest.raises(FileExistsError):
+        give_name(part, path)
+    assert (part.read_bytes(), path.read_bytes()) == (b"ours", b"theirs")
+    path.unlink()
+    give_name(part, path)
+    assert (part.exists(), path.read_bytes()) == (False, b"ours")
+
+
+def test_a_note_that_cannot_be_removed_keeps_nobody_waiting(tmp_path: Path) -> None:
+    landing = Landing(tmp_path)
+    landing.prepare()
+    place = landed(landing, b"ours")
+    note = tmp_path / ".pcapline" / "fetched" / "edge" / "x.pcap"
+    note.unlink()
+    note.mkdir()  # cannot be unlinked, whoever tries
+    landing.forget(place)
     landing.close()
 
 

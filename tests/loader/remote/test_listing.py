@@ -98,6 +98,25 @@ def test_what_becomes_of_objects(bucket: Bucket, after: str) -> None:
     assert_same(bucket.store, calm(bucket.directory, bucket.files))
 
 
+def test_an_object_that_cannot_be_moved_holds_up_no_other(bucket: Bucket) -> None:
+    places = bucket.put_all()
+    in_the_way = bucket.directory / "objects.archive" / "edge" / places[0].name
+    (in_the_way / "x").mkdir(parents=True)
+    watch = bucket.watch()
+    with ended(watch):
+        until(lambda: [place.exists() for place in places] == [True, False, False], lambda: watch.said()[-3000:])
+        watch.until_it_says("cannot be taken away")
+        until(lambda: watch.counts()["stuck_total"] >= 2, lambda: "it is tried again")
+        assert watch.counts()['held{stage="settled"}'] == 1
+        (in_the_way / "x").rmdir()
+        in_the_way.rmdir()
+        until(lambda: not places[0].exists(), lambda: watch.said()[-3000:])
+        settled(watch, len(places))
+        assert balance(watch.counts()) == 0
+        watch.stop()
+    assert watch.said().count("cannot be taken away") == 1
+
+
 def test_what_a_killed_watch_had_fetched_comes_again_and_files_of_others_stay(bucket: Bucket) -> None:
     """With a long grace period all that is loaded is in the directory still when the watch is killed."""
     bucket.put_all()
