@@ -54,16 +54,17 @@ def read_all(reader: StoreReader, sensor: str, since: LedgerPosition) -> Followe
         return Followed(totals=totals, growth=CommitDeltas(endpoints=totals.endpoints, totals=totals.totals), folded={})
     walked = walk(reader, sensor, since, totals.position)
     if walked is None:
-        return Followed(totals=totals, growth=None, folded=_folded_since(reader, sensor, since))
+        return Followed(totals=totals, growth=None, folded=_folded_between(reader, since, totals))
     return Followed(totals=totals, growth=walked.growth, folded=walked.folded)
 
 
-def _folded_since(reader: StoreReader, sensor: str, since: LedgerPosition) -> dict[str, EndpointTotals]:
-    """What is still told of the seals behind a position. A seal that folded an endpoint with a series is among them: it is kept
-    for as long as the admissions stand before it."""
+def _folded_between(reader: StoreReader, since: LedgerPosition, totals: LedgerTotals) -> dict[str, EndpointTotals]:
+    """What is still told of the seals behind a position, up to that of the totals: a later one is passed next time. A seal that
+    folded an endpoint with a series is among them: it is kept for as long as the admissions stand before it."""
     folded: dict[str, EndpointTotals] = {}
-    for seal in reader.seals(sensor, since.seq):
-        add_totals(folded, seal.folded)
+    for seal in reader.seals(totals.sensor, since.seq):
+        if seal.position.seq <= totals.position.seq:
+            add_totals(folded, seal.folded)
     return folded
 
 

@@ -1,7 +1,8 @@
 """A follower knows the ledger's totals whatever it missed, and says when it cannot know what came in between."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import apsw
 import pytest
@@ -9,8 +10,9 @@ import pytest
 from exporter.book import BookKeeper
 from exporter.follower import Followed, Follower
 from schema.errors import StoreUnavailableError
-from schema.records import EndpointTotals, LedgerPosition
-from schema.store.port import SensorLease, Store
+from schema.records import EndpointTotals, LedgerPosition, LedgerTotals
+from schema.store.port import SensorLease, Store, StoreReader
+from schema.store.sealing import Sealing
 from tests.exporter.captures import Capture, lease_of, load, store_at
 
 ONE = EndpointTotals(1, 1, 60, 0, 0)
@@ -79,6 +81,34 @@ def test_without_the_commits_in_between_nobody_is_admitted_until_the_next(store:
     moment = restarted.moment(store, ["edge-1"])
     assert dict(moment.series.shown) == {"a": ONE, "b": ONE}
     assert moment.series.other == ONE.plus(ONE)
+
+
+class Moving:
+    """A reader whose ledger moves on right behind each time that it was read."""
+
+    def __init__(self, reader: StoreReader, meanwhile: Callable[[], object]) -> None:
+        self._reader, self._meanwhile = reader, meanwhile
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reader, name)
+
+    def ledger(self, sensor: str) -> LedgerTotals:
+        totals = self._reader.ledger(sensor)
+        self._meanwhile()
+        return totals
+
+
+def test_a_seal_behind_the_totals_is_passed_once(store: Store, tmp_path: Path) -> None:
+    lease, rule = lease_of(store, "edge-1"), Sealing(commits=1, idle=0, endpoints_kept=0)
+    commit(lease, "a", "b", "c")
+    since = at(store, 1)
+    lose(tmp_path, 2)
+    follower = Follower()
+    first = follower.follow(Moving(store, lambda: lease.seal_if_due(rule)), "edge-1", since)  # type: ignore[arg-type]
+    assert (first.growth, first.folded) == (None, {})
+    commit(lease, "d")
+    second = follower.follow(store, "edge-1", first.totals.position)
+    assert set(second.folded) == {"a", "b", "c"}
 
 
 def test_what_is_known_outlives_a_store_that_is_away(store: Store, tmp_path: Path) -> None:
