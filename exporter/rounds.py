@@ -101,18 +101,20 @@ class _Round:
     first_turn: int  # captures that would have had their turn since 1970
     differed: dict[int, None] = field(default_factory=dict, init=False)
     windows: list[_Window] = field(default_factory=list, init=False)
-    _oldest: int = field(default=1, init=False)  # seq of the first commit whose rows have not all expired
+    _oldest: int = field(default=1, init=False)  # seq of the first commit that is kept and whose rows have not all expired
+    _without_commit: set[int] = field(default_factory=set, init=False)  # seqs in the windows: seals, and commits that were lost
     _last: int = field(default=0, init=False)
     _turn: int = field(default=0, init=False)  # seq of the next one; 0: not begun
 
     @property
     def alive(self) -> int:
-        """Captures whose rows have not all expired."""
-        return self._last - self._oldest + 1
+        """Captures that can be recounted: their commits are kept, and their rows have not all expired. Seals count among them
+        until a turn has passed over them."""
+        return self._last - self._oldest + 1 - len(self._without_commit)
 
     def covered(self) -> int:
         """Of them, those that were recounted since this process began."""
-        return sum(window.last - window.first + 1 for window in self.windows)
+        return sum(window.last - window.first + 1 for window in self.windows) - len(self._without_commit)
 
     def commits(self, reader: StoreReader, ledger: LedgerTotals, now_ms: int) -> Iterator[CommitRecord]:
         self._stand_at(reader, ledger, now_ms)
@@ -122,8 +124,11 @@ class _Round:
         for seq in [seq for seq in self.differed if not any(first <= seq <= last for first, last in spans)]:
             yield from _commits(reader, ledger.sensor, seq, seq)
         for first, last in spans:
-            yield from _commits(reader, ledger.sensor, first, last)
-            self._note(first, last, now_ms)
+            missing = set(range(first, last + 1))
+            for commit in _commits(reader, ledger.sensor, first, last):
+                yield commit
+                missing.discard(commit.position.seq)
+            self._note(first, last, missing, now_ms)
         if turns:
             self._turn = turns[-1][1] + 1
 
@@ -132,6 +137,7 @@ class _Round:
         self._oldest = _oldest_alive(reader, ledger, min(self._oldest, self._last + 1), now_ms)
         self.windows = [piece for window in self.windows for piece in window.without(0, self._oldest - 1)]
         self.windows = [piece for window in self.windows for piece in window.without(self._last + 1, window.last)]
+        self._without_commit = {seq for seq in self._without_commit if self._oldest <= seq <= self._last}
         self.differed = {seq: None for seq in self.differed if seq >= self._oldest}
 
     def _turns(self, newest: int) -> list[tuple[int, int]]:
@@ -145,22 +151,33 @@ class _Round:
         left = min(self.share, older) - (last - turn + 1)
         return [(turn, last), (self._oldest, self._oldest + left - 1)] if left else [(turn, last)]
 
-    def _note(self, first: int, last: int, at_ms: int) -> None:
+    def _note(self, first: int, last: int, missing: set[int], at_ms: int) -> None:
         first = max(first, self._oldest)
         if first <= last:
+            self._without_commit.difference_update(range(first, last + 1))
+            self._without_commit.update(seq for seq in missing if seq >= first)
             others = [piece for window in self.windows for piece in window.without(first, last)]
             self.windows = [*others, _Window(first, last, at_ms)]
 
 
 def _oldest_alive(reader: StoreReader, ledger: LedgerTotals, known: int, now_ms: int) -> int:
-    """By bisection: a ledger may hold years. Commits are in the order of their time, but for what clocks do between loaders."""
+    """Seq of the first commit that is kept and whose rows have not all expired, from `known` on; behind the ledger: none.
+
+    By bisection: a ledger may hold years. Commits are in the order of their time, but for what clocks do between loaders.
+    """
+
+    def from_seq(seq: int) -> CommitRecord | None:
+        return next(islice(reader.commits(ledger.sensor, seq - 1), 1), None)
 
     def is_alive(seq: int) -> bool:
-        commit = next(islice(reader.commits(ledger.sensor, seq - 1), 1), None)
+        commit = from_seq(seq)
         return commit is None or commit.loaded_at_ms + _ROWS_LAST_MS > now_ms
 
-    seqs = range(known, ledger.position.seq + 1)
-    return known if not seqs or is_alive(known) else seqs[0] + bisect_left(seqs, True, key=is_alive)
+    first = from_seq(known)
+    seqs = range(known if first is None else first.position.seq, ledger.position.seq + 1)
+    if first is None or not seqs:
+        return ledger.position.seq + 1
+    return seqs[0] if is_alive(seqs[0]) else seqs[0] + bisect_left(seqs, True, key=is_alive)
 
 
 def _commits(reader: StoreReader, sensor: str, first: int, last: int) -> Iterator[CommitRecord]:

@@ -10,6 +10,7 @@ from exporter.reconcile import reconcile
 from exporter.reconciliation import Reach
 from exporter.rounds import Rounds
 from schema.store.port import Store
+from schema.store.sealing import Sealing
 from tests.exporter.captures import NOW_MS, Capture, lease_of, load, store_at
 
 DAY_MS = 86_400_000
@@ -99,3 +100,35 @@ def test_a_ledger_that_grows_is_followed(store: Store) -> None:
         load(lease, capture(CAPTURES + number))
     check(store, rounds, 12)
     assert rounds.reach().alive == rounds.reach().covered == CAPTURES + 12
+
+
+def test_captures_whose_commits_are_gone_are_not_counted_as_recounted(store: Store, path: Path) -> None:
+    forget(path, 10)
+    rounds = Rounds(SHARE, PERIOD_S)
+    for number in range(6):
+        check(store, rounds, number)
+    reach = rounds.reach()
+    assert (reach.alive, reach.covered) == (CAPTURES - 10, CAPTURES - 10)
+    assert reach.since_ms > 0
+    forget(path, CAPTURES)
+    check(store, rounds, 7)
+    assert (rounds.reach().alive, rounds.reach().covered) == (0, 0)
+
+
+def forget(path: Path, seq: int) -> None:
+    """Let go of the commits up to this one, as a store does with old segments."""
+    connection = apsw.Connection(str(path))
+    connection.execute("DELETE FROM ledger_commits WHERE seq <= ?", (seq,))
+    assert connection.changes() > 0
+    connection.close()
+
+
+def test_seals_are_no_captures(store: Store) -> None:
+    lease, rounds = lease_of(store, "edge-1"), Rounds(SHARE, PERIOD_S)
+    for number in range(4):
+        assert lease.seal_if_due(Sealing(commits=1))
+        load(lease, capture(CAPTURES + number))
+    for number in range(12):
+        check(store, rounds, number)
+    assert rounds.reach().alive == rounds.reach().covered == CAPTURES + 4
+    assert rounds.reach().since_ms > 0
