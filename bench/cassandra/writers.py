@@ -51,10 +51,9 @@ def load(store: CassandraStore, capture: Path) -> None:
 
 def write_encoded(connection: Connection, batches: Sequence[RowBatch], stamp: int) -> None:
     """The loader's writer alone: encoding, gathering, sending."""
-    writer = Writer(connection, stamp, lambda: None)
-    for batch in batches:
-        writer.add(batch, batch.table.ttl_seconds)
-    writer.settle()
+    with Writer(connection, stamp, lambda: None) as writer:
+        for batch in batches:
+            writer.add(batch, batch.table.ttl_seconds)
 
 
 def write_bound(connection: Connection, batches: Sequence[RowBatch], stamp: int) -> None:

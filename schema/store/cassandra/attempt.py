@@ -48,22 +48,21 @@ class CassandraAttempt:
 
     def write(self, batches: Iterable[RowBatch]) -> None:
         """Write rows; returns when every one is acknowledged."""
-        writer = self._writer()
-        for batch in filter(len, batches):
-            if batch.table.spans:
-                for part, stamps in spanning_batches(self._connection, batch, self._hold.clock()):
-                    writer.add(part, batch.table.ttl_seconds, stamps)
-            else:
-                writer.add(batch, self._seconds_left(batch.table))
-        writer.settle()
+        with self._writer() as writer:
+            for batch in filter(len, batches):
+                if batch.table.spans:
+                    for part, stamps in spanning_batches(self._connection, batch, self._hold.clock()):
+                        writer.add(part, batch.table.ttl_seconds, stamps)
+                else:
+                    writer.add(batch, self._seconds_left(batch.table))
 
     def repair(self, repairs: Sequence[NameRepair]) -> int:
         """Late names of rows of earlier captures, under this attempt's timestamp: it is larger than any committed one."""
-        writer, count = self._writer(), 0
-        for batch, seconds in repaired_rows(self._hold, repairs):
-            writer.add(batch, seconds)
-            count += len(batch)
-        writer.settle()
+        count = 0
+        with self._writer() as writer:
+            for batch, seconds in repaired_rows(self._hold, repairs):
+                writer.add(batch, seconds)
+                count += len(batch)
         return count
 
     def commit(self, commit: Commit) -> LedgerHead:

@@ -28,12 +28,11 @@ class CassandraRewriting:
 
     def write(self, batches: Iterable[RowBatch]) -> None:
         """Write rows; those whose time is over are left out."""
-        writer = Writer(self._hold.connection, self._row_ts, self._hold.check_awake)
-        for batch in batches:
-            seconds = self._hold.seconds_left(batch.table, self._rows_from_ms)
-            if seconds > 0 and len(batch):
-                writer.add(batch, seconds)
-        writer.settle()
+        with Writer(self._hold.connection, self._row_ts, self._hold.check_awake) as writer:
+            for batch in batches:
+                seconds = self._hold.seconds_left(batch.table, self._rows_from_ms)
+                if seconds > 0 and len(batch):
+                    writer.add(batch, seconds)
 
     def delete(self, table: Table, keys: Sequence[tuple[object, ...]]) -> None:
         """Delete rows by their whole keys."""

@@ -4,7 +4,8 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from schema.store.cassandra.connection import Connection, backoff_s
 from schema.store.cassandra.failures import Refusal, meaning
@@ -27,7 +28,11 @@ class _Shipment:
 
 
 class Writer:
-    """Writes one attempt's rows. One thread sends; the driver's thread only hands results back to it."""
+    """Writes one attempt's rows. One thread sends; the driver's thread only hands results back to it.
+
+    A context: left in peace, every row is acknowledged; left by an error, none is on its way any more, so that whoever looks
+    for rows to delete finds all of them.
+    """
 
     def __init__(self, connection: Connection, row_ts: int, check_awake: Callable[[], None]) -> None:
         """`check_awake` raises where the writer may not write any more; it is asked before each batch."""
@@ -40,8 +45,19 @@ class Writer:
         self._again: list[tuple[_Shipment, Exception]] = []
         self._fatal: Exception | None = None
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        try:
+            if error is None:
+                self._settle()
+        finally:
+            with self._results:  # the driver answers each request by then, itself where the node does not
+                self._results.wait_for(lambda: not self._in_flight, self._connection.options.request_timeout_s)
+
     def add(self, batch: RowBatch, ttl_seconds: int, stamps: Sequence[int] | None = None) -> None:
-        """Take rows: some are sent, the others wait for more of their partition, `settle` at the latest.
+        """Take rows: some are sent, the others wait for more of their partition, the end of the block at the latest.
 
         `stamps`: a write timestamp (microseconds) for each row, where it is not that of the attempt.
         """
@@ -57,7 +73,7 @@ class Writer:
         if self._waiting_rows > _MOST_WAITING:
             self._flush()
 
-    def settle(self) -> None:
+    def _settle(self) -> None:
         """Send what waits; returns when every row is acknowledged."""
         self._flush()
         while True:

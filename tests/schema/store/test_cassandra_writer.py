@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from cassandra.cluster import Cluster
 
-from schema.errors import StoreError, StoreUnavailableError
+from schema.errors import LeaseLostError, StoreError, StoreUnavailableError
 from schema.store.cassandra import CassandraOptions, history, open_cassandra
 from schema.store.cassandra.connection import Connection
 from schema.store.cassandra.failures import Refusal
@@ -35,10 +35,9 @@ def flows(hosts: int = HOSTS, rows: int = ROWS_EACH) -> list[RowBatch]:
 
 
 def write(connection: Connection, batches: list[RowBatch]) -> None:
-    writer = Writer(connection, int(time.time() * 1e6), lambda: None)
-    for batch in batches:
-        writer.add(batch, TTL_S)
-    writer.settle()
+    with Writer(connection, int(time.time() * 1e6), lambda: None) as writer:
+        for batch in batches:
+            writer.add(batch, TTL_S)
 
 
 def count(connection: Connection) -> int:
@@ -92,6 +91,36 @@ def test_a_frozen_node_delays_and_loses_nothing(node: CassandraNode) -> None:
             node.thaw()
         assert connection.refusals[Refusal.POISON] == 0
         assert count(connection) == HOSTS * ROWS_EACH
+
+
+def test_who_is_overtaken_ends_with_nothing_on_its_way(node: CassandraNode) -> None:
+    overtaken, thawing, asked = threading.Event(), threading.Event(), itertools.count(1)
+    ended_after: list[tuple[bool, int]] = []
+
+    def check_awake() -> None:
+        if next(asked) > 3:  # fewer than are sent before the first answer
+            overtaken.set()
+            raise LeaseLostError("another loader")
+
+    def write_on(connection: Connection) -> None:
+        with pytest.raises(LeaseLostError), Writer(connection, 1, check_awake) as writer:
+            for batch in flows():
+                writer.add(batch, TTL_S)
+        ended_after.append((thawing.is_set(), count(connection)))
+
+    with opened(node, "overtaken") as connection:
+        applied(connection)
+        write(connection, flows(hosts=1, rows=1))
+        node.freeze()
+        try:
+            with meanwhile(write_on, connection) as writing:
+                assert overtaken.wait(60)
+                writing.join(0.5)
+                thawing.set()
+                node.thaw()
+        finally:
+            node.thaw()
+        assert ended_after == [(True, 1 + 3 * connection.options.rows_per_batch)]
 
 
 def test_statements_that_a_node_has_forgotten_are_prepared_again(node: CassandraNode) -> None:
