@@ -41,8 +41,7 @@ def take(connection: Connection, clock: Clock, asked: tuple[str, str, str], unti
         held = guard.owner not in ("", owner) and guard.lease_until_ms > int(clock() * 1000)
         if held and not known_dead(guard.owner, owner):
             raise LeaseHeldError(sensor, guard.owner, guard.lease_until_ms)
-        ledger.check_chain(connection, guard)
-        if _raise_epoch(connection, guard, (owner, until_ms)):
+        if ledger.check_chain(connection, guard) and _raise_epoch(connection, guard, (owner, until_ms)):
             if guard.segment != noted:  # whoever sealed it died
                 note_segment(connection, sensor, noted, guard.segment)
             now = replace(guard, epoch=guard.epoch + 1, owner=owner, lease_until_ms=until_ms)

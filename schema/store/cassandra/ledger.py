@@ -76,15 +76,19 @@ def read_head(connection: Connection, guard: Guard) -> LedgerHead:
     return LedgerHead(position=LedgerPosition(segment=guard.segment, seq=guard.version))
 
 
-def check_chain(connection: Connection, guard: Guard) -> None:
-    """Raise StoreError where the newest step is not what the guard says, or does not follow the step before it."""
+def check_chain(connection: Connection, guard: Guard) -> bool:
+    """Raise StoreError where the newest step is not what the guard says, or does not follow the step before it; False: the
+    guard has moved meanwhile, and nothing can be said."""
     segments = [segment for segment in guard.begins if segment >= guard.whole][-2:]
     before = guard.version - 1
     found = [row for segment in segments for row in connection.read(_CHAIN, (guard.sensor, segment, before), serial=True)]
     steps = sorted((seq, nonce, previous or b"") for seq, nonce, previous in found)
     broken = broken_chain(guard.sensor, guard.version, steps)
-    if broken is not None:
+    if broken is None:
+        return True
+    if read_guard(connection, guard.sensor, guard.segment) == guard:
         raise broken
+    return False
 
 
 def read_totals(connection: Connection, sensor: str) -> LedgerTotals:

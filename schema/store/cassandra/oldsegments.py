@@ -65,7 +65,7 @@ def _first_whole(hold: Hold, guard: Guard, told: list[int]) -> int:
 def _thin_out(hold: Hold, segment: int) -> None:
     """Only the commits stay."""
     place = (hold.sensor, segment)
-    committed = hold.connection.read(_COMMITTED, place)
+    committed = hold.connection.read(_COMMITTED, place, serial=True)
     for _ in hold.connection.each(_DROP_DELTAS, ((*place, seq) for seq, _, _ in committed), quorum=True):
         pass
     hold.connection.write(_DROP_OPENING, place, quorum=True)
@@ -85,7 +85,9 @@ def _is_needed(hold: Hold, segment: int) -> bool:
 
 def _are_marked(hold: Hold, segment: int) -> bool:
     """Whether every capture of a segment says that it was loaded there; those that do not are marked."""
-    committed = [capture_id for _, _, capture_id in hold.connection.read(_COMMITTED, (hold.sensor, segment))]
+    # at SERIAL: a replica that is behind may not know of a commit, and a segment is dropped by what is found here
+    commits = hold.connection.read(_COMMITTED, (hold.sensor, segment), serial=True)
+    committed = [capture_id for _, _, capture_id in commits]
     found = hold.connection.each(_MARKED, ((capture_id,) for capture_id in committed), quorum=True)
     marks = {capture_id: rows[0][0] if rows else "" for capture_id, rows in zip(committed, found, strict=True)}
     for capture_id in [capture_id for capture_id, state in marks.items() if state != "loaded"]:
@@ -110,8 +112,8 @@ def read_opening(connection: Connection, sensor: str, segment: int) -> LedgerTot
     nothing = no_totals(sensor, network, segment)
     if segment < current_guard(connection, sensor).whole:
         return nothing
-    for seq, nonce, _ in connection.read(_STEP, (sensor, segment)):
-        begun = decode_entries(data for (data,) in connection.stream(_PARTS, (sensor, segment, False)))
+    for seq, nonce, _ in connection.read(_STEP, (sensor, segment), serial=True):
+        begun = decode_entries(data for (data,) in connection.stream(_PARTS, (sensor, segment, False), serial=True))
         position = LedgerPosition(segment=segment, seq=seq, nonce=nonce)
         return replace(nothing, position=position, endpoints=begun.endpoints, totals=begun.totals)
     return nothing
@@ -128,7 +130,7 @@ def read_seals(connection: Connection, sensor: str, after_seq: int) -> list[Seal
 
 def _seals(connection: Connection, sensor: str, segments: list[int]) -> Iterator[Seal]:
     for segment in segments:
-        for seq, nonce, previous in connection.read(_STEP, (sensor, segment)):
-            folded = decode_entries(data for (data,) in connection.stream(_PARTS, (sensor, segment, True)))
+        for seq, nonce, previous in connection.read(_STEP, (sensor, segment), serial=True):
+            folded = decode_entries(data for (data,) in connection.stream(_PARTS, (sensor, segment, True), serial=True))
             position = LedgerPosition(segment=segment, seq=seq, nonce=nonce)
             yield Seal(position=position, previous=previous or b"", folded=folded.endpoints)

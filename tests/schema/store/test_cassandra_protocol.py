@@ -14,10 +14,13 @@ from schema.errors import LeaseLostError, SettingsError, StoreError
 from schema.records import MAX_COMMIT_ENDPOINTS, EndpointTotals, FlowKey, NameRepair
 from schema.store.cassandra import open_cassandra
 from schema.store.cassandra.connection import Connection
+from schema.store.cassandra.guard import current_guard
+from schema.store.cassandra.ledger import check_chain
 from schema.store.cassandra.options import CassandraOptions
 from schema.store.cassandra.spans import spanning_batches
 from schema.store.cassandra.writer import Writer
 from schema.store.port import ClaimRefusal, FlowQuery
+from schema.store.sealing import Sealing
 from schema.tables import FLOWS, NAMES_BY_IP, RowBatch, batches_of
 from tests.schema.store.factory import SteppedClock
 from tests.schema.store.samples import (
@@ -244,6 +247,35 @@ def test_lease_counts_on_the_ledger_whatever_consistency_is_set(cassandra_store_
     assert set(of_ledger) == {ConsistencyLevel.SERIAL}
 
 
+def test_what_is_let_go_is_judged_at_a_quorum_whatever_consistency_is_set(cassandra_store_factory: Factory) -> None:
+    store, rule = cassandra_store_factory(consistency="ONE"), Sealing(commits=1, segments_told=1, segments_kept=1)
+    lease = take(store)
+    connection = store._connection  # type: ignore[attr-defined]
+    asked: list[tuple[str, int]] = []
+    connection.session.add_request_init_listener(lambda future: asked.append(_read_of(future)))
+    for name in "abc":
+        load(lease, sample(name))
+        asked.clear()
+        assert lease.seal_if_due(rule)
+    judged_by = (".ledger ", ".ledger_openings ", ".admissions ", ".captures ")
+    levels = {table: {level for text, level in asked if text.startswith("SELECT") and table in text} for table in judged_by}
+    assert all(levels.values())
+    assert set().union(*levels.values()) <= {ConsistencyLevel.SERIAL, ConsistencyLevel.QUORUM}
+
+
+def test_a_ledger_that_moves_while_it_is_checked_is_not_broken(cassandra_store_factory: Factory, keyspace: Keyspace) -> None:
+    store = cassandra_store_factory()
+    lease, connection = take(store), store._connection  # type: ignore[attr-defined]
+    load(lease, sample("a"))
+    before = current_guard(connection, lease.sensor)
+    load(lease, sample("b"))
+    assert not check_chain(connection, before)
+    assert check_chain(connection, current_guard(connection, lease.sensor))
+    keyspace.execute(f"DELETE FROM pcapline.ledger WHERE sensor = '{lease.sensor}' AND segment = 0 AND kind = 'commit'")
+    with pytest.raises(StoreError, match="is broken"):
+        check_chain(connection, current_guard(connection, lease.sensor))
+
+
 def _read_of(future: Any) -> tuple[str, int]:
     """A request's statement and consistency level."""
     prepared = getattr(future.query, "prepared_statement", None)
@@ -290,10 +322,9 @@ def test_every_column_of_the_dictionary_lives_a_whole_lifetime_from_its_newest_l
 
 
 def write_parts(connection: Connection, parts: Iterable[tuple[RowBatch, list[int]]], ttl_seconds: int) -> None:
-    writer = Writer(connection, 1, lambda: None)
-    for part, stamps in parts:
-        writer.add(part, ttl_seconds, stamps)
-    writer.settle()
+    with Writer(connection, 1, lambda: None) as writer:
+        for part, stamps in parts:
+            writer.add(part, ttl_seconds, stamps)
 
 
 @pytest.mark.parametrize("seconds", [-9_000, 9_000])
