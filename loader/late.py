@@ -47,7 +47,7 @@ class LateAnswers:
     def repairs(self) -> list[NameRepair]:
         """All rows whose name is another now."""
         made: list[NameRepair] = []
-        for address, told_ns in sorted(self.learned.times().items()):
+        for address, told_ns in self.learned.table.times():
             for page in self._pages(address, told_ns):
                 rows = [row for row in page if row[_AT["sensor"]] == self.sensor and self._is_committed(row)]
                 if rows:

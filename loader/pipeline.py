@@ -204,12 +204,13 @@ class SensorLoader:
         if isinstance(begun, ClaimRefusal):
             reason = "the same content is being loaded for another sensor; it is settled when that is done"
             return prepared.outcome(path, FileState.WAITING, self._lease.sensor, reason)
+        learned = self._names.let_go(builder.names)
         with begun as attempt:
             self._write(attempt, staged, capture_id)
             repaired = attempt.repair(prepared.repairs) if prepared.repairs else 0
             loaded_at_ms = self._now_ms()
             attempt.commit(prepared.commit(loaded_at_ms, repaired))
-        self._names.committed(builder.names)
+        self._names.committed(learned)
         self.partitions.committed(prepared.manifest.own, prepared.facts.first_ts_ns, prepared.facts.last_ts_ns)
         return prepared.outcome(path, FileState.LOADED, self._lease.sensor, damage_text(prepared.report), loaded_at_ms)
 

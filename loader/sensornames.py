@@ -7,6 +7,7 @@ from loader.inventory import InventoryFile
 from loader.late import LateAnswers
 from loader.naming.cache import NameCache
 from loader.naming.choice import NamingRules
+from loader.naming.facttable import FactTable
 from loader.naming.learned import LearnedNames
 from loader.naming.listed import NO_INVENTORY, Inventory
 from loader.naming.names import CaptureNames, StoredNames
@@ -73,10 +74,14 @@ class SensorNames:
             on_page=on_page,
         )
 
-    def committed(self, names: CaptureNames) -> None:
+    def let_go(self, names: CaptureNames) -> FactTable:
+        """No flow of the capture is named any more: returns what `committed` needs, the rest makes room for the writing."""
+        learned = names.let_go()
+        return learned if self._carries else FactTable(self.rules)
+
+    def committed(self, learned: FactTable) -> None:
         """What a capture learned is in the store."""
-        if self._carries:
-            self._cache.commit(names.learned)
+        self._cache.commit(learned)
 
     def clear(self) -> None:
         """The ledger stands elsewhere than was thought."""

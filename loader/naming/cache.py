@@ -7,7 +7,6 @@ from operator import attrgetter
 from loader.naming.choice import NamingRules
 from loader.naming.facts import GROUPS, Fact, Told
 from loader.naming.facttable import FactTable
-from loader.naming.learned import LearnedNames
 from schema.records import NameTold
 
 TellNames = Callable[[Collection[bytes]], Iterable[NameTold]]
@@ -97,11 +96,11 @@ class NameCache:
         self._used = set()
         self.evicted += held - len(kept)
 
-    def commit(self, learned: LearnedNames) -> None:
+    def commit(self, learned: FactTable) -> None:
         """What a capture learned is in the store now: clients held here learn it too, others are read when needed; and so are
         those that were told it out of order, anew."""
         for generation in (self._young, self._old):
-            generation.take(generation.table.add(_told_to(generation.clients, learned)))
+            generation.take(generation.table.add_ordered(learned.told_to(generation.clients)))
 
     def clear(self) -> None:
         """Forget everything: the ledger stands elsewhere than this cache was read."""
@@ -122,10 +121,6 @@ def _within(facts: Iterable[Fact], room: int) -> list[Fact] | None:
             return None
         kept.append(fact)
     return kept
-
-
-def _told_to(clients: set[bytes], learned: LearnedNames) -> Iterator[Fact]:
-    return (fact for fact in learned.facts() if fact.client in clients)
 
 
 def fact_of(row: NameTold) -> Fact:

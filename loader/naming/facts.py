@@ -35,4 +35,9 @@ class Fact(NamedTuple):
     @property
     def entries(self) -> int:
         """The room that it takes where facts are bounded: one of a long name, which is rare, takes more."""
-        return 1 + len(self.told.hostname) // 64
+        return entries_of(self.told.hostname)
+
+
+def entries_of(hostname: str) -> int:
+    """The room of a fact of this name."""
+    return 1 + len(hostname) // 64

@@ -103,6 +103,12 @@ class CaptureNames:
         yield from newest
         self.others_not_asked += len(newest) == MOST_TOLD
 
+    def let_go(self) -> FactTable:
+        """Name no flow any more; returns what the capture's answers said, which is all that is kept."""
+        learned, self.learned = self.learned.table, LearnedNames(0, self.rules)
+        self._others = self._of_crowded = FactTable(self.rules)
+        return learned
+
     def names(self, flows: FlowColumns) -> list[Name]:
         """Names of the destinations: what the flow says itself, else what is chosen."""
         if not len(flows):

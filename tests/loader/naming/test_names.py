@@ -177,7 +177,7 @@ def test_what_a_client_was_told_out_of_order_is_read_anew_and_nothing_else_is() 
         told = name(names, BOB, WEB, 3000), name(names, ALICE, address, at_ms)
         assert told[1] == (f"{number}.example", "dns")
         store.rows += [stored((ALICE, address, at_ms, 60, f"{number}.example", True), bytes([number]) * 16, 1)]
-        cache.commit(learned)
+        cache.commit(learned.table)
     cache.fetch([ALICE, BOB], store.tell)
     assert (store.told.count(BOB), store.told.count(MDNS)) == (1, 1)
     assert store.told.count(ALICE) == 4
@@ -189,7 +189,7 @@ def test_of_two_answers_at_one_time_the_same_one_counts_from_memory_and_from_the
         told, capture_id = (ALICE, WEB, 1000, 60, f"{number}.example", True), bytes([number]) * 16
         name(names_of(stored=store.names(cache)), ALICE, WEB, 1000)
         store.rows.append(stored(told, capture_id, 1))
-        cache.commit(learned_of(told, capture_id=capture_id))
+        cache.commit(learned_of(told, capture_id=capture_id).table)
     kept, fresh = (name(names_of(stored=store.names(c)), ALICE, WEB, 1000) for c in (cache, NameCache(100, RULES)))
     assert kept == fresh == ("9.example", "dns")
 
@@ -214,7 +214,7 @@ def test_a_client_that_was_forgotten_is_not_taken_for_known_when_the_cache_turns
     others = [n.to_bytes(4, "big") for n in range(16)]
     for _ in range(3):  # it turns, and the client is asked for in the older half
         cache.fetch([ALICE, *others[:5]], store.tell)
-    cache.commit(learned_of((ALICE, WEB, 0, 60, "late", True), capture_id=bytes(16)))
+    cache.commit(learned_of((ALICE, WEB, 0, 60, "late", True), capture_id=bytes(16)).table)
     cache.fetch(others, store.tell)
     cache.fetch([ALICE], store.tell)
     assert store.told.count(ALICE) == 2
@@ -319,6 +319,6 @@ def test_a_restart_between_any_captures_changes_no_name(
                 frame=then.frame,
                 asked=then.asked,
             )
-            for client, address, then in learned.facts()
+            for client, address, then in learned.table.facts()
         ]
-        kept.commit(learned)
+        kept.commit(learned.table)
