@@ -76,7 +76,7 @@ def fed(content: bytes, options: DecodeOptions, piece: int) -> Decoded | None:
         left = left[needed:]
         if at >= len(content):
             break
-    rows = _rows(batches + decoder.finish())
+    rows = _rows([*batches, *decoder.finish()])
     return Decoded(rows, _dict(decoder.report()), decoder.carried(), len(content), "")
 
 
