@@ -6,7 +6,8 @@ import time
 
 from schema.errors import SchemaMismatchError, SettingsError, StoreUnavailableError
 from schema.migrations import Migration, migrations, missing_migrations
-from schema.store.cassandra.connection import Connection
+from schema.store.cassandra.connection import Connection, backoff_s
+from schema.store.cassandra.failures import explained
 
 _AGREEMENT_S = 60.0
 
@@ -55,9 +56,19 @@ def _define(connection: Connection, statement: str) -> None:
     for _ in connection.run(statement):
         pass
     deadline = time.monotonic() + _AGREEMENT_S
-    while not connection.cluster.control_connection.wait_for_schema_agreement():
+    while not _is_agreed(connection):
         if time.monotonic() > deadline:
             raise StoreUnavailableError(f"the nodes of {connection.where} do not agree on the schema: are all of them up?")
+
+
+def _is_agreed(connection: Connection) -> bool:
+    """Whether all nodes say so; one that is too busy to say anything does not."""
+    try:
+        with explained(connection.where):
+            return bool(connection.cluster.control_connection.wait_for_schema_agreement())
+    except StoreUnavailableError:
+        time.sleep(backoff_s(4))
+        return False
 
 
 def _replication(connection: Connection) -> str:

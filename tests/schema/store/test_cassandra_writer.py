@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 from cassandra.cluster import Cluster
 
-from schema.errors import LeaseLostError, StoreError, StoreUnavailableError
+from schema.errors import LeaseLostError, StoreError, StorePermissionError, StoreUnavailableError
 from schema.store.cassandra import CassandraOptions, history, open_cassandra
 from schema.store.cassandra.connection import Connection
 from schema.store.cassandra.failures import Refusal
 from schema.store.cassandra.statements import insert_of
 from schema.store.cassandra.writer import Writer
+from schema.store.port import Store
 from schema.tables import FLOWS, RowBatch, batches_of
 from tests.schema.store.samples import flow_row, id_of
 from tests.servers.cassandra.keyspace import CassandraFactory, Keyspace
@@ -46,8 +47,18 @@ def count(connection: Connection) -> int:
 
 @contextmanager
 def opened(node: CassandraNode, keyspace: str, **options: Any) -> Iterator[Connection]:
-    with closing(open_cassandra(["127.0.0.1"], node.port, keyspace, options=CassandraOptions(**options))) as store:
+    with closing(opened_at_last(node, keyspace, CassandraOptions(**options))) as store:
         yield store._connection  # type: ignore[attr-defined]
+
+
+def opened_at_last(node: CassandraNode, keyspace: str, options: CassandraOptions) -> Store:
+    """A node that takes few requests may refuse to be connected to, and to look at a password: it is asked again."""
+    for _ in range(20):
+        try:
+            return open_cassandra(["127.0.0.1"], node.port, keyspace, options=options)
+        except (StoreUnavailableError, StorePermissionError):
+            time.sleep(2)
+    return open_cassandra(["127.0.0.1"], node.port, keyspace, options=options)
 
 
 @contextmanager
@@ -207,9 +218,14 @@ def prepare_in_vain(connection: Connection) -> None:
 
 @pytest.fixture
 def busy_node(tmp_path: Path) -> Iterator[CassandraNode]:
-    """Takes 50 requests a second."""
-    rate = {"native_transport_rate_limiting_enabled": "true", "native_transport_max_requests_per_second": "50"}
-    yield from strict_node(tmp_path / "busy", rate)
+    """Takes 50 requests a second, once its tables are made."""
+    for node in strict_node(tmp_path / "busy", {}):
+        plain_role(node, "overloaded", tmp_path)
+        node.stop()
+        rate = {"native_transport_rate_limiting_enabled": "true", "native_transport_max_requests_per_second": "50"}
+        node.configure(rate)
+        node.start()
+        yield node
 
 
 @pytest.fixture
@@ -245,7 +261,7 @@ def plain_role(node: CassandraNode, keyspace: str, directory: Path) -> dict[str,
 
 
 def test_an_overloaded_node_is_given_time(busy_node: CassandraNode, tmp_path: Path) -> None:
-    with opened(busy_node, "overloaded", **plain_role(busy_node, "overloaded", tmp_path)) as connection:
+    with opened(busy_node, "overloaded", username="plain", password_file=tmp_path / "plain") as connection:
         write_until(Refusal.FAILED, connection, flows(hosts=200, rows=1))
         assert set(connection.refusals) == {Refusal.FAILED}
         assert connection.window.size < connection.options.max_in_flight
