@@ -88,7 +88,7 @@ def _put_back(place: Path, path: Path) -> bool:
 
 def _show(leaving: Path, path: Path) -> None:
     """Give it its name again, or the first that is free behind it."""
-    for name in _names(path.parent, path.name):
+    for name in names_like(path):
         try:
             name.hardlink_to(leaving)
         except FileExistsError:
@@ -128,7 +128,7 @@ def _sync_folder(folder: Path) -> None:
 def reserved(folder: Path, name: str) -> Iterator[Path]:
     """A name that nobody else has: taken by an empty file, which the rename replaces, and locked
     as long as who took it lives."""
-    for place in _names(folder, name):
+    for place in names_like(folder / name):
         if sidecar_of(place).exists() or (descriptor := _taken(place)) is None:
             continue
         try:
@@ -160,7 +160,8 @@ def _is_mine(descriptor: int, place: Path) -> bool:
     return there.st_size == 0 and os.path.samestat(os.fstat(descriptor), there)
 
 
-def _names(folder: Path, name: str) -> Iterator[Path]:
-    yield folder / name
+def names_like(path: Path) -> Iterator[Path]:
+    """The name that a file is to have, and those to try in turn where it is taken."""
+    yield path
     for number in count(1):
-        yield folder / f"{name}.{number}"
+        yield path.with_name(f"{path.name}.{number}")

@@ -44,6 +44,8 @@ from schema.tables import RowBatch
 
 _LOG = logging.getLogger(__name__)
 
+_SEALING = Sealing()  # bounds of the segments of a ledger
+
 Clock = Callable[[], float]
 
 
@@ -67,7 +69,6 @@ class SensorLoader:
         self._carries = lease.sensor != STANDALONE_SENSOR
         self._names = SensorNames(lease, settings, inventory, carries=self._carries)
         self.partitions = Partitions(store, settings.bucket)  # of this sensor; or, put here, of all sensors of the process
-        self.sealing = Sealing()  # bounds of the segments of the sensor's ledger
         self._renew_at = 0.0
 
     @property
@@ -83,7 +84,7 @@ class SensorLoader:
         """Load one file; `sequence`: its number in the sensor's own order, where its name has one."""
         self._keep_lease()
         try:
-            self._lease.seal_if_due(self.sealing)
+            self._lease.seal_if_due(_SEALING)
             return self._load(path, sequence)
         except CaptureError as error:
             return self._quarantine(path, error)

@@ -269,19 +269,19 @@ def first_packet_time(path: str | PathLike[str]) -> int | None:
 
 def file_identity(path: str | PathLike[str]) -> bytes:
     """Hash of a file's content (decompressed, where it can be) whether or not it is a capture: 16 bytes."""
-    hasher = _hash()
-    area = memoryview(bytearray(_READ))
     with opened(path) as source:
-        while count := source.readinto(area):
-            hasher.update(area[:count])
-    return hasher.digest()[:16]
+        return _identity_of(source)
 
 
 def bytes_identity(path: str | PathLike[str]) -> bytes:
     """Hash of a file's bytes as they are stored: 16 bytes."""
+    with FileIO(path) as source:
+        return _identity_of(source)
+
+
+def _identity_of(source: Source | FileIO) -> bytes:
     hasher = _hash()
     area = memoryview(bytearray(_READ))
-    with FileIO(path) as source:
-        while count := source.readinto(area):
-            hasher.update(area[:count])
+    while count := source.readinto(area):
+        hasher.update(area[:count])
     return hasher.digest()[:16]

@@ -17,8 +17,6 @@ from schema.enums import FileState
 from schema.errors import CaptureError, LeaseHeldError
 from schema.store.port import Store
 
-_LOADED_THERE = "moved back; it is loaded"
-
 
 @dataclass(slots=True, kw_only=True)
 class Retrial:
@@ -43,7 +41,7 @@ class Retrial:
             for sensor, files in by_sensor.items():
                 held_by = self._holder(sensor)
                 for outcome in _read_all(sensor, files, held_by) if held_by else self._load(sensor, files):
-                    self._move(directory, outcome)
+                    self._move(directory, outcome, handed_on=bool(held_by))
                     yield outcome
 
     def _holder(self, sensor: str) -> str:
@@ -59,12 +57,12 @@ class Retrial:
         request = Request(paths=tuple(files), sensor=sensor, network=self.network, owner=self.owner)
         yield from OnceLoader(self.store, self.settings, request, self.world).outcomes()
 
-    def _move(self, directory: Path, outcome: FileOutcome) -> None:
+    def _move(self, directory: Path, outcome: FileOutcome, *, handed_on: bool) -> None:
         """What is answered for, and what another loader is to load, goes back; what is refused has its reason noted anew."""
         path = Path(outcome.file)
         if outcome.state is FileState.QUARANTINED:
             self._attempt(lambda: note_reason(path, outcome.reason, directory), path)
-        elif outcome.state is not FileState.WAITING or outcome.reason.startswith(_LOADED_THERE):
+        elif handed_on or outcome.state is not FileState.WAITING:
             self._attempt(lambda: _move_back(path, directory), path)
 
     def _attempt(self, change: Callable[[], None], path: Path) -> None:
@@ -90,7 +88,9 @@ def _read_all(sensor: str, files: list[Path], held_by: str) -> Iterator[FileOutc
     for path in files:
         refused = _refusal(path)
         state = FileState.QUARANTINED if refused else FileState.WAITING
-        yield FileOutcome(file=str(path), state=state, reason=refused or f"{_LOADED_THERE} by {held_by}", sensor=sensor)
+        yield FileOutcome(
+            file=str(path), state=state, reason=refused or f"moved back; it is loaded by {held_by}", sensor=sensor
+        )
 
 
 def _refusal(path: Path) -> str:

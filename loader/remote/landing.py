@@ -3,12 +3,11 @@
 import errno
 import fcntl
 import os
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import count
 from pathlib import Path
 
+from loader.moving import names_like
 from loader.spool import OWN_FOLDER, Stamp
 from schema.errors import PermissionDeniedError, SettingsError
 
@@ -60,7 +59,7 @@ class Landing:
         stamp = Stamp.of(part.stat())
         (self.directory / sensor).mkdir(exist_ok=True)
         (self._notes / sensor).mkdir(parents=True, exist_ok=True)
-        free = (path for path in _names(self.directory / sensor / name) if not os.path.lexists(path))
+        free = (path for path in names_like(self.directory / sensor / name) if not os.path.lexists(path))
         return next(path for path in free if self._gets(part, path, stamp)), stamp
 
     def _gets(self, part: Path, path: Path, stamp: Stamp) -> bool:
@@ -127,9 +126,3 @@ def give_name(part: Path, path: Path) -> None:
         part.rename(path)
     else:
         part.unlink()
-
-
-def _names(path: Path) -> Iterator[Path]:
-    yield path
-    for number in count(1):
-        yield path.with_name(f"{path.name}.{number}")

@@ -18,15 +18,13 @@ from schema.records import (
     IDLE_TOTAL,
     NO_TOTALS,
     RESERVED_ENDPOINTS,
-    CommitDeltas,
     EndpointTotals,
     LedgerPosition,
 )
 from schema.store.cassandra import admissions, ledger
 from schema.store.cassandra.guard import Guard, note_segment, segment_of
 from schema.store.cassandra.hold import Hold
-from schema.store.codec import encode_deltas
-from schema.store.sealing import Sealing, SegmentSize, first_kept_seq
+from schema.store.sealing import FoldedSum, Sealing, SegmentSize, encode_entries, first_kept_seq
 
 _ALLOCATE = """
     UPDATE pcapline.ledger SET allocated = ? WHERE sensor = ? AND segment = ? IF version = ? AND epoch = ? AND allocated = ?
@@ -113,18 +111,16 @@ class _Move:
         place, seq = (self._hold.sensor, self._old.segment), self.head.position.seq
         changed_at = Counter(at for (at,) in self._connection.stream(_CHANGED_AT, place, serial=True))
         stays = _Stays(first_kept_seq(rule, seq, changed_at), self._admitted())
-        folded, count = NO_TOTALS, 0
+        folded, earlier = FoldedSum(), NO_TOTALS
         for page in self._pages(place):
-            idle = {}
-            for name in [name for name, (at, _) in page.items() if not stays.of(name, at)]:
-                idle[name] = page.pop(name)[1]
-            earlier = page.pop(FOLDED_ENDPOINT, (0, NO_TOTALS))[1]
-            folded, count = _sum([folded, earlier, *idle.values()]), count + len(idle)
+            leaving = [name for name, (at, _) in page.items() if not stays.of(name, at)]
+            idle = dict(folded.passing((name, page.pop(name)[1]) for name in leaving))
+            earlier = page.pop(FOLDED_ENDPOINT, (0, earlier))[1]
             self._put(page, idle)
-        if folded != NO_TOTALS or count:
-            self._put({FOLDED_ENDPOINT: (seq, folded)}, {})
-        if count:
-            self.totals[IDLE_TOTAL] = self.totals.get(IDLE_TOTAL, 0) + count
+        if folded.count or earlier != NO_TOTALS:
+            self._put({FOLDED_ENDPOINT: (seq, earlier.plus(folded.totals))}, {})
+        if folded.count:
+            self.totals[IDLE_TOTAL] = self.totals.get(IDLE_TOTAL, 0) + folded.count
 
     def rest(self) -> Guard:
         """Copy flat totals, refusals, the step, and the guard; gives the guard."""
@@ -167,8 +163,7 @@ class _Move:
         self._copy(_COPY_ENDPOINT, [(name, at, *totals) for name, (at, totals) in kept.items()])
 
     def _put_part(self, folded: bool, endpoints: dict[str, EndpointTotals], totals: dict[str, int]) -> None:
-        if endpoints or totals:
-            blob = encode_deltas(CommitDeltas(endpoints=endpoints, totals=totals))
+        for blob in encode_entries(endpoints.items(), totals):
             self._parts += 1
             self._connection.write(_PUT_PART, (*self._place, folded, self._parts, blob), quorum=True)
 
@@ -189,7 +184,3 @@ class _Stays:
 
     def of(self, name: str, changed_at: int) -> bool:
         return changed_at >= self.first_seq or name in self.admitted or name in RESERVED_ENDPOINTS
-
-
-def _sum(many: list[EndpointTotals]) -> EndpointTotals:
-    return EndpointTotals(*map(sum, zip(*many, strict=True)))
