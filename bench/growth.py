@@ -9,14 +9,14 @@ import argparse
 import json
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 
 from bench.captures import shifted
-from bench.watched import SENSOR, Watched
+from bench.watched import SENSOR, Watched, measured
 from schema.capture_names import capture_name
 
 _EDGE = 5  # captures at either end whose median is told; two before them warm the caches
@@ -34,9 +34,7 @@ class _Loaded:
 def main() -> None:
     """Measure and print."""
     given = _arguments()
-    with tempfile.TemporaryDirectory(prefix="pcapline-growth-") as directory:
-        store = given.store or f"sqlite:{directory}/store.db"
-        print(json.dumps({"store": store.partition(":")[0], **_measure(given, Path(directory), store)}))
+    measured("growth", given.store, partial(_measure, given))
 
 
 def _arguments() -> argparse.Namespace:

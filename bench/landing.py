@@ -5,15 +5,14 @@ object: times in milliseconds, and the most memory that the watch held.
 """
 
 import argparse
-import json
 import math
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from bench.watched import SENSOR, Watched
+from bench.watched import SENSOR, Watched, measured
 from capture.pcap import file_header, record
 from capture.traffic import TrafficPlan, generate
 from schema.capture_names import capture_name
@@ -25,9 +24,7 @@ _LAST_VERDICT_S = 60.0
 def main() -> None:
     """Measure and print."""
     given = _arguments()
-    with tempfile.TemporaryDirectory(prefix="pcapline-landing-") as directory:
-        store = given.store or f"sqlite:{directory}/store.db"
-        print(json.dumps({"store": store.partition(":")[0], **_measure(given, Path(directory), store)}))
+    measured("landing", given.store, partial(_measure, given))
 
 
 def _arguments() -> argparse.Namespace:

@@ -1,10 +1,13 @@
 """A `pcapline watch` as its users run it, given captures as a sensor hands them over; when each was said to be loaded."""
 
+import json
 import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from threading import Condition, Thread
 from typing import IO
@@ -13,6 +16,13 @@ from schema.capture_names import parse_capture_name
 
 SENSOR = "bench"
 _VERDICT = re.compile(r"^(\w+)\s+(\S+)")
+
+
+def measured(name: str, url: str | None, measure: Callable[[Path, str], dict[str, object]]) -> None:
+    """Measure in a directory of its own, in the store of that URL or an SQLite file of its own, and print one JSON object."""
+    with tempfile.TemporaryDirectory(prefix=f"pcapline-{name}-") as directory:
+        store = url or f"sqlite:{directory}/store.db"
+        print(json.dumps({"store": store.partition(":")[0], **measure(Path(directory), store)}))
 
 
 class Watched:
