@@ -24,9 +24,10 @@ import pytest
 from capture.demo import Rotation, write_captures
 from capture.traffic import TrafficPlan
 from tests.compose.standins import provide
+from tests.servers import free_port
 from tests.servers.compose import FOLDER, ROOT, build_compose, compose_command, configuration, require_compose
 from tests.servers.docker import Engine, engine
-from tests.servers.prometheus import free_port, until
+from tests.servers.prometheus import until
 
 pytestmark = [
     pytest.mark.skipif(

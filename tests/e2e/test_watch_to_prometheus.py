@@ -9,7 +9,8 @@ from capture.demo import Rotation, write_captures
 from capture.traffic import TrafficPlan
 from exporter.service import fetch
 from tests.pcapline.command import clean_environment, command_line, objects, pcapline
-from tests.servers.prometheus import Prometheus, free_port, prometheus, promtool_lint, until
+from tests.servers import free_port
+from tests.servers.prometheus import Prometheus, prometheus, promtool_lint, until
 
 QUICK = {"PCAPLINE_EXPORTER__REFRESH_S": "0.2"}
 

@@ -19,7 +19,8 @@ from schema.errors import SettingsError, StoreUnavailableError
 from schema.store.port import Store, StoreHealth
 from schema.store.sqlite import open_sqlite
 from tests.exporter.captures import NOW_MS, Capture, clock, lease_of, load, store_at
-from tests.servers.prometheus import Prometheus, free_port, prometheus, until
+from tests.servers import free_port
+from tests.servers.prometheus import Prometheus, prometheus, until
 
 FAST = {"refresh_s": 0.05, "reconcile_s": 0.2}
 

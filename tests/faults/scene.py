@@ -27,7 +27,8 @@ from schema.store.port import Store, StoreReader
 from tests.e2e.loading import Contents, contents, load_all
 from tests.loader.naming.script import ALICE, BOB, CDN, WEB, Script
 from tests.pcapline.command import ROOT, clean_environment, command_line, pcapline
-from tests.servers.prometheus import free_port, until
+from tests.servers import free_port
+from tests.servers.prometheus import until
 
 PATIENCE_S = 180  # for what takes seconds where nothing else runs
 SPACE_S = 10_000  # between the captures of one sensor and those of the next: no content is made twice

@@ -1,13 +1,38 @@
 """What several tests of the loader stand on."""
 
 import os
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 
+from schema.store.port import Store
+from schema.store.sqlite import open_sqlite
 from tests.servers import disks, require
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Path:
+    """A directory to watch."""
+    (tmp_path / "spool").mkdir()
+    return tmp_path / "spool"
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    """Where an embedded store is to be."""
+    return tmp_path / "store.db"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """An embedded store with its tables."""
+    with closing(open_sqlite(tmp_path / "store.db", time.time)) as opened:
+        opened.apply_schema()
+        yield opened
 
 
 @pytest.fixture

@@ -32,12 +32,6 @@ def files(tmp_path: Path) -> list[Path]:
 
 
 @pytest.fixture
-def spool(tmp_path: Path) -> Path:
-    (tmp_path / "spool").mkdir()
-    return tmp_path / "spool"
-
-
-@pytest.fixture
 def archive(files: list[Path], spool: Path, tmp_path: Path) -> Path:
     """Loaded and archived by a watch: all files, and one that holds no packet."""
     (tmp_path / "made" / "empty.pcap").write_bytes(pcap([]))

@@ -2,8 +2,6 @@
 
 import os
 import time
-from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -16,10 +14,9 @@ from loader.settings import LoaderSettings
 from schema.errors import SettingsError
 from schema.pause import HOLDS_S, PAUSE, pause_is_asked
 from schema.store.port import Store, StoreReader
-from schema.store.sqlite import open_sqlite
 from tests.e2e.loading import load_all
-from tests.loader.watching import QUICK, watching
-from tests.pcapline.captures import START_S, capture, conversation
+from tests.loader.watching import QUICK, Fragile, watching
+from tests.pcapline.captures import START_S, capture, conversation, some
 from tests.servers.disks import fill, small_disk
 
 MARKS = LoaderSettings(disk_high_free_bytes=1_000, disk_low_free_bytes=2_000)
@@ -78,17 +75,6 @@ def test_marks_of_nothing_never_ask(tmp_path: Path) -> None:
 def test_settings_that_mean_nothing_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(SettingsError, match=r"loader\.disk_"):
         LoaderSettings(**wrong)  # type: ignore[arg-type]
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with closing(open_sqlite(tmp_path / "store.db", time.time)) as opened:
-        opened.apply_schema()
-        yield opened
-
-
-def some(number: int) -> bytes:
-    return capture(conversation(packets=3 + number), start_s=START_S + 60 * number)
 
 
 def archived(tmp_path: Path, store: Store, count: int) -> Path:
@@ -193,19 +179,6 @@ def test_after_a_clock_was_set_back_all_are_looked_at_again(tmp_path: Path, stor
     assert [keeper.drop(), keeper.drop()] == [True, False]
     now[0] -= 3_600
     assert keeper.drop()
-
-
-class Fragile:
-    """A store that may lose what it acknowledged."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._store, name)
-
-    def health(self) -> object:
-        return replace(self._store.health(), durable=False)
 
 
 @pytest.mark.parametrize("policy", ["stop", "fragile"])

@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import apsw
-import pytest
 
 from schema.enums import FileState
 from schema.store.sqlite import open_sqlite
@@ -23,12 +22,6 @@ from tests.servers.disks import fill, small_disk
 AT_ONCE = replace(QUICK, grace_s=0)
 WRITE_FAILURES = 'pcapline_write_failures_total{reason="unavailable",store="sqlite"}'
 STORE_UP = 'pcapline_loader_store_up{store="sqlite"}'
-
-
-@pytest.fixture
-def spool(tmp_path: Path) -> Path:
-    (tmp_path / "spool").mkdir()
-    return tmp_path / "spool"
 
 
 def some(number: int, packets: int = 40) -> bytes:

@@ -12,7 +12,7 @@ from schema.capture_names import capture_name
 from schema.enums import FileState
 from schema.store.sqlite import open_sqlite
 from tests.loader.watching import QUICK, watching
-from tests.pcapline.captures import START_S, capture, conversation
+from tests.pcapline.captures import START_S, some
 
 LOADED, KNOWN = FileState.LOADED, FileState.ALREADY_LOADED
 AT_ONCE = replace(QUICK, grace_s=0)
@@ -23,16 +23,6 @@ KEPT = replace(QUICK, after="keep")
 def spool(tmp_path: Path) -> Path:
     (tmp_path / "spool" / "office").mkdir(parents=True)
     return tmp_path / "spool"
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Path:
-    return tmp_path / "store.db"
-
-
-def some(number: int) -> bytes:
-    """A capture of 5 + `number` packets, an ARP frame and a DNS answer among them."""
-    return capture(conversation(packets=3 + number), start_s=START_S + 60 * number)
 
 
 def hand_over(content: bytes, path: Path) -> Path:

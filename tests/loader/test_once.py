@@ -2,8 +2,6 @@
 
 import os
 import time
-from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,17 +12,9 @@ from loader.outcome import FileOutcome
 from loader.settings import LoaderSettings
 from schema.enums import FileState
 from schema.store.port import Store
-from schema.store.sqlite import open_sqlite
 from tests.pcapline.captures import capture, conversation
 
 OLD = (1_700_000_000, 1_700_000_000)  # longer ago than any settling time
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with closing(open_sqlite(tmp_path / "store.db", time.time)) as opened:
-        opened.apply_schema()
-        yield opened
 
 
 def good(path: Path) -> Path:

@@ -5,8 +5,6 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-import pytest
-
 from loader.once import Surroundings
 from loader.outcome import FileOutcome
 from loader.reading import file_identity
@@ -19,12 +17,6 @@ from tests.loader.watching import watching
 from tests.pcapline.captures import capture, conversation
 
 GOOD, BAD = capture(conversation()), b"no capture at all, only words"
-
-
-@pytest.fixture
-def spool(tmp_path: Path) -> Path:
-    (tmp_path / "spool").mkdir()
-    return tmp_path / "spool"
 
 
 def put_in_quarantine(spool: Path, name: str, content: bytes, sensor: str = "office") -> Path:

@@ -22,26 +22,10 @@ from schema.errors import SettingsError, StoreError, StorePermissionError, Store
 from schema.store.port import Claim, SensorLease, Store
 from schema.store.sqlite import open_sqlite
 from schema.tables import RowBatch
-from tests.loader.watching import QUICK, Clock, watching
-from tests.pcapline.captures import HEADER, START_S, capture, conversation
+from tests.loader.watching import QUICK, Clock, Fragile, watching
+from tests.pcapline.captures import HEADER, START_S, some
 
 LOADED, EMPTY, KNOWN, REFUSED = FileState.LOADED, FileState.EMPTY, FileState.ALREADY_LOADED, FileState.QUARANTINED
-
-
-@pytest.fixture
-def spool(tmp_path: Path) -> Path:
-    (tmp_path / "spool").mkdir()
-    return tmp_path / "spool"
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Path:
-    return tmp_path / "store.db"
-
-
-def some(number: int = 0) -> bytes:
-    """A capture of five packets, each with its own content and time."""
-    return capture(conversation(packets=3 + number), start_s=START_S + 60 * number)
 
 
 def hand_over(content: bytes, path: Path) -> Path:
@@ -164,19 +148,6 @@ def test_deleted_only_where_a_commit_survives_a_crash(spool: Path, database: Pat
     with watching(spool, database, replace(QUICK, after="delete", grace_s=0)) as watch:
         hand_over(some(1), spool / "a.pcap")
         watch.until(lambda: not list(spool.rglob("a.pcap*")))
-
-
-class Fragile:
-    """A store that admits to lose commits in a crash."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._store, name)
-
-    def health(self) -> object:
-        return replace(self._store.health(), durable=False, detail="syncs now and then")
 
 
 def test_deletion_is_refused_and_told_where_it_does_not(spool: Path, database: Path):

@@ -18,25 +18,10 @@ from schema.store.sqlite import open_sqlite
 from tests.e2e.loading import load_all
 from tests.loader.test_service import Refusing
 from tests.loader.watching import QUICK, Watch, watching
-from tests.pcapline.captures import START_S, capture, conversation
+from tests.pcapline.captures import START_S, some
 from tests.pcapline.command import objects, pcapline
 
 LONG_GAP = replace(QUICK, gap_wait_s=3_600.0)
-
-
-@pytest.fixture
-def spool(tmp_path: Path) -> Path:
-    (tmp_path / "spool").mkdir()
-    return tmp_path / "spool"
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Path:
-    return tmp_path / "store.db"
-
-
-def some(number: int = 0) -> bytes:
-    return capture(conversation(packets=3 + number), start_s=START_S + 60 * number)
 
 
 def numbered(number: int) -> str:

@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event, Thread
 
@@ -98,3 +98,16 @@ def watching(
         thread.join(PATIENCE_S)
     assert not thread.is_alive()
     assert not watch.failures, watch.failures
+
+
+class Fragile:
+    """A store that admits to lose commits in a crash."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._store, name)
+
+    def health(self) -> object:
+        return replace(self._store.health(), durable=False, detail="syncs now and then")

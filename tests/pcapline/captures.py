@@ -43,3 +43,8 @@ def conversation(name: str = "www.example.com", packets: int = 3, *, client: str
     """A client is told where a name is, then talks to it; one ARP frame beside it."""
     calls = [udp(client, "93.184.216.34", (50_000, 443), b"x" * number) for number in range(packets)]
     return [arp(), dns_answer(client, name, "93.184.216.34"), *calls]
+
+
+def some(number: int = 0) -> bytes:
+    """A capture of 5 + `number` packets, an ARP frame and a DNS answer among them, each with its own content and time."""
+    return capture(conversation(packets=3 + number), start_s=START_S + 60 * number)

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 
 import pytest
 
@@ -17,3 +18,9 @@ def require(condition: bool, reason: str) -> None:
 def require_tshark() -> None:
     """Go on only where tshark is."""
     require(shutil.which("tshark") is not None, "tshark is not installed")
+
+
+def free_port() -> int:
+    """A port of the loopback that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])

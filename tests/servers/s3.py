@@ -7,8 +7,8 @@ import subprocess
 import time
 from pathlib import Path
 
-from tests.servers import require
-from tests.servers.cassandra.node import die_with_parent, free_port
+from tests.servers import free_port, require
+from tests.servers.cassandra.node import die_with_parent
 from tests.servers.maven import cache
 
 _VERSION = "0.11.1"

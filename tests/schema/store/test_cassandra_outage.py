@@ -14,8 +14,9 @@ from schema.store.cassandra.options import CassandraOptions
 from schema.store.port import LedgerHead
 from schema.tables import FLOWS
 from tests.schema.store.samples import id_of, load, sample, scanned, take
+from tests.servers import free_port
 from tests.servers.cassandra.keyspace import Keyspace
-from tests.servers.cassandra.node import CassandraNode, free_port
+from tests.servers.cassandra.node import CassandraNode
 from tests.servers.prometheus import until
 
 CAPTURES, FLOWS_EACH = 6, 4_000

@@ -4,7 +4,7 @@ import itertools
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -47,18 +47,17 @@ def count(connection: Connection) -> int:
 
 @contextmanager
 def opened(node: CassandraNode, keyspace: str, **options: Any) -> Iterator[Connection]:
-    with closing(opened_at_last(node, keyspace, CassandraOptions(**options))) as store:
-        yield store._connection  # type: ignore[attr-defined]
-
-
-def opened_at_last(node: CassandraNode, keyspace: str, options: CassandraOptions) -> Store:
     """A node that takes few requests may refuse to be connected to, and to look at a password: it is asked again."""
-    for _ in range(20):
-        try:
-            return open_cassandra(["127.0.0.1"], node.port, keyspace, options=options)
-        except (StoreUnavailableError, StorePermissionError):
-            time.sleep(2)
-    return open_cassandra(["127.0.0.1"], node.port, keyspace, options=options)
+    stores: list[Store] = []
+
+    def connected() -> bool:
+        with suppress(StoreUnavailableError, StorePermissionError):
+            stores.append(open_cassandra(["127.0.0.1"], node.port, keyspace, options=CassandraOptions(**options)))
+        return bool(stores)
+
+    until(connected, "it is connected", 60)
+    with closing(stores[0]) as store:
+        yield store._connection  # type: ignore[attr-defined]
 
 
 @contextmanager
@@ -91,7 +90,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CassandraNode]:
 
 def test_a_frozen_node_delays_and_loses_nothing(node: CassandraNode) -> None:
     with opened(node, "frozen", request_timeout_s=1.0) as connection:
-        applied(connection)
+        history.apply_missing(connection, int(time.time() * 1000))
         write(connection, flows(rows=1))
         node.freeze()
         try:
@@ -120,7 +119,7 @@ def test_who_is_overtaken_ends_with_nothing_on_its_way(node: CassandraNode) -> N
         ended_after.append((thawing.is_set(), count(connection)))
 
     with opened(node, "overtaken") as connection:
-        applied(connection)
+        history.apply_missing(connection, int(time.time() * 1000))
         write(connection, flows(hosts=1, rows=1))
         node.freeze()
         try:
@@ -136,7 +135,7 @@ def test_who_is_overtaken_ends_with_nothing_on_its_way(node: CassandraNode) -> N
 
 def test_statements_that_a_node_has_forgotten_are_prepared_again(node: CassandraNode) -> None:
     with opened(node, "forgotten") as connection:
-        applied(connection)
+        history.apply_missing(connection, int(time.time() * 1000))
         write(connection, flows(rows=1))
         forget(connection)
         assert insert_of(FLOWS).replace("pcapline.", "forgotten.") not in prepared_there(connection)
@@ -160,20 +159,6 @@ def forget(connection: Connection) -> None:
 
 def prepared_there(connection: Connection) -> set[str]:
     return {row[0] for row in connection.run("SELECT query_string FROM system.prepared_statements")}
-
-
-def applied(connection: Connection) -> None:
-    """Make the tables; a node that takes few requests is asked again."""
-    until(lambda: tried(history.apply_missing, connection, int(time.time() * 1000)), "the tables are there", 120)
-
-
-def tried(work: Any, *arguments: Any) -> bool:
-    try:
-        work(*arguments)
-    except StoreUnavailableError:
-        time.sleep(1)
-        return False
-    return True
 
 
 def test_a_table_that_is_altered_meanwhile(cassandra_store_factory: CassandraFactory, cassandra_keyspace: Keyspace) -> None:
@@ -253,7 +238,7 @@ def plain_role(node: CassandraNode, keyspace: str, directory: Path) -> dict[str,
     for name, text in {"admin": SUPERUSER[1], "plain": "secret"}.items():
         (directory / name).write_text(text)
     with opened(node, keyspace, username=SUPERUSER[0], password_file=directory / "admin") as connection:
-        applied(connection)
+        history.apply_missing(connection, int(time.time() * 1000))
         list(connection.run("CREATE ROLE IF NOT EXISTS plain WITH PASSWORD = 'secret' AND LOGIN = true"))
         for right in ("SELECT", "MODIFY"):
             list(connection.run(f"GRANT {right} ON KEYSPACE {connection.spelt_keyspace} TO plain"))

@@ -16,7 +16,7 @@ from cassandra.auth import PlainTextAuthProvider
 from cassandra.cluster import Cluster, NoHostAvailable
 from cassandra.protocol import OverloadedErrorMessage
 
-from tests.servers import maven, require
+from tests.servers import free_port, maven, require
 
 VERSION = "5.0.9"
 _NAME = f"cassandra-{VERSION}"
@@ -49,12 +49,6 @@ def require_cassandra() -> None:
     """Skip (in CI: fail) where a node cannot be had."""
     require(shutil.which("java") is not None, "java is missing: apt-get install openjdk-17-jdk-headless")
     require((maven.cache() / _NAME).exists() or shutil.which("mvn") is not None, "mvn is missing: apt-get install maven")
-
-
-def free_port() -> int:
-    """A port of the loopback that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

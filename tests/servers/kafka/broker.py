@@ -8,8 +8,8 @@ from pathlib import Path
 from confluent_kafka import ConsumerGroupState, KafkaException, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from tests.servers import require
-from tests.servers.cassandra.node import die_with_parent, free_port
+from tests.servers import free_port, require
+from tests.servers.cassandra.node import die_with_parent
 from tests.servers.maven import cache, fetched_jars
 
 _NAME = "kafka-4.1.0"
