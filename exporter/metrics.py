@@ -24,7 +24,7 @@ class _NamedTotal(NamedTuple):
     help: str
 
 
-_NAMED_TOTALS = (
+NAMED_TOTALS = (
     _NamedTotal("pcapline_captures_loaded", "captures", "", "Captures committed."),
     _NamedTotal("pcapline_captures_out_of_order", "out_of_order", "", "Captures that came later than their successors."),
     _NamedTotal("pcapline_packets", "frames", "", "Packets in the committed captures."),
@@ -57,7 +57,7 @@ class Exposition:
 
     def __init__(self, current: Callable[[], Snapshot], version: str) -> None:
         self._registry = CollectorRegistry()
-        self._registry.register(_SnapshotCollector(current, version))
+        self._registry.register(SnapshotCollector(current, version))
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
         GCCollector(registry=self._registry)
@@ -68,7 +68,7 @@ class Exposition:
         return encode(self._registry), content_type
 
 
-class _SnapshotCollector(Collector):
+class SnapshotCollector(Collector):
     """Builds all metrics anew from one snapshot, so that what is gone from it is gone from the page."""
 
     def __init__(self, current: Callable[[], Snapshot], version: str) -> None:
@@ -76,12 +76,13 @@ class _SnapshotCollector(Collector):
         self._build = {"version": version, "revision": "", "python_version": platform.python_version()}
 
     def collect(self) -> Iterator[Metric]:
+        """Every family of the page, but for those of the process."""
         snapshot = self._current()
         networks = list(snapshot.networks.values())
         yield InfoMetricFamily("pcapline_build", "Build information; always 1.", value=self._build)
         yield from _of_store(snapshot)
         yield from _of_endpoints(networks)
-        yield from (_of_named_total(spec, networks) for spec in _NAMED_TOTALS)
+        yield from (_of_named_total(spec, networks) for spec in NAMED_TOTALS)
         yield from _of_networks(networks)
         yield _newest_packets(snapshot)
         yield _quarantined(snapshot)

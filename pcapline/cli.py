@@ -38,13 +38,19 @@ def run(arguments: list[str]) -> int:
     name = arguments[0] if arguments else ""
     if name not in COMMANDS:
         return _run_without_command(arguments)
+    parser = command_parser(name)
+    try:
+        return _until_nobody_reads(_command(name).run, parser.parse(arguments[1:]))
+    except UsageError as error:
+        parser.error(str(error))
+
+
+def command_parser(name: str) -> Parser:
+    """The parser of one command, with all that it takes."""
     command = _command(name)
     parser = Parser(prog=f"pcapline {name}", description=command.__doc__)
     command.arguments(parser)
-    try:
-        return _until_nobody_reads(command.run, parser.parse(arguments[1:]))
-    except UsageError as error:
-        parser.error(str(error))
+    return parser
 
 
 def _command(name: str) -> ModuleType:

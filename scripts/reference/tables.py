@@ -1,13 +1,8 @@
-"""Writes docs/reference/tables.md from the tables' description: what each is for, its key, how long its rows live.
+"""tables.md, from the tables' description: what each is for, its key, how long its rows live."""
 
-Run it after a change of any table: .venv/bin/python scripts/tables_page.py
-"""
+from schema.tables import TABLES, Ownership
+from scripts.reference.markdown import row
 
-import sys
-from pathlib import Path
-
-ROOT = Path(__file__).resolve().parent.parent
-PAGE = ROOT / "docs" / "reference" / "tables.md"
 DAY = 86_400
 INTRODUCTION = """# Tables
 
@@ -25,17 +20,10 @@ Cassandra lets rows expire by itself; of SQLite `watch` deletes them (`loader.re
 
 def page() -> str:
     """The whole page."""
-    sys.path.insert(0, str(ROOT))
-    from schema.tables import TABLES, Ownership
-
     lines = []
     for table in TABLES:
         days = f"{table.ttl_seconds / DAY:g} day{'' if table.ttl_seconds == DAY else 's'}"
         shared = ", shared" if table.ownership is Ownership.SHARED else ""
         keys = (", ".join(f"`{name}`" for name in part) for part in (table.partition, table.clustering))
-        lines.append(f"| `{table.name}` | {days}{shared} | {' | '.join(keys)} | {table.serves} |\n")
+        lines.append(row(f"`{table.name}`", f"{days}{shared}", *keys, table.serves))
     return INTRODUCTION + "".join(lines)
-
-
-if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8")

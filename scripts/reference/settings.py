@@ -1,18 +1,15 @@
-"""Writes docs/reference/settings.md from the settings classes: every key, its default, its variable, the comment beside it.
-
-Run it after a change of any settings: .venv/bin/python scripts/settings_page.py
-"""
+"""settings.md, from the settings classes: every key, its default, its variable, the comment beside it."""
 
 import inspect
 import json
 import re
-import sys
 from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-PAGE = ROOT / "docs" / "reference" / "settings.md"
+from pcapline.options import sections
+from schema.settings import variable_of
+from scripts.reference.markdown import row
+
 INTRODUCTION = """# Settings
 
 One TOML file: `--config FILE` or `PCAPLINE_CONFIG`, else `pcapline.toml` in the working directory, else in
@@ -28,23 +25,13 @@ settings file.
 
 def page() -> str:
     """The whole page."""
-    sys.path.insert(0, str(ROOT))
-    from pcapline.options import sections
-
     return INTRODUCTION + "".join(_section(name, kind) for name, kind in sections().items())
 
 
 def _section(name: str, kind: type[Any]) -> str:
-    from schema.settings import variable_of
-
     comments = dict(re.findall(r"^    (\w+): [^#\n]*?(?:  # (.*))?$", inspect.getsource(kind), re.MULTILINE))
-    lines = [f"\n## {name}\n", "| key | default | variable | |", "|---|---|---|---|"]
+    lines = []
     for field in fields(kind):
-        key, default = f"{name}.{field.name}", json.dumps(field.default)
-        comment = comments[field.name].replace("|", "\\|")
-        lines.append(f"| `{key}` | `{default}` | `{variable_of(key)}` | {comment} |")
-    return "\n".join(lines) + "\n"
-
-
-if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8")
+        key = f"{name}.{field.name}"
+        lines.append(row(f"`{key}`", f"`{json.dumps(field.default)}`", f"`{variable_of(key)}`", comments[field.name]))
+    return f"\n## {name}\n\n| key | default | variable | |\n|---|---|---|---|\n{''.join(lines)}"

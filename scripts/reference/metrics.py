@@ -1,0 +1,84 @@
+"""metrics.md, from what the exporter and the loader declare: names, labels, kinds, what each says."""
+
+from collections.abc import Iterable, Iterator
+
+from prometheus_client import Counter
+from prometheus_client.metrics import MetricWrapperBase
+
+from exporter.admissions import Series
+from exporter.metrics import NAMED_TOTALS, SnapshotCollector
+from exporter.reconciliation import Coverage, Identity, Reach, Reconciliation
+from exporter.snapshot import NetworkMoment, Snapshot
+from loader.telemetry import LoaderTelemetry
+from schema.records import NO_TOTALS
+from scripts.reference.markdown import row
+
+INTRODUCTION = """# Metrics
+
+Names and units follow Prometheus' conventions. The exporter's counters go on over restarts, for they are read from the
+ledger; its page has the usual `process_...` and `python_...` metrics of the process as well. `server_address` has
+`exporter.max_endpoints` values a network at most; the rest is `_other`.
+"""
+_EXPORTER = "## Exporter\n\n`http://127.0.0.1:10110/metrics` (`exporter.listen`): what the store holds.\n"
+_LOADER = """## Loader
+
+`http://127.0.0.1:10111/metrics` (`loader.listen`): what this process does, and what a store that is away cannot report.
+These counters begin anew with the process.
+"""
+_HEAD = "\n| metric | kind | labels | |\n|---|---|---|---|\n"
+
+
+def page() -> str:
+    """The whole page."""
+    return "\n".join((INTRODUCTION, _EXPORTER + _HEAD + _lines(_of_exporter()), _LOADER + _HEAD + _lines(_of_loader())))
+
+
+def _lines(rows: Iterable[tuple[str, str, Iterable[str], str]]) -> str:
+    return "".join(
+        row(f"`{name}`", kind, ", ".join(f"`{label}`" for label in labels), about) for name, kind, labels, about in sorted(rows)
+    )
+
+
+def _of_exporter() -> Iterator[tuple[str, str, Iterable[str], str]]:
+    for family in SnapshotCollector(_everything, "").collect():
+        sample = family.samples[0]
+        yield sample.name, family.type, sample.labels, family.documentation
+
+
+def _everything() -> Snapshot:
+    """A snapshot in which each family has a sample, so that its labels are seen."""
+    totals = {f"{spec.total}/x" if spec.label else spec.total: 1 for spec in NAMED_TOTALS}
+    moment = NetworkMoment(
+        network="x",
+        positions={"x": 1},
+        series=Series(shown={}, other=NO_TOTALS, retired=NO_TOTALS),
+        endpoints=0,
+        totals=totals,
+        last_loaded_at_ms=0,
+    )
+    checked = Reconciliation(
+        at_ms=0,
+        identities=(Identity(name="x", left=0, right=0, difference=0),),
+        coverage=Coverage(),
+        differing=(),
+        differing_count=0,
+        reach=Reach(),
+    )
+    return Snapshot(
+        store="x",
+        schema_version=1,
+        wanted_schema_version=1,
+        networks={"x": moment},
+        quarantined={("x", "x"): 1},
+        newest_packet_ns={"x": 1},
+        reconciliation=checked,
+    )
+
+
+def _of_loader() -> Iterator[tuple[str, str, Iterable[str], str]]:
+    """prometheus_client has no public list of a registry's metrics, nor of a metric's labels."""
+    for metric in LoaderTelemetry("x", "x")._registry._collector_to_names:
+        assert isinstance(metric, MetricWrapperBase)
+        family = next(iter(metric.describe()))
+        name = family.name + ("_total" if isinstance(metric, Counter) else "")
+        yield name, family.type, metric._labelnames, family.documentation
