@@ -3,9 +3,8 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from pcapline.objects import Object
 from pcapline.text import count_text, printable
-from pcapline.values import json_value, uuid_text
+from schema.objects import Object, json_value, uuid_text
 from schema.tables import Table
 
 if TYPE_CHECKING:

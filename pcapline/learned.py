@@ -5,9 +5,9 @@ from typing import Any
 
 from loader.alone import builder_alone
 from loader.decode.columns import DecodedBatch
-from pcapline.objects import row_objects
 from pcapline.output import Field, table_lines
 from pcapline.text import count_text, printable
+from schema.objects import row_objects
 from schema.tables import NAMES_BY_IP
 
 Object = dict[str, Any]

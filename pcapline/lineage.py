@@ -27,7 +27,7 @@ _SAID = {
 
 def lineage_object(lineage: "Lineage", file: str | None, frames: "FlowFrames | None") -> Object:
     """`file` and `frames`: the capture that was looked into, and the row's packets in it."""
-    from pcapline.objects import stored_flow_objects
+    from schema.objects import stored_flow_objects
 
     (flow,) = stored_flow_objects([tuple(lineage.row[name] for name in FLOWS.names)])
     answer, without = lineage.answer, lineage.without

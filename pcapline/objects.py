@@ -1,17 +1,13 @@
-"""The JSON contract: decoded columns, table rows and outcomes as objects with the columns' names of the tables."""
+"""The JSON contract: decoded columns and outcomes as objects with the columns' names of the tables."""
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator
 
 from loader.decode.columns import DnsColumns, PacketColumns
 from loader.outcome import FileOutcome
-from pcapline.values import json_value, uuid_text
 from schema.addresses import address_text
-from schema.row_id import format_row_id
-from schema.tables import FLOWS, RowBatch, Table
+from schema.objects import Object, row_objects, uuid_text
+from schema.tables import RowBatch
 
-Object = dict[str, Any]
-_MS = 1_000_000
 _PACKET_COLUMNS = (
     "source_port",
     "destination_port",
@@ -36,24 +32,6 @@ _DNS_COLUMNS = (
     "rdata",
     "latency_us",
 )
-
-
-def row_objects(table: Table, rows: Sequence[Sequence[object]]) -> Iterator[Object]:
-    """Rows of a table. `ts` and `ns` become one integer `ts_ns`; further times are Unix milliseconds."""
-    columns = [(column.name, column.kind) for column in table.columns]
-    split_time = {"ts", "ns"} <= {name for name, _ in columns}
-    for row in rows:
-        item: Object = {name: json_value(value, kind) for (name, kind), value in zip(columns, row, strict=True)}
-        if split_time:
-            item = {"ts_ns": item.pop("ts") * _MS + item.pop("ns"), **item}
-        yield item
-
-
-def stored_flow_objects(rows: Sequence[Sequence[object]]) -> Iterator[Object]:
-    """Flow rows of a store; `row` is what `explain` takes to tell where one comes from."""
-    destination, capture_id, frame = (FLOWS.index(name) for name in ("destination_ip", "capture_id", "frame"))
-    for row, item in zip(rows, row_objects(FLOWS, rows), strict=True):
-        yield {"row": format_row_id(row[capture_id], row[frame], row[destination]), **item}  # type: ignore[arg-type]
 
 
 def flow_objects(batch: RowBatch) -> Iterator[Object]:

@@ -12,8 +12,8 @@ from loader.capture_files import CaptureFiles, archive_of
 from loader.recheck import Findings, by_partition, examine, repair
 from loader.sensornames import inventory_of
 from loader.settings import LoaderSettings
-from pcapline.values import uuid_text
 from schema.errors import LeaseHeldError, StoreError
+from schema.objects import uuid_text
 from schema.records import DEFAULT_NETWORK
 from schema.store.port import SensorLease, Store
 

@@ -20,7 +20,7 @@ from schema.settings import StoreSettings
 
 if TYPE_CHECKING:
     from loader.explaining import Explanation
-    from pcapline.objects import Object
+    from schema.objects import Object
 
 _NOTHING = 6  # exit code: nothing matched
 _Told = TypeVar("_Told")
@@ -136,7 +136,8 @@ def _write(item: "Object", lines: Iterator[str], *, as_json: bool) -> None:
 
 
 def _object(explanation: "Explanation") -> "Object":
-    from pcapline.objects import dns_objects, packet_objects, row_objects
+    from pcapline.objects import dns_objects, packet_objects
+    from schema.objects import row_objects
     from schema.tables import FLOWS
 
     (packet,) = packet_objects(explanation.packet)

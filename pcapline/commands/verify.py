@@ -189,7 +189,7 @@ def write_verdict(verdict: "Reconciliation", *, as_json: bool) -> None:
 
 
 def _difference_text(difference: "Difference") -> str:
-    from pcapline.values import uuid_text
+    from schema.objects import uuid_text
 
     where = f"sensor {difference.sensor}: " if difference.sensor else ""
     if difference.capture_id:
@@ -199,7 +199,7 @@ def _difference_text(difference: "Difference") -> str:
 
 def _write_json(verdict: "Reconciliation") -> None:
     from pcapline.output import json_line
-    from pcapline.values import uuid_text
+    from schema.objects import uuid_text
 
     for identity in verdict.identities:
         item = {"identity": identity.name, "left": identity.left, "right": identity.right}
