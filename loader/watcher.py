@@ -1,5 +1,6 @@
 """File events of a watched directory, as hints that something is there. The only door to watchdog."""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,10 +14,14 @@ from watchdog.events import (
     FileSystemEvent,
     FileSystemEventHandler,
 )
-from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
+from watchdog.observers.inotify import InotifyFullEmitter
+from watchdog.observers.inotify_c import InotifyConstants, Mask
 
 _MAX_HINTS = 65_536  # what does not fit is found by the next scan
+
+# A folder that was renamed is listened to under its new name; watchdog warns of the old one, which it gives up.
+warnings.filterwarnings("ignore", "Callback with id .* already exists", RuntimeWarning)
 
 
 @dataclass(slots=True)
@@ -42,6 +47,18 @@ class Hints:
         return taken
 
 
+class _Arrivals(InotifyFullEmitter):
+    """Tells a rename into a directory as one, wherever the file was before, and at once.
+
+    Where a file was moved from is not asked for: watchdog holds such an event, and all that come behind it, for half a second,
+    in case that it learns where to. Every archived file would be one.
+    """
+
+    def get_event_mask_from_filter(self) -> Mask:
+        """What the kernel is asked for."""
+        return Mask(super().get_event_mask_from_filter() & ~InotifyConstants.IN_MOVED_FROM)
+
+
 class DirectoryWatcher(FileSystemEventHandler):
     """Puts what happens in a directory and its sensors' folders into `hints`. Inert until `start`."""
 
@@ -52,7 +69,7 @@ class DirectoryWatcher(FileSystemEventHandler):
     def start(self) -> None:
         """Watch from now on; raises `OSError` where the system has no more watches to give."""
         self.stop()
-        observer = Observer()
+        observer = BaseObserver(_Arrivals)
         observer.schedule(
             self,
             str(self._directory),
