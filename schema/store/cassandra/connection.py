@@ -60,6 +60,11 @@ class Connection:
                 found = self._prepared[statement] = with_port_types(prepared)
         return found
 
+    def owner_of(self, routing_key: bytes) -> Any:
+        """The node that a partition's rows are sent to first, while it is up; None where the cluster's map is not known."""
+        replicas = self.cluster.metadata.get_replicas(self.keyspace, routing_key)
+        return replicas[0] if replicas else None
+
     def bound(self, statement: str, values: Sequence[Any] = ()) -> Any:
         """A prepared statement with its values, as they cross the port."""
         bound = self.prepared(statement).bind(values)

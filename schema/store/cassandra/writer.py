@@ -1,4 +1,4 @@
-"""Rows in, acknowledged rows out: batches of one partition, a window that adapts, retries with growing pauses."""
+"""Rows in, acknowledged rows out: batches by partition, a window that adapts, retries with growing pauses."""
 
 import threading
 import time
@@ -9,17 +9,18 @@ from typing import Any, Self
 
 from schema.store.cassandra.connection import Connection, backoff_s
 from schema.store.cassandra.failures import Refusal, meaning
+from schema.store.cassandra.packing import Group, packed
 from schema.store.cassandra.rowbytes import Gathered, RowBytes
 from schema.store.cassandra.rows import batch_of, form_of
 from schema.store.cassandra.statements import insert_of
-from schema.tables import RowBatch
+from schema.tables import RowBatch, Table
 
 _MOST_WAITING = 32_768  # rows that wait for others of their partition
 
 
 @dataclass(frozen=True, slots=True)
 class _Shipment:
-    """Rows of one partition that travel together; `prepared`: the statement of any of them."""
+    """Rows that travel together; `prepared`: the statement of any of them."""
 
     prepared: Any
     gathered: Gathered
@@ -38,7 +39,7 @@ class Writer:
         """`check_awake` raises where the writer may not write any more; it is asked before each batch."""
         self._connection, self._row_ts, self._check_awake = connection, row_ts, check_awake
         self._rows = RowBytes()
-        self._waiting: dict[str, tuple[Any, dict[bytes, Gathered]]] = {}  # by table
+        self._waiting: dict[Table, tuple[Any, dict[bytes, Gathered]]] = {}
         self._waiting_rows = 0
         self._in_flight, self._acknowledged_at = 0, time.monotonic()
         self._results = threading.Condition()
@@ -62,7 +63,7 @@ class Writer:
         `stamps`: a write timestamp (microseconds) for each row, where it is not that of the attempt.
         """
         prepared = self._connection.prepared(insert_of(batch.table))
-        _, groups = self._waiting.setdefault(batch.table.name, (prepared, {}))
+        _, groups = self._waiting.setdefault(batch.table, (prepared, {}))
         columns = [column if isinstance(column, list) else list(column) for column in batch.columns]
         columns += [[self._row_ts] * len(batch) if stamps is None else list(stamps), [ttl_seconds] * len(batch)]
         limit = self._connection.options.rows_per_batch
@@ -85,10 +86,15 @@ class Writer:
                 self._results.wait()
 
     def _flush(self) -> None:
-        for prepared, groups in self._waiting.values():
-            while groups:
-                self._deliver(prepared, groups.popitem()[1])
+        waiting = [
+            Group(prepared, len(table.columns) - len(table.key), gathered)
+            for table, (prepared, groups) in self._waiting.items()
+            for gathered in groups.values()
+        ]
+        self._waiting.clear()
         self._waiting_rows = 0
+        for prepared, gathered in packed(waiting, self._connection.owner_of):
+            self._deliver(prepared, gathered)
 
     def _deliver(self, prepared: Any, gathered: Gathered) -> None:
         self._send(_Shipment(prepared, gathered))

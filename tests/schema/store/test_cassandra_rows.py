@@ -67,9 +67,14 @@ def on_the_wire(batch: BatchStatement) -> bytes:
 def bound_by_the_driver(prepared: Any, table: Table, rows: list[Row]) -> BatchStatement:
     batch = BatchStatement(BatchType.UNLOGGED)
     for row in rows:
-        people = [given_by_people(column.kind, value) for column, value in zip(table.columns, row, strict=True)]
-        batch.add(prepared, [*people, STAMP, TTL])
+        batch.add(prepared, parameters_of(table, row))
     return batch
+
+
+def parameters_of(table: Table, row: Row) -> list[Any]:
+    """What a person gives to the statement that inserts the row."""
+    people = [given_by_people(column.kind, value) for column, value in zip(table.columns, row, strict=True)]
+    return [*people, STAMP, TTL]
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
