@@ -59,6 +59,10 @@ class ExporterService:
         is being taken down, so that its silence is no fault."""
         self._scrape, self._closing = (lambda: fetch(url)), closing
 
+    def scrape_within(self) -> None:
+        """Check it through the page as it would be answered: of an address that asks who comes."""
+        self._scrape = lambda: self.metrics()[0].decode()
+
     def metrics(self, accept: str = "") -> tuple[bytes, str]:
         """The metrics page and its content type, for an `Accept` header."""
         return self._exposition.page(accept)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from schema.errors import SettingsError
+from schema.settings import file_setting
 
 # Beyond it one scrape takes seconds and Prometheus pays for series nobody looks at; the rest is in `_other`.
 HARD_ENDPOINT_LIMIT = 20_000
@@ -14,6 +15,7 @@ class ExporterSettings:
 
     listen: str = "127.0.0.1:10110"
     telemetry_path: str = "/metrics"
+    web_config: str = file_setting()  # TLS, and who may ask: a file in the format of Prometheus' exporter-toolkit
     max_endpoints: int = 2_000  # endpoints of a network with series of their own; exporters of one store agree on it
     refresh_s: float = 5.0  # how often the ledgers are followed
     reconcile_s: float = 300.0  # how often the identities are checked

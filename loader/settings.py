@@ -43,6 +43,7 @@ class LoaderSettings:
     archive_check_s: int = 60  # how often the archive is held against the ledger
     archive_check_bytes: int = 67_108_864  # of its files so many bytes are read at a time, all of them by turns
     listen: str = "127.0.0.1:10111"  # the loader's own /metrics
+    web_config: str = file_setting()  # TLS, and who may ask there: a file in the format of Prometheus' exporter-toolkit
 
     def __post_init__(self) -> None:
         """Refuse words that stand for nothing."""

@@ -30,6 +30,13 @@ def add_network_option(parser: ArgumentParser) -> None:
     parser.add_argument("--network", metavar="NAME", help="where the sensor sits; fixed when it is first seen")
 
 
+def add_web_options(parser: ArgumentParser, *, port: int) -> None:
+    """`--web.listen-address` as `listen`, `--web.config.file` as `web_config`."""
+    parser.add_argument("--web.listen-address", dest="listen", metavar="HOST:PORT", help=f"default 127.0.0.1:{port}")
+    help_text = "TLS, and who may ask: a file as other exporters take it"
+    parser.add_argument("--web.config.file", dest="web_config", metavar="FILE", help=help_text)
+
+
 def add_settings_options(parser: ArgumentParser) -> None:
     """`--config`; `--check` and `--dump`, which `shown` answers."""
     add_config_option(parser)
@@ -62,8 +69,10 @@ _FLAG_NAMES = {
     "loader.after": "--after",
     "loader.workers": "--workers",
     "loader.listen": "--web.listen-address",
+    "loader.web_config": "--web.config.file",
     "remote.source": "--from",
     "exporter.listen": "--web.listen-address",
+    "exporter.web_config": "--web.config.file",
     "exporter.telemetry_path": "--web.telemetry-path",
     "exporter.max_endpoints": "--max-endpoints",
 }

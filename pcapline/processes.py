@@ -21,6 +21,7 @@ from loader.telemetry import LoaderTelemetry
 from loader.turns import Surroundings
 from pcapline import __version__
 from pcapline.http import HttpFace, serve
+from pcapline.webgate import WebGate
 from pcapline.wiring import Purpose, open_store, opened_store, refuse_impossible_store, store_files, store_kind
 from pcapline.worker import Place
 from pcapline.workers import Workers
@@ -37,7 +38,7 @@ def watch_directory(settings: Settings, request: WatchRequest, world: Surroundin
         _watch_together(settings, request, world, bound)
         return
     telemetry = LoaderTelemetry(store_kind(wanted), __version__)
-    face = HttpFace(name="pcapline loader", version=__version__, metrics=telemetry.expose, ready=telemetry.ready)
+    face = _loader_face(own, telemetry)
     with opened_store(wanted, Purpose.LOAD) as store, _serving(own.listen, face, world.stop, bound):
         run_watch(store, request, own, telemetry, replace(world, feed=_feed(settings, request, telemetry, world)))
 
@@ -63,9 +64,14 @@ def _watch_together(settings: Settings, request: WatchRequest, world: Surroundin
             )
             for number in range(own.workers)
         ]
-        face = HttpFace(name="pcapline loader", version=__version__, metrics=together.expose, ready=together.ready)
+        face = _loader_face(own, together)
         with _serving(own.listen, face, world.stop, bound):
             Workers(places, together, world.stop, world.tell).run()
+
+
+def _loader_face(own: LoaderSettings, shows: LoaderTelemetry | GroupCounts) -> HttpFace:
+    gate = _gate(own.web_config)
+    return HttpFace(name="pcapline loader", version=__version__, metrics=shows.expose, ready=shows.ready, gate=gate)
 
 
 def _feed(settings: Settings, request: WatchRequest, telemetry: LoaderTelemetry, world: Surroundings) -> Feed:
@@ -109,7 +115,7 @@ def _serving(listen: str, face: HttpFace, stop: Event, bound: Callable[[str], No
     answering = Event()
 
     def ready(host: str, port: int) -> None:
-        bound(_url(host, port, face.telemetry_path))
+        bound(_url(face.gate, host, port, face.telemetry_path))
         answering.set()
 
     def answer() -> None:
@@ -131,19 +137,27 @@ def _serving(listen: str, face: HttpFace, stop: Event, bound: Callable[[str], No
         thread.join()
 
 
-def _url(host: str, port: int, path: str) -> str:
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}{path}"
+def _gate(web_config: str) -> WebGate:
+    return WebGate(Path(web_config) if web_config else None)
+
+
+def _url(gate: WebGate, host: str, port: int, path: str) -> str:
+    return f"{gate.scheme}://{f'[{host}]' if ':' in host else host}:{port}{path}"
 
 
 def serve_exporter(settings: Settings, stop: Event, tell: Callable[[str], None]) -> None:
     """Follow the store's ledgers and answer HTTP until `stop`; `tell` gets the address of the metrics page."""
     wanted, own = settings.of(StoreSettings), settings.of(ExporterSettings)
     refuse_impossible_store(wanted)
+    gate = _gate(own.web_config)
     service = ExporterService(lambda: open_store(wanted, Purpose.FOLLOW), own, store=store_kind(wanted), version=__version__)
 
     def bound(host: str, port: int) -> None:
-        url = _url(host, port, own.telemetry_path)
-        service.scrape_at(url, stop.is_set)
+        url = _url(gate, host, port, own.telemetry_path)
+        if own.web_config:
+            service.scrape_within()
+        else:
+            service.scrape_at(url, stop.is_set)
         service.start()
         tell(url)
 
@@ -153,6 +167,7 @@ def serve_exporter(settings: Settings, stop: Event, tell: Callable[[str], None])
         metrics=service.metrics,
         ready=service.ready,
         telemetry_path=own.telemetry_path,
+        gate=gate,
     )
     try:
         serve(own.listen, face, stop, bound)

@@ -57,7 +57,7 @@ class Passwords:
     """Checks of passwords, each done once: bcrypt is slow on purpose. May be asked from any thread."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()  # held while one is computed
         self._key = secrets.token_bytes(32)
         self._answers: OrderedDict[bytes, bool] = OrderedDict()
 
@@ -68,7 +68,7 @@ class Passwords:
     def right(self, config: WebConfig, given: Password) -> bool:
         """Whether it is right. Takes as long for users that there are as for others; one computation at a time."""
         mark = self._mark(config, given)
-        with self._lock:
+        with self.lock:
             if mark not in self._answers:
                 self._answers[mark] = _matches(_hash_of(config, given), given.password) and given.user in config.users
                 while len(self._answers) > _REMEMBERED:

@@ -9,14 +9,14 @@ import sys
 from argparse import ArgumentParser, Namespace
 
 from pcapline import __version__
-from pcapline.options import add_settings_options, add_store_option, settings_of, shown
+from pcapline.options import add_settings_options, add_store_option, add_web_options, settings_of, shown
 from schema.settings import Settings, StoreSettings
 
 
 def arguments(parser: ArgumentParser) -> None:
     """Of what, and where."""
     add_store_option(parser)
-    parser.add_argument("--web.listen-address", dest="listen", metavar="HOST:PORT", help="default 127.0.0.1:10110")
+    add_web_options(parser, port=10110)
     parser.add_argument("--web.telemetry-path", dest="telemetry_path", metavar="PATH", help="default /metrics")
     limit = "endpoints with series of their own; the rest is _other"
     parser.add_argument("--max-endpoints", metavar="N", type=int, help=limit)
@@ -29,6 +29,7 @@ def run(given: Namespace) -> int:
     flags = {
         "store.url": given.store,
         "exporter.listen": given.listen,
+        "exporter.web_config": given.web_config,
         "exporter.telemetry_path": given.telemetry_path,
         "exporter.max_endpoints": given.max_endpoints,
     }

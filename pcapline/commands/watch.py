@@ -13,7 +13,7 @@ from argparse import ArgumentParser, BooleanOptionalAction, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pcapline.options import add_network_option, add_settings_options, add_store_option, settings_of, shown
+from pcapline.options import add_network_option, add_settings_options, add_store_option, add_web_options, settings_of, shown
 from schema.errors import SettingsError
 from schema.records import DEFAULT_NETWORK
 from schema.settings import Settings
@@ -34,7 +34,7 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--after", metavar="archive|delete|keep", help="what becomes of a loaded file")
     hints = "listen to file events beside the periodic scan"
     parser.add_argument("--events", action=BooleanOptionalAction, default=True, help=hints)
-    parser.add_argument("--web.listen-address", dest="listen", metavar="HOST:PORT", help="default 127.0.0.1:10111")
+    add_web_options(parser, port=10111)
     add_settings_options(parser)
 
 
@@ -47,6 +47,7 @@ def run(given: Namespace) -> int:
         "loader.after": given.after,
         "loader.workers": given.workers,
         "loader.listen": given.listen,
+        "loader.web_config": given.web_config,
         "remote.source": given.source,
     }
     settings = settings_of(given.config, flags)

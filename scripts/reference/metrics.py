@@ -10,6 +10,7 @@ from exporter.metrics import NAMED_TOTALS, SnapshotCollector
 from exporter.reconciliation import Coverage, Identity, Reach, Reconciliation
 from exporter.snapshot import NetworkMoment, Snapshot
 from loader.telemetry import LoaderTelemetry
+from pcapline.webtelemetry import WebCounts
 from schema.records import NO_TOTALS
 from scripts.reference.markdown import row
 
@@ -25,12 +26,18 @@ _LOADER = """## Loader
 `http://127.0.0.1:10111/metrics` (`loader.listen`): what this process does, and what a store that is away cannot report.
 These counters begin anew with the process.
 """
+_WEB = """## Both
+
+Of the address itself (docs/decisions/0025), on the page of each.
+"""
 _HEAD = "\n| metric | kind | labels | |\n|---|---|---|---|\n"
 
 
 def page() -> str:
     """The whole page."""
-    return "\n".join((INTRODUCTION, _EXPORTER + _HEAD + _lines(_of_exporter()), _LOADER + _HEAD + _lines(_of_loader())))
+    exporter, loader, web = _of_exporter(), _of_registry(LoaderTelemetry("x", "x")), _of_registry(WebCounts())
+    parts = (_EXPORTER + _HEAD + _lines(exporter), _LOADER + _HEAD + _lines(loader), _WEB + _HEAD + _lines(web))
+    return "\n".join((INTRODUCTION, *parts))
 
 
 def _lines(rows: Iterable[tuple[str, str, Iterable[str], str]]) -> str:
@@ -75,9 +82,9 @@ def _everything() -> Snapshot:
     )
 
 
-def _of_loader() -> Iterator[tuple[str, str, Iterable[str], str]]:
+def _of_registry(counts: LoaderTelemetry | WebCounts) -> Iterator[tuple[str, str, Iterable[str], str]]:
     """prometheus_client has no public list of a registry's metrics, nor of a metric's labels."""
-    for metric in LoaderTelemetry("x", "x")._registry._collector_to_names:
+    for metric in counts._registry._collector_to_names:
         assert isinstance(metric, MetricWrapperBase)
         family = next(iter(metric.describe()))
         name = family.name + ("_total" if isinstance(metric, Counter) else "")

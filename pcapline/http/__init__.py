@@ -1,0 +1,6 @@
+"""The HTTP face of every long-running process. The only door to starlette and uvicorn."""
+
+from pcapline.http.face import HttpFace
+from pcapline.http.serving import serve
+
+__all__ = ["HttpFace", "serve"]
