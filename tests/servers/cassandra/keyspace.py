@@ -50,6 +50,10 @@ class Keyspace:
         """Run a statement of a test; tables are qualified with `pcapline.`, as everywhere."""
         return list(self._session.execute(statement.replace("pcapline.", f"{self.name}."), timeout=60))
 
+    def prepare(self, statement: str) -> None:
+        """Have a statement checked, and not run."""
+        self._session.prepare(statement.replace("pcapline.", f"{self.name}."))
+
     def empty(self) -> None:
         """Delete all rows."""
         for table in self._tables:
