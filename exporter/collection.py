@@ -93,6 +93,7 @@ class Collection:
         current = replace(
             self._snapshot,
             store_up=True,
+            read_at=self._clock(),
             schema_version=health.schema_version,
             wanted_schema_version=health.wanted_schema_version,
         )

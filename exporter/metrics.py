@@ -1,13 +1,10 @@
-"""Presents a snapshot as Prometheus metrics: text 0.0.4 or OpenMetrics. The only door to prometheus_client."""
+"""Presents a snapshot as families of Prometheus metrics. With `exposition`, the only door to prometheus_client."""
 
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
-from prometheus_client.exposition import choose_encoder
-from prometheus_client.registry import Collector
 
 from exporter.metric_names import ENDPOINT_COUNTERS, LEDGER_POSITION
 from exporter.reconciliation import Reach, Reconciliation
@@ -52,42 +49,27 @@ NAMED_TOTALS = (
 )
 
 
-class Exposition:
-    """The metrics page of one exporter: the snapshot of the moment, and the process itself."""
-
-    def __init__(self, current: Callable[[], Snapshot], version: str) -> None:
-        self._registry = CollectorRegistry()
-        self._registry.register(SnapshotCollector(current, version))
-        ProcessCollector(registry=self._registry)
-        PlatformCollector(registry=self._registry)
-        GCCollector(registry=self._registry)
-
-    def page(self, accept: str = "") -> tuple[bytes, str]:
-        """The exposition and its content type, chosen by an `Accept` header."""
-        encode, content_type = choose_encoder(accept)
-        return encode(self._registry), content_type
+def of_build(version: str) -> Iterator[Metric]:
+    """What this process is."""
+    value = {"version": version, "revision": "", "python_version": platform.python_version()}
+    yield InfoMetricFamily("pcapline_build", "Build information; always 1.", value=value)
 
 
-class SnapshotCollector(Collector):
-    """Builds all metrics anew from one snapshot, so that what is gone from it is gone from the page."""
+def of_ledgers(snapshot: Snapshot) -> Iterator[Metric]:
+    """Every family that is a function of the ledgers and of what is admitted: nearly all series of the page."""
+    networks = list(snapshot.networks.values())
+    yield from _of_endpoints(networks)
+    yield from (_of_named_total(spec, networks) for spec in NAMED_TOTALS)
+    yield from _of_networks(networks)
 
-    def __init__(self, current: Callable[[], Snapshot], version: str) -> None:
-        self._current = current
-        self._build = {"version": version, "revision": "", "python_version": platform.python_version()}
 
-    def collect(self) -> Iterator[Metric]:
-        """Every family of the page, but for those of the process."""
-        snapshot = self._current()
-        networks = list(snapshot.networks.values())
-        yield InfoMetricFamily("pcapline_build", "Build information; always 1.", value=self._build)
-        yield from _of_store(snapshot)
-        yield from _of_endpoints(networks)
-        yield from (_of_named_total(spec, networks) for spec in NAMED_TOTALS)
-        yield from _of_networks(networks)
-        yield _newest_packets(snapshot)
-        yield _quarantined(snapshot)
-        if snapshot.reconciliation is not None:
-            yield from _of_reconciliation(snapshot.reconciliation)
+def of_moment(snapshot: Snapshot) -> Iterator[Metric]:
+    """The others: of the store, and of what was last checked."""
+    yield from _of_store(snapshot)
+    yield _newest_packets(snapshot)
+    yield _quarantined(snapshot)
+    if snapshot.reconciliation is not None:
+        yield from _of_reconciliation(snapshot.reconciliation)
 
 
 def _of_endpoints(networks: list[NetworkMoment]) -> Iterator[Metric]:
@@ -168,6 +150,11 @@ def _of_store(snapshot: Snapshot) -> Iterator[Metric]:
     up = GaugeMetricFamily("pcapline_store_up", "1 when the store answered the last refresh.", labels=("store",))
     up.add_metric((snapshot.store,), int(snapshot.store_up))
     yield up
+    yield GaugeMetricFamily(
+        "pcapline_store_last_read_timestamp_seconds",
+        "Unix time of the last refresh that the store answered, 0 before the first: how old this page is.",
+        value=snapshot.read_at,
+    )
     yield GaugeMetricFamily(
         "pcapline_exporter_scrape_duration_seconds",
         "Seconds the last refresh from the store took; scrapes are served from what it found.",

@@ -11,7 +11,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from exporter.collection import Collection
-from exporter.metrics import Exposition
+from exporter.exposition import Exposition
 from exporter.settings import ExporterSettings
 from schema.errors import SchemaMismatchError, SettingsError, StoreUnavailableError
 from schema.store.port import StoreReader
@@ -36,7 +36,7 @@ class ExporterService:
         """`open_reader` is called again after the store was away; `store` is its kind as metrics name it."""
         self._settings = settings
         self._collection = Collection(open_reader, settings, store, clock)
-        self._exposition = Exposition(lambda: self._collection.snapshot, version)
+        self._exposition = Exposition(self._collection.snapshot, version)
         self._scrape: Callable[[], str] | None = None
         self._closing: Callable[[], bool] = lambda: False
         # One worker: the store's reader is used by one thread at a time, and a long check delays a refresh, no more.
@@ -84,7 +84,9 @@ class ExporterService:
 
     def _refresh(self) -> None:
         before = self.ready()
-        after = self._collection.refresh().not_ready
+        snapshot = self._collection.refresh()
+        self._exposition.show(snapshot)
+        after = snapshot.not_ready
         if after != before:
             _LOG.log(logging.WARNING if after else logging.INFO, "exporter: %s", after or "all sensors are followed")
 
@@ -94,7 +96,9 @@ class ExporterService:
     def _check(self) -> None:
         if self.ready() is not None:
             return  # what is not current cannot be held against the ledgers
-        verdict = self._collection.check(self._own_page()).reconciliation
+        snapshot = self._collection.check(self._own_page())
+        self._exposition.show(snapshot)
+        verdict = snapshot.reconciliation
         for difference in verdict.differing if verdict else ():
             _LOG.warning("exporter: unreconciled: %s", difference)
 
@@ -130,11 +134,11 @@ def expose_once(reader: StoreReader, settings: ExporterSettings, *, store: str, 
     Raises `StoreUnavailableError` where there is nothing to show, `SchemaMismatchError` where the tables are not those of now.
     """
     collection = Collection(lambda: reader, settings, store, time.time)
-    exposition = Exposition(lambda: collection.snapshot, version)
     snapshot = collection.refresh()
+    exposition = Exposition(snapshot, version)
     if snapshot.schema_version != snapshot.wanted_schema_version:
         raise SchemaMismatchError(snapshot.not_ready)
     if snapshot.not_ready is not None:
         raise StoreUnavailableError(snapshot.not_ready)
-    collection.check(exposition.page()[0].decode())
+    exposition.show(collection.check(exposition.page()[0].decode()))
     return exposition.page()[0].decode()

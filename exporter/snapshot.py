@@ -37,5 +37,6 @@ class Snapshot:
     networks: Mapping[str, NetworkMoment] = field(default_factory=dict)
     quarantined: Mapping[tuple[str, str], int] = field(default_factory=dict)  # (network, reason) -> captures
     newest_packet_ns: Mapping[str, int] = field(default_factory=dict)  # sensor -> Unix ns
+    read_at: float = 0.0  # Unix time of the last refresh that the store answered; 0: never
     refresh_seconds: float = 0.0  # what the last refresh took
     reconciliation: Reconciliation | None = None  # None: never checked

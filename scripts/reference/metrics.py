@@ -1,12 +1,13 @@
 """metrics.md, from what the exporter and the loader declare: names, labels, kinds, what each says."""
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
 from prometheus_client import Counter
 from prometheus_client.metrics import MetricWrapperBase
 
 from exporter.admissions import Series
-from exporter.metrics import NAMED_TOTALS, SnapshotCollector
+from exporter.metrics import NAMED_TOTALS, of_build, of_ledgers, of_moment
 from exporter.reconciliation import Coverage, Identity, Reach, Reconciliation
 from exporter.snapshot import NetworkMoment, Snapshot
 from loader.telemetry import LoaderTelemetry
@@ -47,7 +48,8 @@ def _lines(rows: Iterable[tuple[str, str, Iterable[str], str]]) -> str:
 
 
 def _of_exporter() -> Iterator[tuple[str, str, Iterable[str], str]]:
-    for family in SnapshotCollector(_everything, "").collect():
+    snapshot = _everything()
+    for family in chain(of_build(""), of_ledgers(snapshot), of_moment(snapshot)):
         sample = family.samples[0]
         yield sample.name, family.type, sample.labels, family.documentation
 

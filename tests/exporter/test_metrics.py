@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families as plain
 from prometheus_client.registry import Collector
 
 from exporter.collection import Collection
-from exporter.metrics import Exposition
+from exporter.exposition import Exposition
 from exporter.scrape import samples
 from exporter.settings import ExporterSettings
 from schema.records import CaptureFacts
@@ -25,9 +25,8 @@ OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 
 def exposition_of(store: Store, limit: int = 2_000) -> Exposition:
     collection = Collection(lambda: store, ExporterSettings(max_endpoints=limit), "sqlite", clock)
-    exposition = Exposition(lambda: collection.snapshot, "1.2.3")
-    collection.refresh()
-    collection.check(exposition.page()[0].decode())
+    exposition = Exposition(collection.refresh(), "1.2.3")
+    exposition.show(collection.check(exposition.page()[0].decode()))
     return exposition
 
 
@@ -55,7 +54,7 @@ def test_promtool_finds_nothing_to_say(tmp_path: Path) -> None:
 
 def test_promtool_on_an_exporter_without_its_store() -> None:
     collection = Collection(lambda: 1 / 0, ExporterSettings(), "sqlite", clock)  # type: ignore[arg-type, return-value]
-    assert promtool_lint(Exposition(lambda: collection.snapshot, "1").page()[0].decode()) == ""
+    assert promtool_lint(Exposition(collection.snapshot, "1").page()[0].decode()) == ""
 
 
 def test_every_name_comes_back_as_it_is(tmp_path: Path) -> None:
@@ -111,6 +110,7 @@ def test_what_the_store_has_is_shown(tmp_path: Path) -> None:
             ("pcapline_captures_quarantined", (lan, ("reason", "not_a_capture"))): 1,
             ("pcapline_ledger_position", (("sensor", "edge-1"),)): 3,
             ("pcapline_store_up", (("store", "sqlite"),)): 1,
+            ("pcapline_store_last_read_timestamp_seconds", ()): NOW_MS / 1000,
             ("pcapline_unreconciled", (("identity", "metrics"),)): 0,
             ("pcapline_reconciliation_timestamp_seconds", ()): NOW_MS / 1000,
             ("pcapline_reconciliation_captures_checked", ()): 3,
@@ -118,12 +118,39 @@ def test_what_the_store_has_is_shown(tmp_path: Path) -> None:
         assert {key: shown.get(key) for key in expected} == expected
 
 
+def test_what_is_written_ahead_is_what_is_written_when_asked(tmp_path: Path) -> None:
+    """In every order of loads and scrapes, in either format."""
+    with store_at(tmp_path / "store.db") as store:
+        collection = Collection(lambda: store, ExporterSettings(max_endpoints=2), "sqlite", clock)
+        ahead, lease = Exposition(collection.refresh(), "1"), lease_of(store, "edge-1")
+        for number, accept in enumerate(["", OPENMETRICS, "", OPENMETRICS, OPENMETRICS, ""]):
+            if number != 3:  # nothing new
+                load(lease, Capture(name=f"c{number}", flows=[(f"h{number % 4}.example", (1, 60, 2, 300))]))
+            snapshot = collection.refresh()
+            ahead.show(snapshot)
+            found, wanted = (exposition.page(accept)[0].decode() for exposition in (ahead, Exposition(snapshot, "1")))
+            ours = [{key: value for key, value in values(page).items() if "pcapline" in key[0]} for page in (found, wanted)]
+            assert ours[0] == ours[1]
+            assert found.endswith("# EOF\n") == (accept == OPENMETRICS)
+            assert found.count("# EOF") == (accept == OPENMETRICS)
+
+
+def test_accept_headers_without_end_fill_no_memory(tmp_path: Path) -> None:
+    with store_at(tmp_path / "store.db") as store:
+        loaded(store, ["a.example"])
+        exposition = exposition_of(store)
+        for number in range(50):
+            page, _ = exposition.page(f"application/openmetrics-text; version=1.0.0; escaping=e{number}")
+            assert b"a.example" in page
+        assert len(exposition._encoders) <= 4
+
+
 def test_unreconciled_is_absent_before_the_first_check(tmp_path: Path) -> None:
     with store_at(tmp_path / "store.db") as store:
         loaded(store, ["a.example"])
         collection = Collection(lambda: store, ExporterSettings(), "sqlite", clock)
         collection.refresh()
-        page = Exposition(lambda: collection.snapshot, "1").page()[0].decode()
+        page = Exposition(collection.snapshot, "1").page()[0].decode()
         assert not [line for line in page.splitlines() if line.startswith(("pcapline_unreconciled", "pcapline_reconcil"))]
 
 

@@ -133,6 +133,9 @@ def test_a_store_that_goes_away_and_comes_back(tmp_path: Path) -> None:
         until(lambda: status(address)[0] == 503, "the exporter says that it is not")
         assert shown(address) == before
         assert shown(address, "pcapline_store_up") == {"sqlite": 0}
+        read_at = shown(address, "pcapline_store_last_read_timestamp_seconds")
+        assert read_at[""] > 0
+        assert shown(address, "pcapline_store_last_read_timestamp_seconds") == read_at
         assert status(address, "/-/healthy")[0] == 200
         shutil.move(away, path)
         until(lambda: status(address)[0] == 200, "the exporter is ready again")
