@@ -47,9 +47,9 @@ class Dictionary:
 
     def rows(self, sensor: str) -> Iterator[RowBatch]:
         """Rows of its tables: by address, by name, by registered domain."""
-        yield from _batches(NAMES_BY_IP, ((address, name, *_row(seen), sensor) for (address, name), seen in self._pairs))
-        yield from _batches(IPS_BY_NAME, ((name, address, *_row(seen), sensor) for (address, name), seen in self._pairs))
-        below = ((registered_domain(name), name, *_row(seen), sensor) for name, seen in self._names)
+        yield from _batches(NAMES_BY_IP, ((address, name, sensor, *_row(seen)) for (address, name), seen in self._pairs))
+        yield from _batches(IPS_BY_NAME, ((name, address, sensor, *_row(seen)) for (address, name), seen in self._pairs))
+        below = ((registered_domain(name), name, sensor, *_row(seen)) for name, seen in self._names)
         yield from _batches(NAMES_BY_DOMAIN, (row for row in below if row[0]))
 
 

@@ -62,7 +62,7 @@ class Question:
         if self.domain is not None and self.below is not None:
             names = names_below(reader, self.domain, self.below)
             at = names.table.index("hostname")
-            return [names, *flows_named(reader, [str(row[at]) for row in names.rows], query)]
+            return [names, *flows_named(reader, {str(row[at]) for row in names.rows}, query)]
         if self.name is not None:
             return list(flows_named(reader, [self.name], query))
         return [reader.flows(replace(query, destination=self.address))]
@@ -81,7 +81,7 @@ def rows_shown(view: View, results: Iterable[QueryResult], since_ms: int | None,
     items = [item for result in results for item in row_objects(result.table, result.rows)]
     if view is View.NAMES:
         items = sorted(
-            (item for item in items if _last_seen_ms(item) >= (since_ms or 0)), key=lambda item: -_last_seen_ms(item)
+            (item for item in items if int(item["last_seen"]) >= (since_ms or 0)), key=lambda item: -int(item["last_seen"])
         )
     return items[:limit]
 
@@ -89,13 +89,8 @@ def rows_shown(view: View, results: Iterable[QueryResult], since_ms: int | None,
 def newest_ns(view: View, results: Iterable[QueryResult]) -> int | None:
     """Packet time of the newest row (Unix ns); None where there is none."""
     for item in rows_shown(view, results, None, 1):
-        return _last_seen_ms(item) * _MS if view is View.NAMES else int(item["ts_ns"])
+        return int(item["last_seen"]) * _MS if view is View.NAMES else int(item["ts_ns"])
     return None
-
-
-def _last_seen_ms(item: Object) -> int:
-    """A row that ends, in a store without transactions, may end column by column."""
-    return int(item["last_seen"] or 0)
 
 
 def _check(what: str | None, source: bytes | None, view: View) -> None:

@@ -59,7 +59,7 @@ class Table:
 
     @property
     def spans(self) -> bool:
-        """Whether a row says from when to when it was seen: `first_seen` is the least of all that were written, `last_seen` the
+        """Whether a row says from when to when its sensor saw it: `first_seen` is the least that was written, `last_seen` the
         greatest, and the columns beside them are those of the greatest; in such a table no value is absent."""
         return "first_seen" in self.names
 
@@ -223,9 +223,9 @@ NAMES_BY_IP = Table(
     name="names_by_ip",
     serves="the names seen for an address",
     partition=("ip",),
-    clustering=("hostname",),
+    clustering=("hostname", "sensor"),
     descending=(),
-    columns=_columns("ip inet, hostname text, evidence text, first_seen timestamp, last_seen timestamp, sensor text"),
+    columns=_columns("ip inet, hostname text, sensor text, evidence text, first_seen timestamp, last_seen timestamp"),
     ttl_seconds=90 * DAY,
     ownership=Ownership.SHARED,
 )
@@ -234,9 +234,9 @@ IPS_BY_NAME = Table(
     name="ips_by_name",
     serves="the addresses seen for a name",
     partition=("hostname",),
-    clustering=("ip",),
+    clustering=("ip", "sensor"),
     descending=(),
-    columns=_columns("hostname text, ip inet, evidence text, first_seen timestamp, last_seen timestamp, sensor text"),
+    columns=_columns("hostname text, ip inet, sensor text, evidence text, first_seen timestamp, last_seen timestamp"),
     ttl_seconds=90 * DAY,
     ownership=Ownership.SHARED,
 )
@@ -245,9 +245,9 @@ NAMES_BY_DOMAIN = Table(
     name="names_by_domain",
     serves="the names seen below a registered domain",
     partition=("domain",),
-    clustering=("hostname",),
+    clustering=("hostname", "sensor"),
     descending=(),
-    columns=_columns("domain text, hostname text, evidence text, first_seen timestamp, last_seen timestamp, sensor text"),
+    columns=_columns("domain text, hostname text, sensor text, evidence text, first_seen timestamp, last_seen timestamp"),
     ttl_seconds=90 * DAY,
     ownership=Ownership.SHARED,
 )

@@ -144,34 +144,34 @@ CREATE TABLE answer_buckets (
 CREATE TABLE names_by_ip (
   ip         TEXT NOT NULL,
   hostname   TEXT NOT NULL,
+  sensor     TEXT NOT NULL,
   evidence   TEXT,
-  first_seen INTEGER,                 -- packet times; the least and the greatest of all captures, whatever came first
+  first_seen INTEGER,                 -- packet times; the least and the greatest of all the sensor's captures
   last_seen  INTEGER,
-  sensor     TEXT,
   loaded_at  INTEGER NOT NULL,
-  PRIMARY KEY (ip, hostname)
+  PRIMARY KEY (ip, hostname, sensor)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE ips_by_name (
   hostname   TEXT NOT NULL,
   ip         TEXT NOT NULL,
+  sensor     TEXT NOT NULL,
   evidence   TEXT,
   first_seen INTEGER,
   last_seen  INTEGER,
-  sensor     TEXT,
   loaded_at  INTEGER NOT NULL,
-  PRIMARY KEY (hostname, ip)
+  PRIMARY KEY (hostname, ip, sensor)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE names_by_domain (
   domain     TEXT NOT NULL,           -- registered, by the list of public suffixes: example.co.uk
   hostname   TEXT NOT NULL,
+  sensor     TEXT NOT NULL,
   evidence   TEXT,
   first_seen INTEGER,
   last_seen  INTEGER,
-  sensor     TEXT,
   loaded_at  INTEGER NOT NULL,
-  PRIMARY KEY (domain, hostname)
+  PRIMARY KEY (domain, hostname, sensor)
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX flow_buckets_by_load ON flow_buckets (loaded_at);

@@ -219,12 +219,3 @@ def test_questions_that_are_none_are_wrong_usage(tmp_path: Path, arguments: list
     """They are refused before there is a store to ask."""
     done = pcapline("query", *arguments, cwd=tmp_path)
     assert done.returncode == 2, done.stderr
-
-
-def test_a_name_of_which_a_time_has_expired_is_shown_without_it(folder: Path) -> None:
-    with sqlite3.connect(folder / "pcapline.db") as store:
-        store.execute("UPDATE ips_by_name SET first_seen = NULL, last_seen = NULL WHERE hostname = 'a.example.com'")
-    (row,) = objects(pcapline("query", "a.example.com", "--names", "--json", cwd=folder))
-    assert (row["first_seen"], row["last_seen"]) == (None, None)
-    shown = pcapline("query", "a.example.com", "--names", cwd=folder)
-    assert (shown.returncode, shown.stdout.splitlines()[1].split()[:2]) == (0, ["-", "-"])

@@ -262,9 +262,9 @@ def _other_rows(capture_id: bytes) -> Rows:
         DNS_ANSWERS: [answer_row(capture_id, 2), silence],
         FLOW_BUCKETS: [(SERVER, day, bucket_of(T0_MS))],
         ANSWER_BUCKETS: [(name, day, bucket_of(T0_MS)) for name in ("www.example.com", "gone.example")],
-        NAMES_BY_IP: [(SERVER, "www.example.com", "dns", T0_MS, T0_MS + 9, "edge-1")],
-        IPS_BY_NAME: [("www.example.com", SERVER, "dns", T0_MS, T0_MS + 9, "edge-1")],
-        NAMES_BY_DOMAIN: [("example.com", "www.example.com", "dns", T0_MS, T0_MS + 9, "edge-1")],
+        NAMES_BY_IP: [(SERVER, "www.example.com", "edge-1", "dns", T0_MS, T0_MS + 9)],
+        IPS_BY_NAME: [("www.example.com", SERVER, "edge-1", "dns", T0_MS, T0_MS + 9)],
+        NAMES_BY_DOMAIN: [("example.com", "www.example.com", "edge-1", "dns", T0_MS, T0_MS + 9)],
     }
 
 

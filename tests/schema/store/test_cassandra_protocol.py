@@ -1,7 +1,6 @@
 """What only a store without transactions needs: late rows lose, lost answers are found out, half-done captures are finished."""
 
 import time
-from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import replace
 from typing import Any
@@ -13,15 +12,13 @@ from cassandra import ConsistencyLevel
 from schema.errors import LeaseLostError, SettingsError, StoreError
 from schema.records import MAX_COMMIT_ENDPOINTS, EndpointTotals, FlowKey, NameRepair
 from schema.store.cassandra import open_cassandra
-from schema.store.cassandra.connection import Connection
 from schema.store.cassandra.guard import current_guard
 from schema.store.cassandra.ledger import check_chain
 from schema.store.cassandra.options import CassandraOptions
-from schema.store.cassandra.spans import spanning_batches
 from schema.store.cassandra.writer import Writer
 from schema.store.port import ClaimRefusal, FlowQuery
 from schema.store.sealing import Sealing
-from schema.tables import FLOWS, NAMES_BY_IP, RowBatch, batches_of
+from schema.tables import FLOWS, NAMES_BY_IP, batches_of
 from tests.schema.store.factory import SteppedClock
 from tests.schema.store.samples import (
     CLIENT,
@@ -314,49 +311,26 @@ def test_every_column_of_the_dictionary_lives_a_whole_lifetime_from_its_newest_l
     """Whatever was seen first or last: the columns that won long ago do not end before the others."""
     lease, day_ms = take(cassandra_store_factory()), 86_400_000
     for age_days, first, last in ((1, 10, 90), (30, 20, 40), (60, 50, 60)):
-        row = (SERVER, "www.example.com", "dns", T0_MS + first, T0_MS + last, "edge-1")
+        row = (SERVER, "www.example.com", "edge-1", "dns", T0_MS + first, T0_MS + last)
         load(lease, with_inputs(with_rows({NAMES_BY_IP: [row]}), rows_from_ms=str(now_ms() - age_days * day_ms)))
-    lifetimes = "ttl(first_seen), ttl(last_seen), ttl(evidence), ttl(sensor)"
+    lifetimes = "ttl(first_seen), ttl(last_seen), ttl(evidence)"
     (left,) = keyspace.execute(f"SELECT {lifetimes} FROM pcapline.names_by_ip")
     assert all(90 * 86_400 - 60 < seconds <= 90 * 86_400 for seconds in left)
-
-
-def write_parts(connection: Connection, parts: Iterable[tuple[RowBatch, list[int]]], ttl_seconds: int) -> None:
-    with Writer(connection, 1, lambda: None) as writer:
-        for part, stamps in parts:
-            writer.add(part, ttl_seconds, stamps)
 
 
 @pytest.mark.parametrize("seconds", [-9_000, 9_000])
 def test_a_name_that_expired_is_seen_again(cassandra_store_factory: Factory, seconds: int) -> None:
     """By captures before and after those of 90 days ago: what has expired hides nothing."""
-    clock = SteppedClock()
-    clock.advance(-91 * 86_400)
-    store, key = cassandra_store_factory(clock=clock), (SERVER, "www.example.com")
-    connection = store._connection  # type: ignore[attr-defined]
-    row = (*key, "sni", T0_MS, T0_MS + 9, "edge-1")
-    parts = spanning_batches(connection, *batches_of(NAMES_BY_IP, [row]), clock())
-    write_parts(connection, parts, 1)  # its lifetime is over in a second
+    store, key = cassandra_store_factory(), (SERVER, "www.example.com", "edge-1")
+    row_ts = 1_000_000 * int(time.time() - 91 * 86_400)
+    with Writer(store._connection, row_ts, lambda: None) as writer:  # type: ignore[attr-defined]
+        (batch,) = batches_of(NAMES_BY_IP, [(*key, "sni", T0_MS, T0_MS + 9)])
+        writer.add(batch, 1)  # its lifetime is over in a second
     while store.names_of(SERVER).rows:
         time.sleep(0.1)
-    clock.advance(91 * 86_400)
-    again = (*key, "dns", T0_MS + 1_000 * seconds, T0_MS + 1_000 * seconds + 9, "edge-2")
+    again = (*key, "dns", T0_MS + 1_000 * seconds, T0_MS + 1_000 * seconds + 9)
     load(take(store), with_rows({NAMES_BY_IP: [again]}))
     assert store.names_of(SERVER).rows == [again]
-
-
-@pytest.mark.parametrize("last", [0, 1])
-def test_dictionary_rows_of_two_loaders_at_once_keep_the_least_and_the_greatest(
-    cassandra_store_factory: Factory, last: int
-) -> None:
-    """Neither has read what the other writes, whichever writes last."""
-    store, key = cassandra_store_factory(), (SERVER, "www.example.com")
-    rows = [(*key, "quic", T0_MS + 1, T0_MS + 90, "edge-1"), (*key, "sni", T0_MS + 50, T0_MS + 60, "edge-2")]
-    connection = store._connection  # type: ignore[attr-defined]
-    read = [list(spanning_batches(connection, *batches_of(NAMES_BY_IP, [row]), time.time())) for row in rows]
-    for parts in (read[1 - last], read[last]):
-        write_parts(connection, parts, NAMES_BY_IP.ttl_seconds)
-    assert store.names_of(SERVER).rows == rows[:1]
 
 
 def test_a_late_name_leaves_what_is_left_of_a_rows_lifetime(cassandra_store_factory: Factory, keyspace: Keyspace) -> None:

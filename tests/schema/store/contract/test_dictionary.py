@@ -7,6 +7,7 @@ import pytest
 
 from schema.store.port import Store
 from schema.tables import IPS_BY_NAME, NAMES_BY_DOMAIN, NAMES_BY_IP, Table
+from tests.schema.store.factory import SteppedClock, StoreFactory
 from tests.schema.store.samples import CLIENT, SERVER, T0_MS, load, now_ms, sample, scanned, take, with_rows
 
 
@@ -17,8 +18,8 @@ def key_of(table: Table, name: str) -> tuple[object, ...]:
 def test_dictionary_both_ways(store: Store) -> None:
     capture = sample("a")
     load(take(store), capture)
-    assert store.names_of(SERVER).rows == [(SERVER, "www.example.com", "dns", T0_MS, T0_MS + 9, "edge-1")]
-    assert store.addresses_of("www.example.com").rows == [("www.example.com", SERVER, "dns", T0_MS, T0_MS + 9, "edge-1")]
+    assert store.names_of(SERVER).rows == [(SERVER, "www.example.com", "edge-1", "dns", T0_MS, T0_MS + 9)]
+    assert store.addresses_of("www.example.com").rows == [("www.example.com", SERVER, "edge-1", "dns", T0_MS, T0_MS + 9)]
     assert store.names_of(CLIENT).rows == []
     assert store.addresses_of("it's not there").rows == []
     assert "10.0.0.5" in store.names_of(SERVER).statements[0]
@@ -27,22 +28,37 @@ def test_dictionary_both_ways(store: Store) -> None:
 @pytest.mark.parametrize("table", [NAMES_BY_IP, IPS_BY_NAME, NAMES_BY_DOMAIN], ids=lambda table: table.name)
 def test_first_and_last_seen_whatever_comes_first(store: Store, table: Table) -> None:
     """The columns beside them are those of what was seen last; of equals the greater, so that order decides nothing."""
-    sightings = [(20, 90, "dns", "edge-1"), (50, 60, "sni", "edge-2"), (10, 90, "quic", "edge-0")]
+    sightings = [(20, 90, "dns"), (50, 60, "sni"), (10, 90, "quic")]
     lease = take(store)
     for name, order in zip("abcdef", permutations(sightings), strict=True):
-        for first, last, evidence, sensor in order:
-            row = (*key_of(table, name), evidence, T0_MS + first, T0_MS + last, sensor)
-            load(lease, with_rows({table: [row]}))
-    of_each = ("quic", T0_MS + 10, T0_MS + 90, "edge-1")
+        for first, last, evidence in order:
+            load(lease, with_rows({table: [(*key_of(table, name), "edge-1", evidence, T0_MS + first, T0_MS + last)]}))
+    of_each = ("edge-1", "quic", T0_MS + 10, T0_MS + 90)
     assert scanned(store, table) == sorted(((*key_of(table, name), *of_each) for name in "abcdef"), key=repr)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_each_sensor_has_its_own_sightings(store_factory: StoreFactory, first: int) -> None:
+    """So that no loader widens what another one writes at that moment, whatever their clocks say."""
+    key, ahead = (SERVER, "www.example.com"), SteppedClock()
+    ahead.advance(86_400)
+    wide, narrow = (*key, "edge-1", "dns", T0_MS, T0_MS + 100), (*key, "edge-2", "sni", T0_MS + 50, T0_MS + 60)
+    stores = [store_factory(), store_factory(clock=ahead)]
+    loads = [
+        (take(stores[0], "edge-1"), with_rows({NAMES_BY_IP: [wide]})),
+        (take(stores[1], "edge-2"), with_rows({NAMES_BY_IP: [narrow]})),
+    ]
+    for lease, capture in (loads[first], loads[1 - first]):
+        load(lease, capture)
+    assert stores[0].names_of(SERVER).rows == [wide, narrow]
 
 
 def test_an_old_capture_loaded_late_keeps_a_row_as_long_as_a_new_one(store: Store) -> None:
     """A lifetime counts from the newest load, whatever was seen when: nothing of a row ends before the rest."""
-    lease, day_ms, key = take(store), 86_400_000, (SERVER, "www.example.com")
+    lease, day_ms, key = take(store), 86_400_000, (SERVER, "www.example.com", "edge-1")
     long_ago = {"rows_from_ms": str(now_ms() - 89 * day_ms)}
-    seen_last = with_rows({NAMES_BY_IP: [(*key, "dns", T0_MS + 5, T0_MS + 100, "edge-1")]})
+    seen_last = with_rows({NAMES_BY_IP: [(*key, "dns", T0_MS + 5, T0_MS + 100)]})
     load(lease, replace(seen_last, inputs=long_ago))
-    load(lease, with_rows({NAMES_BY_IP: [(*key, "sni", T0_MS + 50, T0_MS + 60, "edge-2")]}))
+    load(lease, with_rows({NAMES_BY_IP: [(*key, "sni", T0_MS + 50, T0_MS + 60)]}))
     store.expire(now_ms() + 2 * day_ms, 1_000)  # a store that lets rows expire by itself: test_cassandra_protocol
-    assert store.names_of(SERVER).rows == [(*key, "dns", T0_MS + 5, T0_MS + 100, "edge-1")]
+    assert store.names_of(SERVER).rows == [(*key, "dns", T0_MS + 5, T0_MS + 100)]

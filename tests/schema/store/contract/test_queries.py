@@ -97,7 +97,7 @@ def test_a_name_finds_the_flows_that_were_counted_for_it_and_those_that_were_nam
         flow_row(id_of("a"), 3, endpoint="other.example", hostname="other.example"),
         flow_row(id_of("a"), 4, endpoint="10.0.0.5", hostname=None),
     ]
-    listed = [("www.example.com", SERVER, "dns", T0_MS, T0_MS, "edge-1")]
+    listed = [("www.example.com", SERVER, "edge-1", "dns", T0_MS, T0_MS)]
     load(take(store), with_rows({FLOWS: rows, IPS_BY_NAME: listed, **_buckets(rows)}, "a"))
     found = [row for result in flows_named(store, ["www.example.com"], FlowQuery()) for row in result.rows[:9]]
     assert found == [*listed, rows[1], rows[0]]
@@ -105,8 +105,8 @@ def test_a_name_finds_the_flows_that_were_counted_for_it_and_those_that_were_nam
 
 def test_names_below_a_domain(store: Store) -> None:
     names = ["example.com", "www.example.com", "a.www.example.com", "awww.example.com", r"a\.www.example.com"]
-    rows = [("example.com", name, "dns", T0_MS, T0_MS, "edge-1") for name in names]
-    load(take(store), with_rows({NAMES_BY_DOMAIN: [*rows, ("example.net", "www.example.net", "dns", T0_MS, T0_MS, "edge-1")]}))
+    rows = [("example.com", name, "edge-1", "dns", T0_MS, T0_MS) for name in names]
+    load(take(store), with_rows({NAMES_BY_DOMAIN: [*rows, ("example.net", "www.example.net", "edge-1", "dns", T0_MS, T0_MS)]}))
     assert {row[1] for row in store.names_below("example.com").rows} == set(names)
     assert {row[1] for row in names_below(store, "example.com", "example.com").rows} == set(names[1:])
     assert {row[1] for row in names_below(store, "example.com", "www.example.com").rows} == {"a.www.example.com"}
