@@ -4,10 +4,14 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 
+import hypothesis
 import pytest
 
 from tests.servers.cassandra.keyspace import CassandraFactory, Keyspace
 from tests.servers.cassandra.session import shared_port
+
+hypothesis.settings.register_profile("untimed", deadline=None)  # how long a test takes is no matter of its being right
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

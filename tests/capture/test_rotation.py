@@ -2,7 +2,7 @@ import struct
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from capture.pcap import FILE_HEADER_BYTES, PcapStreamError, file_header, record
@@ -26,7 +26,6 @@ def files_of(stream: bytes, cuts: Sequence[int], rotate_bytes: int) -> list[byte
     return [*files, current] if current else files
 
 
-@settings(deadline=None)
 @given(FRAMES, CUTS, CUTS, st.integers(min_value=64, max_value=1_000))
 def test_any_chunking_gives_the_same_files_and_every_record(
     frames: list[bytes], cuts: list[int], others: list[int], rotate_bytes: int
@@ -40,7 +39,6 @@ def test_any_chunking_gives_the_same_files_and_every_record(
     assert all(FILE_HEADER_BYTES < len(file) <= max(rotate_bytes, largest_single) for file in files)
 
 
-@settings(deadline=None)
 @given(FRAMES, st.integers(min_value=1, max_value=40))
 def test_half_a_record_at_the_end_waits(frames: list[bytes], missing: int) -> None:
     frames = [*frames, b"x" * 40]

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.admissions import Change, Series, decide, series, sum_of
@@ -31,7 +31,6 @@ def assert_never_less(before: Series, after: Series) -> None:
     assert min(after.other.minus(before.other)) >= 0
 
 
-@settings(deadline=None)
 @given(steps)
 def test_series_never_go_down_and_add_up(history: list[tuple[dict[str, EndpointTotals], int]]) -> None:
     book, totals = AdmissionBook(network="lan"), dict[str, EndpointTotals]()
@@ -51,7 +50,6 @@ def test_series_never_go_down_and_add_up(history: list[tuple[dict[str, EndpointT
         shown = after
 
 
-@settings(deadline=None)
 @given(deltas, st.integers(1, 5))
 def test_the_first_commit_counts_in_its_own_series(first: dict[str, EndpointTotals], limit: int) -> None:
     empty = AdmissionBook(network="lan")
@@ -60,7 +58,6 @@ def test_the_first_commit_counts_in_its_own_series(first: dict[str, EndpointTota
     assert dict(shown.shown) == {name: first[name] for name in by_size[:limit]}
 
 
-@settings(deadline=None)
 @given(steps, deltas)
 def test_admitting_and_evicting_move_nothing(
     history: list[tuple[dict[str, EndpointTotals], int]], more: dict[str, EndpointTotals]

@@ -124,7 +124,7 @@ class ExportersOfOneStore(RuleBasedStateMachine):
 
 TestExportersOfOneStore = ExportersOfOneStore.TestCase
 TestExportersOfOneStore.settings = settings(
-    max_examples=40, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=40, stateful_step_count=25, suppress_health_check=[HealthCheck.too_slow]
 )
 
 

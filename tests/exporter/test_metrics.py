@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -164,7 +164,6 @@ class _Labelled(Collector):
         return [family]
 
 
-@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs"])), st.integers(0, 1 << 53))
 def test_our_reader_undoes_what_the_client_library_writes(label: str, value: int) -> None:
     registry = CollectorRegistry()

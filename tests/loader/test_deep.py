@@ -97,7 +97,7 @@ def test_the_users_own_settings_change_nothing(tshark: None, tmp_path: Path, mon
     assert not (tmp_path / "trace").exists()
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(frames=st.lists(st.tuples(st.sampled_from((9, 50, 104, 107, 119, 127, 192, 195, 239, 242)), st.binary(max_size=300))))
 def test_hostile_frames_are_answered_within_them(tshark: None, frames: list[tuple[int, bytes]]) -> None:
     batch = _asked(*frames)

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from loader.staging import StagedRows
@@ -26,7 +26,6 @@ told = st.tuples(
 buckets = st.tuples(addresses, st.integers(0, 3), st.sampled_from(["b1", "b2"]))
 
 
-@settings(deadline=None)  # it makes files
 @given(st.lists(st.one_of(st.lists(told, max_size=5), st.lists(buckets, max_size=5))), st.integers(0, 12))
 def test_the_manifest_counts_what_is_replayed(parts: list[list[tuple[object, ...]]], limit: int) -> None:
     with StagedRows(limit) as staged:

@@ -110,7 +110,7 @@ def test_a_cut_stream_gives_what_came_before(path: Path, pack: Pack) -> None:
         assert len(content) >= (len(CONTENT) if cut >= whole else 0)
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(share=st.floats(0, 1), noise=st.binary(min_size=4, max_size=40))
 def test_a_corrupt_gzip_stream_gives_every_byte_before_the_fault(path: Path, share: float, noise: bytes) -> None:
     """As zlib gives them, fed byte by byte."""

@@ -7,7 +7,7 @@ from operator import add
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from loader.decode.columns import FlowColumns, MinuteColumns
@@ -30,7 +30,6 @@ def summed(batches: list[list[tuple[bytes, int]]], limit: int) -> list[tuple[tup
     return once
 
 
-@settings(deadline=None)  # it makes files
 @given(st.lists(st.lists(KEYS, max_size=6), max_size=60), st.integers(0, 12))
 def test_files_change_no_sum(batches: list[list[tuple[bytes, int]]], limit: int) -> None:
     """60 runs of a handful: runs of runs too."""
@@ -71,7 +70,6 @@ FLOWS = st.lists(
 )
 
 
-@settings(deadline=None)  # it makes files
 @given(st.lists(FLOWS, max_size=12), st.integers(0, 6))
 def test_files_change_no_minute_and_no_endpoint(parts: list[list[tuple[bytes, str, int, int]]], limit: int) -> None:
     def tallied(limit: int) -> tuple[set[tuple[object, ...]], dict[str, EndpointTotals]]:

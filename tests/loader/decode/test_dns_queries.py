@@ -258,7 +258,7 @@ def _multiset(rows: Iterable[Row]) -> Counter[str]:
     return Counter(str({**row, "frame": None}) for row in rows)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.tuples(_steps, _messages), max_size=25))
 def test_cut_at_every_packet_a_capture_gives_the_same_rows(steps: list[tuple[int, bytes]]) -> None:
     moments = accumulate(step for step, _ in steps)

@@ -172,7 +172,7 @@ def _told_by_us(row: Row) -> tuple[object, ...]:
     return (*head, row["section"], owner, row["rr_type"], row["rr_ttl"], _data(row))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(well_formed())
 def test_well_formed_messages_read_as_dnspython_reads_them(message: dns.message.Message) -> None:
     wire = message.to_wire(max_size=65_535)

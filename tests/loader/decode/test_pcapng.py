@@ -68,7 +68,7 @@ def test_there_are_generated_captures() -> None:
     st.one_of(st.integers(0, (1 << 64) - 1), st.integers(0, 1 << 54)),
     st.sampled_from("<>"),
 )
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_times_are_exact_in_every_resolution(resolution: int, offset: int, units: int, order: str) -> None:
     per_second = 1 << (resolution & 0x7F) if resolution & 0x80 else 10**resolution
     exact = (Fraction(units, per_second) + offset) * 1_000_000_000 // 1
@@ -238,7 +238,7 @@ def _in_pieces(capture: bytes, ends: list[int]) -> DecodeReport:
     return fed.report()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.lists(st.tuples(st.integers(28, len(_WHOLE) - 1), st.binary(min_size=1, max_size=12)), max_size=5),
     st.lists(st.integers(0, len(_WHOLE)), max_size=2),

@@ -84,7 +84,7 @@ def test_a_batch_is_what_the_driver_would_send(table: Table) -> None:
     partition = st.tuples(*[values_of(table, column) for column in table.columns[:width]])
     rest = st.lists(st.tuples(*[values_of(table, column) for column in table.columns[width:]]), min_size=1, max_size=5)
 
-    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=60, suppress_health_check=list(HealthCheck))
     @given(partition, rest)
     def check(key: Row, values: list[Row]) -> None:
         rows = [key + others for others in values]

@@ -133,7 +133,7 @@ def test_lost_lease_is_refused_although_nothing_was_committed_since(store_factor
     assert store.ledger("edge-1").position.seq == 0
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(DELTAS, min_size=1, max_size=5))
 def test_totals_are_the_sum_of_the_deltas(store: Store, added: list[CommitDeltas]) -> None:
     sensor = uuid4().hex
@@ -152,7 +152,7 @@ def test_totals_are_the_sum_of_the_deltas(store: Store, added: list[CommitDeltas
     assert (ledger.endpoints, ledger.totals, ledger.position.seq) == (endpoints, totals, len(added))
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.one_of(st.none(), st.binary(max_size=100)), max_size=6))
 def test_carried_state_is_that_of_the_newest_commit_that_brought_any(store: Store, carried: list[bytes | None]) -> None:
     sensor = uuid4().hex

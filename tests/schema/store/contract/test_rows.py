@@ -40,7 +40,7 @@ def test_rows_come_back_as_they_went_in(store: Store, table: Table) -> None:
     lease = take(store)
     kept: dict[tuple[object, ...], tuple[object, ...]] = {}
 
-    @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=15, suppress_health_check=list(HealthCheck))
     @given(st.lists(st.tuples(*[values_of(table, column) for column in table.columns]), min_size=1, max_size=6))
     def write(rows: list[tuple[object, ...]]) -> None:
         new = {key: row for row in rows if (key := row[: len(table.key)]) not in kept}
