@@ -2,10 +2,22 @@
 
 from types import ModuleType
 
-from loader.decode import dns, dnssegments, evidence, flows, fragments, headers, pcap, pcapng, queries
+from loader.decode import dns, dnssegments, evidence, flows, fragments, headers, openflows, pcap, pcapng, queries
 from loader.naming import told
 
-_KERNELS: tuple[ModuleType, ...] = (dns, dnssegments, evidence, flows, fragments, headers, pcap, pcapng, queries, told)
+_KERNELS: tuple[ModuleType, ...] = (
+    dns,
+    dnssegments,
+    evidence,
+    flows,
+    fragments,
+    headers,
+    openflows,
+    pcap,
+    pcapng,
+    queries,
+    told,
+)
 
 
 def kernels_compiled() -> bool:

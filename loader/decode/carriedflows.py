@@ -1,33 +1,20 @@
-"""Open flows from one capture to the next: their section of the carried state, format 3.
+"""Open flows from one capture to the next: their section of the carried state, format 4.
 
-A header (magic, table clock, its packet time, a jump in doubt, number of flows), then the flows, the last seen first.
+Words of the machine: a magic, the table's clock, its packet time, a jump in doubt, the number of flows; then the flows, the
+last seen first, as `layout.CARRIED_FIELDS` columns. Where words have another order of octets the magic is not known.
 """
 
-import struct
+from array import array
 from collections.abc import Callable
 
 from loader.decode import layout
 from loader.decode.carried import UnreadableState
 from loader.decode.flowtable import FlowTable
 from loader.decode.namebook import is_word
-from schema.enums import Initiator
 
-_MAGIC = b"PLF3"
-_HEADER = struct.Struct("<4sQQQI")
-# A's and B's address, ports and protocol, state, clocks of the last packet and of the row's first, time of the chain, tunnel,
-# what the initiator said (in numbers of the carried texts).
-_FLOW = struct.Struct("<QQQQQQQQQQQ")
-_FIELDS = (
-    layout.FLOW_A_HI,
-    layout.FLOW_A_LO,
-    layout.FLOW_B_HI,
-    layout.FLOW_B_LO,
-    layout.FLOW_PORTS,
-    layout.FLOW_STATE,
-    layout.FLOW_SEEN,
-    layout.FLOW_STARTED,
-)
-_IN_DOUBT = 32  # in the state: the flow of the packet whose jump nobody has confirmed
+_MAGIC = int.from_bytes(b"PLF4flow")
+_CLOCK = (layout.TABLE_CLOCK, layout.TABLE_REFERENCE, layout.TABLE_PENDING)
+_HEAD = 5
 
 
 def encode_flows(table: FlowTable, limit: int, renumber: Callable[[int], int]) -> bytes:
@@ -36,52 +23,31 @@ def encode_flows(table: FlowTable, limit: int, renumber: Callable[[int], int]) -
     `renumber`: gives what a flow said the numbers that its texts have there.
     """
     table.kernel.sweep()
-    words, rows = table.words, table.rows
-    pending_row = words[layout.TABLE_PENDING_ROW] - 1
-    flows = []
-    for row in table.open_rows():
-        values = [rows[row, field] for field in _FIELDS]
-        values[5] = values[5] & layout.STATE_CHAIN | (_IN_DOUBT if row == pending_row else 0)
-        aside = table.aside
-        values += aside[row, layout.ASIDE_CHAIN], rows[row, layout.FLOW_TUNNEL], aside[row, layout.ASIDE_NAME]
-        flows.append(values)
-    flows.sort(key=lambda values: (-values[6], values))
-    words[layout.TABLE_NOT_CARRIED] = max(len(flows) - limit, 0)
-    del flows[limit:]
-    for values in flows:
-        values[-1] = renumber(values[-1])
-    clock = (words[layout.TABLE_CLOCK], words[layout.TABLE_REFERENCE], words[layout.TABLE_PENDING])
-    return _HEADER.pack(_MAGIC, *clock, len(flows)) + b"".join(_FLOW.pack(*values) for values in flows)
+    kernel, order = table.open_flows(layout.BY_LAST_SEEN)
+    count = min(len(order), limit)
+    table.words[layout.TABLE_NOT_CARRIED] = len(order) - count
+    columns = array("Q", bytes(8 * layout.CARRIED_FIELDS * count))
+    kernel.save(columns, count)
+    said = columns[layout.CARRIED_NAME * count :]
+    words = {word: renumber(word) for word in dict.fromkeys(said)}
+    columns[layout.CARRIED_NAME * count :] = array("Q", map(words.__getitem__, said))
+    head = array("Q", [_MAGIC, *(table.words[word] for word in _CLOCK), count])
+    return head.tobytes() + columns.tobytes()
 
 
 def restore_flows(table: FlowTable, carried: bytes, texts: int) -> None:
     """Put carried flows into an empty table; `texts`: how many are carried beside them. Raises `UnreadableState` for bytes that
     `encode_flows` did not make."""
-    if len(carried) < _HEADER.size or carried[:4] != _MAGIC:
+    words = array("Q", carried[: len(carried) // 8 * 8])
+    if len(words) < _HEAD or words[0] != _MAGIC:
         raise UnreadableState("the carried flows are of a format that this version does not know")
-    _, clock, reference, pending, count = _HEADER.unpack_from(carried)
-    if len(carried) != _HEADER.size + count * _FLOW.size:
+    _, *clock, count = words[:_HEAD]
+    columns = words[_HEAD:]
+    if len(carried) != 8 * (_HEAD + count * layout.CARRIED_FIELDS):
         raise UnreadableState("the carried flows are cut")
-    words = table.words
-    words[layout.TABLE_CLOCK], words[layout.TABLE_REFERENCE], words[layout.TABLE_PENDING] = clock, reference, pending
-    words[layout.TABLE_SWEPT] = clock
-    while len(table.rows) < count + 2:
-        table.make_room(layout.WANT_ROWS)
-    words[layout.TABLE_HIGH] = words[layout.TABLE_USED] = count
-    for row, values in enumerate(_FLOW.iter_unpack(carried[_HEADER.size :])):
-        if not is_word(values[-1], texts):
-            raise UnreadableState("a carried flow says what is not carried")
-        _restore_flow(table, row, values)
-
-
-def _restore_flow(table: FlowTable, row: int, values: tuple[int, ...]) -> None:
-    for field, value in zip(_FIELDS, values, strict=False):
-        table.rows[row, field] = value
-    aside, rows = table.aside, table.rows
-    aside[row, layout.ASIDE_CHAIN], rows[row, layout.FLOW_TUNNEL], aside[row, layout.ASIDE_NAME] = values[-3:]
-    state = values[5]
-    if state & _IN_DOUBT:
-        table.words[layout.TABLE_PENDING_ROW] = row + 1
-    kept = state & layout.STATE_CHAIN & ((1 << layout.STATE_INITIATOR_SHIFT) - 1) & ~_IN_DOUBT
-    table.rows[row, layout.FLOW_STATE] = kept | Initiator.CARRIED << layout.STATE_INITIATOR_SHIFT
-    table.kernel.enter(row)
+    if not all(is_word(word, texts) for word in set(columns[layout.CARRIED_NAME * count :])):
+        raise UnreadableState("a carried flow says what is not carried")
+    for word, value in zip((*_CLOCK, layout.TABLE_SWEPT), (*clock, clock[0]), strict=True):
+        table.words[word] = value
+    if table.restore(columns, count) < count:
+        raise UnreadableState("a carried flow is in no state that is carried")

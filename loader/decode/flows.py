@@ -552,13 +552,21 @@ class FlowKernel:
         self.table[layout.TABLE_SINCE_SWEEP] = 0
         return 0
 
-    def enter(self, row: cython.Py_ssize_t) -> None:
-        """Put a row that the caller filled in into the table."""
-        self._enter(row)
-
     def sweep(self) -> None:
         """End every row that is idle by the table clock."""
         self._sweep()
+
+    def finish(self, order: cython.uint[::1], count: cython.Py_ssize_t) -> None:
+        """The capture is over: end the first `count` of these rows of the table, which are closed or forced to their end."""
+        n: cython.Py_ssize_t
+        row: cython.Py_ssize_t
+        closed: cython.ulonglong
+        with cython.nogil:
+            for n in range(count):
+                row = order[n]
+                closed = self.rows[row * layout.FLOW_WIDTH + layout.FLOW_STATE] & layout.STATE_CLOSED
+                self._leave(row)
+                self._end(row, layout.END_DETECTED if closed else layout.END_FORCED)
 
     def end(self, row: cython.Py_ssize_t, reason: cython.ulonglong) -> None:
         """End one row of the table, for a reason of the caller's."""

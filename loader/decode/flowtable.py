@@ -8,6 +8,7 @@ from loader.decode.columns import DecodeOptions, FlowColumns, MinuteColumns
 from loader.decode.flows import FlowKernel
 from loader.decode.lazy import AddressBook
 from loader.decode.namebook import NameBook
+from loader.decode.openflows import OpenFlows
 from loader.decode.tables import enlarged, table_of, zeroed
 from schema.enums import FlowEndReason
 
@@ -68,18 +69,28 @@ class FlowTable:
             self.aside = enlarged(self.aside, len(self.rows))
         self._attach()
 
-    def open_rows(self) -> list[int]:
-        """Rows of the table in no particular order."""
-        rows, high = self.rows, self.words[layout.TABLE_HIGH]
-        return [row for row in range(high) if rows[row, layout.FLOW_STATE] & layout.STATE_OPEN]
+    def open_flows(self, by: int) -> tuple[OpenFlows, memoryview]:
+        """The kernel for the open rows, and their numbers in one of the orders of `layout`."""
+        most = max(self.words[layout.TABLE_HIGH], 1)
+        order, spare = (memoryview(bytearray(4 * most)).cast("I") for _ in range(2))
+        listed = OpenFlows((_flat(self.rows), _flat(self.aside)), self.words, order, spare)
+        return listed, order[: listed.listed(by)]
+
+    def restore(self, columns: "array[int]", count: int) -> int:
+        """Put flows that the kernel saved into a table that is empty; returns how many it took, fewer than `count` where it did
+        not save them."""
+        if len(self.rows) < count + 2:
+            self.rows, self.aside = table_of(2 * count, layout.FLOW_WIDTH), table_of(2 * count, layout.ASIDE_WIDTH)
+        taken = self.open_flows(layout.BY_FRAME)[0].load(columns, count)
+        self._attach()
+        return taken
 
     def _evict(self) -> None:
         """If what is idle is not enough, end the longest silent flows until an eighth of the table is free."""
         self.kernel.sweep()
         if not self.kernel.is_crowded():
             return
-        rows = self.rows
-        oldest = sorted(self.open_rows(), key=lambda row: (rows[row, layout.FLOW_SEEN], rows[row, layout.FLOW_FRAME]))
+        _, oldest = self.open_flows(layout.BY_SILENCE)
         surplus = len(oldest) - layout.MAX_OPEN_FLOWS * 7 // 8
         for row in oldest[: max(surplus, 0)]:
             self.kernel.end(row, FlowEndReason.LACK_OF_RESOURCES)
@@ -88,10 +99,8 @@ class FlowTable:
     def finish(self) -> None:
         """The capture is over: what is not idle is forced to its end, or was closed."""
         self.kernel.sweep()
-        rows = self.rows
-        for row in sorted(self.open_rows(), key=lambda row: rows[row, layout.FLOW_FRAME]):
-            closed = rows[row, layout.FLOW_STATE] & layout.STATE_CLOSED
-            self.kernel.end(row, FlowEndReason.END_DETECTED if closed else FlowEndReason.FORCED_END)
+        _, rows = self.open_flows(layout.BY_FRAME)
+        self.kernel.finish(rows, len(rows))
 
     def take(self, book: AddressBook, said: NameBook) -> tuple[FlowColumns, MinuteColumns]:
         """The first of the rows that ended, at most MOST_TAKEN; their places are free again."""

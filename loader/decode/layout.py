@@ -253,11 +253,21 @@ STATE_CLOSED = 8  # RST, or FIN both ways
 STATE_OPEN = 16  # the row is in the table
 STATE_FULL = 64  # as many minutes as a row may have
 STATE_INITIATOR_SHIFT = 8  # schema.enums.Initiator
+STATE_CARRIED = 31  # what of it the sensor's next capture is handed
+STATE_IN_DOUBT = 32  # only there: the flow of the packet whose jump nobody has confirmed
 STATE_CHAIN = 0xFFBF  # what a row hands to the one that goes on with its flow: all of the above but FULL
 STATE_TCP_FLAGS_SHIFT = 16  # all flags of the row's packets
 STATE_FIN_BOTH = STATE_FIN_A | STATE_FIN_B
+STATE_WAS_CARRIED = 2 << STATE_INITIATOR_SHIFT  # an earlier capture knew who began it
 
-END_IDLE, END_ACTIVE, END_DETECTED, END_RESOURCES = 1, 2, 3, 5  # schema.enums.FlowEndReason
+END_IDLE, END_ACTIVE, END_DETECTED, END_FORCED, END_RESOURCES = range(1, 6)  # schema.enums.FlowEndReason
+
+# What of an open flow the next capture goes on from: the words of a flow up to its row's beginning, then these.
+CARRIED_CHAIN, CARRIED_NAME = 9, 10
+CARRIED_FIELDS = 11
+
+# Orders of the open rows: as their first packets came; the longest silent first; the last seen first, and then by their keys.
+BY_FRAME, BY_SILENCE, BY_LAST_SEEN = range(3)
 
 # Keys of the packets looked up ahead: the words FLOW_A_HI to FLOW_TUNNEL, then these.
 AHEAD_HASH, AHEAD_IS_B = 6, 7  # 1: B sent the packet
