@@ -43,7 +43,8 @@ PROBED = "prometheus.pcapline.internal"
 
 def documented() -> list[str]:
     """What the pages have people type after `docker compose exec`."""
-    text = "".join((ROOT / "docs" / page).read_text() for page in ("how-to/run-the-stack.md", "runbooks.md"))
+    pages = ("how-to/run-the-stack.md", "runbooks.md", "tutorials/first-run-compose.md")
+    text = "".join((ROOT / "docs" / page).read_text() for page in pages)
     return re.findall(r"docker compose exec ((?:[^`\n]|\n {4})+)", text)
 
 
