@@ -12,6 +12,7 @@ NEEDS = {
     "cassandra": "a node",
     "clone": "this repository, and minutes",
     "docker": "Docker, and minutes",
+    "files": "files that the reader has",
     "internet": "packages or servers of others",
     "systemd": "a machine that systemd has started",
     "zsh": "another shell",
