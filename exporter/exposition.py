@@ -2,18 +2,22 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.core import Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from exporter.metrics import of_build, of_ledgers, of_moment
+from exporter.lines import endpoint_lines
+from exporter.metric_names import ENDPOINT_COUNTERS
+from exporter.metrics import of_build, of_endpoints, of_ledgers, of_moment
 from exporter.snapshot import Snapshot
 
 _END = b"# EOF\n"  # of an OpenMetrics page
 # Content types that are written ahead: text, OpenMetrics, and two more as clients name them.
 _KINDS = 4
+_Encoder = Callable[[CollectorRegistry], bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,7 @@ class Exposition:
 
     def __init__(self, snapshot: Snapshot, version: str) -> None:
         self._shown = _Shown(snapshot)
-        self._encoders: dict[str, Callable[[CollectorRegistry], bytes]] = {}  # of the content types that were asked for
+        self._encoders: dict[str, _Encoder] = {}  # of the content types that were asked for
         self._process = CollectorRegistry()
         self._process.register(_Families(lambda: of_build(version)))
         ProcessCollector(registry=self._process)
@@ -38,7 +42,7 @@ class Exposition:
         GCCollector(registry=self._process)
 
     def show(self, snapshot: Snapshot) -> None:
-        """From now on, this one. Takes 10 us a series where its ledgers say something else than those of the one before."""
+        """From now on, this one. Takes two microseconds a series where its ledgers say something else than before."""
         ledgers = self._shown.ledgers
         if snapshot.networks != self._shown.snapshot.networks:
             ledgers = {content_type: _written(encode, snapshot) for content_type, encode in list(self._encoders.items())}
@@ -54,14 +58,21 @@ class Exposition:
             if len(self._encoders) < _KINDS:
                 self._encoders[content_type] = encode
                 shown.ledgers[content_type] = ledgers
-        moment = CollectorRegistry()
-        moment.register(_Families(lambda: of_moment(shown.snapshot)))
-        return b"".join((ledgers, encode(moment).removesuffix(_END), encode(self._process))), content_type
+        moment = _encoded(encode, lambda: of_moment(shown.snapshot))
+        return b"".join((ledgers, moment, encode(self._process))), content_type
 
 
-def _written(encode: Callable[[CollectorRegistry], bytes], snapshot: Snapshot) -> bytes:
+def _written(encode: _Encoder, snapshot: Snapshot) -> bytes:
+    networks = list(snapshot.networks.values())
+    parts = [_encoded(encode, lambda: of_ledgers(snapshot))]
+    for spec in ENDPOINT_COUNTERS:
+        parts += [_encoded(encode, partial(of_endpoints, spec)), endpoint_lines(spec, networks)]
+    return b"".join(parts)
+
+
+def _encoded(encode: _Encoder, families: Callable[[], Iterator[Metric]]) -> bytes:
     registry = CollectorRegistry()
-    registry.register(_Families(lambda: of_ledgers(snapshot)))
+    registry.register(_Families(families))
     return encode(registry).removesuffix(_END)
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 
-from exporter.metric_names import ENDPOINT_COUNTERS, LEDGER_POSITION
+from exporter.metric_names import ENDPOINT_COUNTERS, LEDGER_POSITION, EndpointCounter
 from exporter.reconciliation import Reach, Reconciliation
 from exporter.snapshot import NetworkMoment, Snapshot
 from schema.records import IDLE_TOTAL, OTHER_ENDPOINT
@@ -56,9 +56,9 @@ def of_build(version: str) -> Iterator[Metric]:
 
 
 def of_ledgers(snapshot: Snapshot) -> Iterator[Metric]:
-    """Every family that is a function of the ledgers and of what is admitted: nearly all series of the page."""
+    """Every family that is a function of the ledgers and of what is admitted, but for those of `of_endpoints`."""
     networks = list(snapshot.networks.values())
-    yield from _of_endpoints(networks)
+    yield from (_retired(spec, networks) for spec in ENDPOINT_COUNTERS)
     yield from (_of_named_total(spec, networks) for spec in NAMED_TOTALS)
     yield from _of_networks(networks)
 
@@ -72,21 +72,17 @@ def of_moment(snapshot: Snapshot) -> Iterator[Metric]:
         yield from _of_reconciliation(snapshot.reconciliation)
 
 
-def _of_endpoints(networks: list[NetworkMoment]) -> Iterator[Metric]:
-    for spec in ENDPOINT_COUNTERS:
-        counter = CounterMetricFamily(spec.name, spec.help, labels=("network", "server_address"))
-        retired = GaugeMetricFamily(
-            spec.retired,
-            f"What evicted series of {spec.sample} last showed; with all series and {OTHER_ENDPOINT} the ledger's total.",
-            labels=("network",),
-        )
-        for network in networks:
-            for endpoint, totals in network.series.shown.items():
-                counter.add_metric((network.network, endpoint), getattr(totals, spec.field))
-            counter.add_metric((network.network, OTHER_ENDPOINT), getattr(network.series.other, spec.field))
-            retired.add_metric((network.network,), getattr(network.series.retired, spec.field))
-        yield counter
-        yield retired
+def of_endpoints(spec: EndpointCounter) -> Iterator[Metric]:
+    """A counter by endpoint, without its samples: `endpoint_lines` writes them."""
+    yield CounterMetricFamily(spec.name, spec.help, labels=("network", "server_address"))
+
+
+def _retired(spec: EndpointCounter, networks: list[NetworkMoment]) -> Metric:
+    what = f"What evicted series of {spec.sample} last showed; with all series and {OTHER_ENDPOINT} the ledger's total."
+    retired = GaugeMetricFamily(spec.retired, what, labels=("network",))
+    for network in networks:
+        retired.add_metric((network.network,), getattr(network.series.retired, spec.field))
+    return retired
 
 
 def _of_named_total(spec: _NamedTotal, networks: list[NetworkMoment]) -> Metric:

@@ -13,8 +13,10 @@ class Bounds:
     in_flight: int = 32
     # Passwords that wait to be computed, 100 ms each.
     passwords_waiting: int = 16
-    # A request is there within so long of the connection, or of the answer before it; TLS is agreed on within it too.
+    # A request is there within so long of the connection, or of its own beginning; TLS is agreed on within it too.
     request_s: float = 10.0
+    # Behind an answer a connection may lie idle for so long: longer than scrapes are apart, or each would cost a handshake.
+    idle_s: int = 75
     # An answer of which nothing is read for so long is not read.
     answer_s: float = 20.0
     # Of a request.

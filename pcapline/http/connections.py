@@ -45,7 +45,7 @@ class BoundedProtocol(H11Protocol):
     def on_response_complete(self) -> None:
         """The next request is owed."""
         super().on_response_complete()
-        self._watch()
+        self._watch(may_lie_idle=not self.conn.trailing_data[0])
 
     def pause_writing(self) -> None:
         """Whoever asked does not read."""
@@ -74,12 +74,15 @@ class BoundedProtocol(H11Protocol):
         self.counts.dropped(reason)
         self.transport.abort()
 
-    def _watch(self) -> None:
+    def _watch(self, *, may_lie_idle: bool = False) -> None:
         """Whether a request is owed, behind whatever has happened."""
-        if self.conn.their_state not in (h11.IDLE, h11.SEND_BODY):
+        state = self.conn.their_state
+        if state not in (h11.IDLE, h11.SEND_BODY):
             self._request_is_there()
-        elif self._deadline is None and not self.transport.is_closing():
-            self.waits_since = self.loop.time()
+            return
+        self.waits_since = self.waits_since or self.loop.time()
+        is_owed = state is h11.SEND_BODY or not may_lie_idle
+        if is_owed and self._deadline is None and not self.transport.is_closing():
             self._deadline = self.loop.call_later(self.bounds.request_s, self.abort, "slow")
 
     def _request_is_there(self) -> None:

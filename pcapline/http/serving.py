@@ -53,6 +53,7 @@ class _Server(uvicorn.Server):
             access_log=False,
             server_header=False,
             lifespan="off",
+            timeout_keep_alive=face.bounds.idle_s,
             timeout_graceful_shutdown=_GRACE_S,
         )
         super().__init__(configuration)

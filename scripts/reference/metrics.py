@@ -7,6 +7,7 @@ from prometheus_client import Counter
 from prometheus_client.metrics import MetricWrapperBase
 
 from exporter.admissions import Series
+from exporter.metric_names import ENDPOINT_COUNTERS
 from exporter.metrics import NAMED_TOTALS, of_build, of_ledgers, of_moment
 from exporter.reconciliation import Coverage, Identity, Reach, Reconciliation
 from exporter.snapshot import NetworkMoment, Snapshot
@@ -52,6 +53,8 @@ def _of_exporter() -> Iterator[tuple[str, str, Iterable[str], str]]:
     for family in chain(of_build(""), of_ledgers(snapshot), of_moment(snapshot)):
         sample = family.samples[0]
         yield sample.name, family.type, sample.labels, family.documentation
+    for spec in ENDPOINT_COUNTERS:
+        yield spec.sample, "counter", ("network", "server_address"), spec.help
 
 
 def _everything() -> Snapshot:

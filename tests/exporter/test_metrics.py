@@ -10,11 +10,14 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as plain
 from prometheus_client.registry import Collector
 
+from exporter.admissions import Series
 from exporter.collection import Collection
 from exporter.exposition import Exposition
+from exporter.metric_names import ENDPOINT_COUNTERS
 from exporter.scrape import samples
 from exporter.settings import ExporterSettings
-from schema.records import CaptureFacts
+from exporter.snapshot import NetworkMoment, Snapshot
+from schema.records import NO_TOTALS, CaptureFacts, EndpointTotals
 from schema.store.port import Store
 from tests.exporter.captures import NOW_MS, Capture, clock, lease_of, load, store_at
 from tests.servers.prometheus import promtool_lint
@@ -152,6 +155,21 @@ def test_unreconciled_is_absent_before_the_first_check(tmp_path: Path) -> None:
         collection.refresh()
         page = Exposition(collection.snapshot, "1").page()[0].decode()
         assert not [line for line in page.splitlines() if line.startswith(("pcapline_unreconciled", "pcapline_reconcil"))]
+
+
+@settings(deadline=None)
+@given(st.text(st.characters(exclude_categories=["Cs"])), st.integers(0, 1 << 53))
+def test_lines_of_endpoints_are_those_of_the_client_library(endpoint: str, value: int) -> None:
+    spec, totals = ENDPOINT_COUNTERS[0], EndpointTotals(flows=value)
+    series = Series(shown={endpoint: totals}, other=totals, retired=NO_TOTALS)
+    moment = NetworkMoment(network=endpoint, positions={}, series=series, endpoints=1, totals={}, last_loaded_at_ms=0)
+    for accept in ("", OPENMETRICS):
+        page = Exposition(Snapshot(store="sqlite", networks={endpoint: moment}), "1").page(accept)[0].decode()
+        shown = [(labels, number) for name, labels, number in samples(page) if name == spec.sample]
+        assert shown == [({"network": endpoint, "server_address": name}, value) for name in (endpoint, "_other")]
+        parse = openmetrics if accept else plain
+        (family,) = (family for family in parse(page) if family.name in (spec.name, spec.sample))
+        assert [sample.labels["server_address"] for sample in family.samples] == [endpoint, "_other"]
 
 
 class _Labelled(Collector):

@@ -73,6 +73,17 @@ def test_a_request_that_does_not_come_is_not_waited_for(begun: bytes) -> None:
         assert dropped(face) == {"slow": 1, "no_room": 0, "handshake": 0}
 
 
+def test_a_connection_may_lie_idle_behind_an_answer_and_then_no_longer() -> None:
+    bounds = replace(QUICK, request_s=0.2, idle_s=1)
+    with bounded(Process(), bounds) as (face, client), connect(client) as connection:
+        for _ in range(3):
+            connection.sendall(b"HEAD /telemetry HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            assert connection.recv(65_536).startswith(b"HTTP/1.1 200")
+            threading.Event().wait(0.4)
+        assert is_ended(connection)
+        assert dropped(face)["slow"] == 0
+
+
 def test_a_byte_now_and_then_does_not_help() -> None:
     with bounded(Process(), QUICK) as (face, client), connect(client) as connection:
         with pytest.raises(ConnectionError):
