@@ -110,7 +110,7 @@ def _moment(book: AdmissionBook, shelf: Shelf) -> NetworkMoment:
         network=book.network,
         positions=now.positions,
         series=series(book, now.endpoints),
-        endpoints=len(now.endpoints),
+        endpoints=now.endpoints,
         totals=with_high_water(now.totals, book.high_water),
         last_loaded_at_ms=now.last_loaded_at_ms,
         unread=shelf.unread,

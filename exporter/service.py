@@ -8,11 +8,13 @@ from datetime import UTC, datetime, timedelta
 from http.client import HTTPException
 
 from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.job import Job
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from exporter.collection import Collection
 from exporter.exposition import Exposition
 from exporter.settings import ExporterSettings
+from exporter.snapshot import Snapshot
 from schema.errors import SchemaMismatchError, SettingsError, StoreUnavailableError
 from schema.store.port import StoreReader
 
@@ -39,13 +41,14 @@ class ExporterService:
         self._exposition = Exposition(self._collection.snapshot, version)
         self._scrape: Callable[[], str] | None = None
         self._closing: Callable[[], bool] = lambda: False
+        self._check_job: Job | None = None
         # One worker: the store's reader is used by one thread at a time, and a long check delays a refresh, no more.
         self._scheduler = BackgroundScheduler(timezone=UTC, executors={"default": ThreadPoolExecutor(1)})
 
     def start(self) -> None:
         """Refresh at once, then on schedule; check the identities when all is current for the first time, then on schedule."""
         self._every(self._settings.refresh_s, self._refresh, first_s=0)
-        self._every(self._settings.reconcile_s, self._check, first_s=self._settings.reconcile_s)
+        self._check_job = self._every(self._settings.reconcile_s, self._check, first_s=self._settings.reconcile_s)
         self._scheduler.start()
 
     def stop(self) -> None:
@@ -67,12 +70,22 @@ class ExporterService:
         """The metrics page and its content type, for an `Accept` header."""
         return self._exposition.page(accept)
 
+    @property
+    def snapshot(self) -> Snapshot:
+        """What is shown now. May be asked from any thread."""
+        return self._collection.snapshot
+
+    def check_soon(self) -> None:
+        """Check the identities as soon as nothing else is being done; asked twice meanwhile, they are checked once."""
+        if self._check_job is not None:
+            self._check_job.modify(next_run_time=datetime.now(UTC))
+
     def ready(self) -> str | None:
         """None when all that is shown is current, else why not, in one line."""
         return self._collection.snapshot.not_ready
 
-    def _every(self, seconds: float, job: Callable[[], None], first_s: float) -> None:
-        self._scheduler.add_job(
+    def _every(self, seconds: float, job: Callable[[], None], first_s: float) -> Job:
+        return self._scheduler.add_job(
             job,
             "interval",
             seconds=seconds,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from exporter.admissions import Series
 from exporter.reconciliation import Reconciliation
+from schema.records import EndpointTotals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,7 +15,7 @@ class NetworkMoment:
     network: str
     positions: Mapping[str, int]  # sensor -> seq of its newest commit
     series: Series
-    endpoints: int  # that have a total of their own in a ledger
+    endpoints: Mapping[str, EndpointTotals]  # totals of all that have one of their own in a ledger
     totals: Mapping[str, int]  # flat named totals, summed over the sensors
     last_loaded_at_ms: int  # 0: never
     unread: tuple[str, ...] = ()  # sensors that did not answer: shown as they were last read
@@ -22,7 +23,7 @@ class NetworkMoment:
     @property
     def folded(self) -> int:
         """Endpoints without a series of their own that have a total."""
-        return self.endpoints - len(self.series.shown)
+        return len(self.endpoints) - len(self.series.shown)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

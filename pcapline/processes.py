@@ -20,6 +20,7 @@ from loader.settings import LoaderSettings
 from loader.telemetry import LoaderTelemetry
 from loader.turns import Surroundings
 from pcapline import __version__
+from pcapline.api import exporter_api
 from pcapline.http import HttpFace, serve
 from pcapline.webgate import WebGate
 from pcapline.wiring import Purpose, open_store, opened_store, refuse_impossible_store, store_files, store_kind
@@ -151,6 +152,7 @@ def serve_exporter(settings: Settings, stop: Event, tell: Callable[[str], None])
     refuse_impossible_store(wanted)
     gate = _gate(own.web_config)
     service = ExporterService(lambda: open_store(wanted, Purpose.FOLLOW), own, store=store_kind(wanted), version=__version__)
+    api = exporter_api(service, settings, lambda: open_store(wanted, Purpose.READ), stop)
 
     def bound(host: str, port: int) -> None:
         url = _url(gate, host, port, own.telemetry_path)
@@ -167,9 +169,12 @@ def serve_exporter(settings: Settings, stop: Event, tell: Callable[[str], None])
         metrics=service.metrics,
         ready=service.ready,
         telemetry_path=own.telemetry_path,
+        links={"/api/v1/openapi.json": "API: what the JSON API under /api/v1 takes and answers"},
+        api=api.answer,
         gate=gate,
     )
     try:
         serve(own.listen, face, stop, bound)
     finally:
+        api.close()
         service.stop()

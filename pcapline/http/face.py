@@ -8,6 +8,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from exporter.api.exchange import Answered, Asked
+from pcapline.http.api import api_route
 from pcapline.http.bounds import Bounds
 from pcapline.webgate import WebGate
 from schema.errors import PcaplineError
@@ -43,6 +45,7 @@ class HttpFace:
     ready: Callable[[], str | None]  # None: ready; else why not, in one line
     telemetry_path: str = "/metrics"
     links: Mapping[str, str] = field(default_factory=dict)  # further paths of the landing page -> what they are
+    api: Callable[[Asked], Answered] | None = None  # what answers under its prefix
     reload: Callable[[], None] = _nothing_to_reload  # of its own; raises `PcaplineError`: then all is as before
     gate: WebGate = field(default_factory=WebGate)  # whom it is shown to
     bounds: Bounds = field(default_factory=Bounds)
@@ -82,6 +85,7 @@ def routes_of(face: HttpFace) -> list[Route]:
         Route("/-/healthy", healthy),
         Route("/-/ready", ready),
         Route("/-/reload", reload, methods=["POST"]),
+        *([api_route(face.api)] if face.api is not None else []),
     ]
 
 

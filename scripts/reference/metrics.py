@@ -64,7 +64,7 @@ def _everything() -> Snapshot:
         network="x",
         positions={"x": 1},
         series=Series(shown={}, other=NO_TOTALS, retired=NO_TOTALS),
-        endpoints=0,
+        endpoints={},
         totals=totals,
         last_loaded_at_ms=0,
     )

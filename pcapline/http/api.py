@@ -1,0 +1,56 @@
+"""The JSON API's way through the door to HTTP."""
+
+from collections.abc import AsyncIterator, Callable
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from exporter.api.exchange import PREFIX, Answered, Asked, Parts
+from pcapline.webaccess import Role
+
+# All of them come in: which are taken, and where, is the API's own matter.
+_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+
+
+def api_route(answer: Callable[[Asked], Answered]) -> Route:
+    """Every path under the prefix; answers are made in a thread."""
+
+    def endpoint(request: Request) -> Response:
+        access = getattr(request.state, "access", None)
+        answered = answer(
+            Asked(
+                method=request.method,
+                path="/" + request.path_params["path"].rstrip("/"),
+                parameters=request.query_params.multi_items(),
+                headers={name.lower(): value for name, value in request.headers.items()},
+                operates=access is not None and access.may(Role.OPERATE),
+            )
+        )
+        if isinstance(answered.body, bytes):
+            return Response(answered.body, status_code=answered.status, headers=dict(answered.headers))
+        return _Streamed(answered.body, answered)
+
+    return Route(PREFIX + "/{path:path}", endpoint, methods=_METHODS)
+
+
+class _Streamed(StreamingResponse):
+    """Parts as they come; they are closed however it ends, even where nobody has taken one."""
+
+    def __init__(self, parts: Parts, answered: Answered) -> None:
+        super().__init__(_taken(parts), status_code=answered.status, headers=dict(answered.headers))
+        self._parts = parts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._parts.close()
+
+
+async def _taken(parts: Parts) -> AsyncIterator[bytes]:
+    while (part := await run_in_threadpool(parts.next)) is not None:
+        if part:
+            yield part
