@@ -107,7 +107,7 @@ def _program(path: Path, text: str) -> None:
 def _network() -> Iterator[str]:
     """A loopback on which every port is free, and an `eth0` that leads nowhere."""
     require(os.geteuid() == 0, "a network namespace needs root")
-    for program in ("ip", "curl", "openssl", "tcpdump"):
+    for program in ("ip", "curl", "openssl", "prometheus", "tcpdump"):
         require(shutil.which(program) is not None, f"{program} is missing")
     name = f"pcl-docs-{os.getpid()}-{next(_NUMBERS)}"
     made = subprocess.run(["ip", "netns", "add", name], capture_output=True, text=True)
