@@ -11,8 +11,10 @@ from capture.demo import Clockwork, Rotation, pace, write_captures, write_truth
 from capture.handover import HandOver
 from capture.traffic import TrafficPlan
 from capture.truth import GroundTruth
+from exporter.metric_names import LEDGER_POSITION
 from exporter.reconcile import reconcile
 from exporter.reconciliation import Reconciliation
+from exporter.scrape import samples
 from exporter.service import fetch
 from exporter.settings import ExporterSettings
 from loader.outcome import FileOutcome
@@ -26,6 +28,7 @@ from pcapline.wiring import Purpose, lease_owner, opened_store
 from schema.errors import PcaplineError, StoreUnavailableError
 from schema.records import DEFAULT_NETWORK
 from schema.settings import Settings, StoreSettings
+from schema.store.port import StoreReader
 
 LIVE_SENSOR = "demo"
 _ROTATE_S = 2.0
@@ -158,12 +161,23 @@ def run_once(directory: Path, plan: TrafficPlan, stop: Event, told: Told) -> Ver
     with running(settings, captures, stop, replace(told, outcome=on_outcome)) as parts:
         _await(parts, lambda: wanted <= answered, lambda: len(answered), "captures to be loaded")
         with opened_store(settings.of(StoreSettings), Purpose.READ) as reader:
+            _await(parts, lambda: _has_followed(parts, reader, sensor), lambda: 0, "the exporter to follow")
             identities = _settled_identities(parts, lambda: reconcile(reader, _now_ms(), lambda: fetch(parts.metrics_url)))
             return Verdict(identities, check_truth(reader, sensor, truth.captures))
 
 
+def _has_followed(parts: Running, reader: StoreReader, sensor: str) -> bool:
+    """Whether the metrics page counts all of the sensor's ledger: the exporter follows a moment later than it is written."""
+    try:
+        page = fetch(parts.metrics_url)
+    except StoreUnavailableError:
+        return False
+    shown = [sample.value for sample in samples(page) if (sample.name, sample.labels) == (LEDGER_POSITION, {"sensor": sensor})]
+    return shown == [reader.ledger(sensor).position.seq]
+
+
 def _settled_identities(parts: Running, check: Callable[[], Reconciliation]) -> Reconciliation:
-    """The exporter follows the ledger a moment later than the loader writes it: `metrics` is asked until it was scraped."""
+    """`metrics` is asked until it was scraped."""
     verdict: list[Reconciliation] = []
 
     def complete() -> bool:
