@@ -157,7 +157,6 @@ def test_unreconciled_is_absent_before_the_first_check(tmp_path: Path) -> None:
         assert not [line for line in page.splitlines() if line.startswith(("pcapline_unreconciled", "pcapline_reconcil"))]
 
 
-@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs"])), st.integers(0, 1 << 53))
 def test_lines_of_endpoints_are_those_of_the_client_library(endpoint: str, value: int) -> None:
     spec, totals = ENDPOINT_COUNTERS[0], EndpointTotals(flows=value)
