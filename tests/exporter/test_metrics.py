@@ -161,7 +161,9 @@ def test_unreconciled_is_absent_before_the_first_check(tmp_path: Path) -> None:
 def test_lines_of_endpoints_are_those_of_the_client_library(endpoint: str, value: int) -> None:
     spec, totals = ENDPOINT_COUNTERS[0], EndpointTotals(flows=value)
     series = Series(shown={endpoint: totals}, other=totals, retired=NO_TOTALS)
-    moment = NetworkMoment(network=endpoint, positions={}, series=series, endpoints=1, totals={}, last_loaded_at_ms=0)
+    moment = NetworkMoment(
+        network=endpoint, positions={}, series=series, endpoints={endpoint: totals}, totals={}, last_loaded_at_ms=0
+    )
     for accept in ("", OPENMETRICS):
         page = Exposition(Snapshot(store="sqlite", networks={endpoint: moment}), "1").page(accept)[0].decode()
         shown = [(labels, number) for name, labels, number in samples(page) if name == spec.sample]
