@@ -14,7 +14,15 @@ from loader.sensornames import inventory_of
 from loader.settings import LoaderSettings
 from schema.capture_names import parse_capture_name
 from schema.enums import FileState
-from schema.errors import STORE_WIDE, CaptureError, LeaseHeldError, LeaseLostError, SchemaMismatchError, StoreError
+from schema.errors import (
+    STORE_WIDE,
+    CaptureError,
+    LeaseHeldError,
+    LeaseLostError,
+    SchemaMismatchError,
+    StoreError,
+    StoreMovedError,
+)
 from schema.records import STANDALONE_SENSOR
 from schema.store.port import SensorLease, Store
 
@@ -127,7 +135,7 @@ class OnceLoader:
             if self._grows(path):
                 return self._waiting(path, "still growing; load it again when it is complete"), None
             return self._under_lease(path), None
-        except SchemaMismatchError:
+        except (SchemaMismatchError, StoreMovedError):
             raise
         except StoreError as error:
             self._loader = None

@@ -26,6 +26,7 @@ COMMANDS = {
     "status": "what is loaded, what waits, what was refused",
     "verify": "count again whether every packet is accounted for",
     "schema": "the store's tables",
+    "store": "move all that a store holds to another one",
     "doctor": "what is missing here, and what fixes it",
 }
 

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 Advance = Callable[[int], None]
@@ -30,6 +30,27 @@ def progress(total_bytes: int, files: int) -> Iterator[Advance]:
             bar.update(task, advance=size, done=finished)
 
         yield advance
+
+
+@contextmanager
+def copy_progress(sections: Sequence[str]) -> Iterator[Callable[[str, int], None]]:
+    """Of a copy: the section in hand, and how many of its things are copied."""
+    if not sys.stderr.isatty():
+        yield _nothing_of
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True, no_color="NO_COLOR" in os.environ)
+    now = TextColumn("{task.fields[section]}: {task.fields[copied]:,}")
+    with Progress(TextColumn("copying"), BarColumn(), now, TimeElapsedColumn(), console=console) as bar:
+        task = bar.add_task("copying", total=len(sections), section=sections[0], copied=0)
+        yield lambda section, copied: bar.update(task, completed=sections.index(section), section=section, copied=copied)
+        bar.update(task, completed=len(sections))
+
+
+def _nothing_of(_section: str, _copied: int) -> None:
+    """Nobody looks."""
 
 
 def _nothing(_size: int) -> None:

@@ -53,6 +53,12 @@ class SchemaMismatchError(StoreError):
     exit_code = 3
 
 
+class StoreMovedError(StoreError):
+    """Nobody may load into this store any more, or not yet: it was copied to another one, or is half a copy itself."""
+
+    exit_code = 3
+
+
 class LeaseLostError(StoreError):
     """Another loader took this sensor over: the commit was refused, start again from its ledger."""
 
@@ -66,4 +72,4 @@ class LeaseHeldError(StoreError):
 
 
 # What ails the store itself: every sensor's files wait. Any other `StoreError` is about one sensor or one capture.
-STORE_WIDE = (StoreUnavailableError, StorePermissionError, SchemaMismatchError)
+STORE_WIDE = (StoreUnavailableError, StorePermissionError, SchemaMismatchError, StoreMovedError)

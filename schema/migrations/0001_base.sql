@@ -359,6 +359,11 @@ CREATE TABLE bucket_policy (
   granularity TEXT NOT NULL                 -- day | hour | 10min | min
 ) STRICT;
 
+CREATE TABLE store_notes (              -- what the store says of itself
+  name  TEXT NOT NULL PRIMARY KEY,        -- copying | moved
+  value TEXT NOT NULL                     -- JSON
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE schema_history (
   name       TEXT NOT NULL,
   version    INTEGER NOT NULL PRIMARY KEY,

@@ -27,6 +27,7 @@ from schema.records import (
     PartitionCounts,
     Seal,
 )
+from schema.store.copying import CopySource, CopyTarget
 from schema.store.sealing import Sealing
 from schema.tables import RowBatch, Table
 
@@ -251,7 +252,8 @@ class StoreHealth:
 
 
 class StoreReader(Protocol):
-    """Everything that reads: the exporter, query, status, verify."""
+    """Everything that reads: the exporter, query, status, verify. Half a copy is not read: `StoreMovedError`, but of `health`
+    and `notes`."""
 
     def health(self) -> StoreHealth:
         """What the store is and whether what it acknowledges lasts."""
@@ -332,6 +334,9 @@ class StoreReader(Protocol):
     def admit(self, network: str, expected_version: int, change: BookChange) -> bool:
         """Raise the book by one version if it still stands at `expected_version`; False: somebody else was faster."""
 
+    def notes(self) -> Mapping[str, str]:
+        """What the store says of itself (`schema.store.notes`), by name."""
+
     def bucket_rules(self) -> list[BucketRule]:
         """The list of `bucket_policy`, oldest first: the first n of them are version n, for ever."""
 
@@ -348,7 +353,7 @@ class Store(StoreReader, Protocol):
     def take_sensor(self, sensor: str, network: str, owner: str, until_ms: int) -> SensorLease:
         """Take the sensor's lease: raises its epoch. `owner` is HOST:PID:RANDOM; a lease whose process is known to be dead
         (same host, no such pid) or whose time is over is taken over, otherwise `LeaseHeldError`. Takes no lease for longer
-        than until `until_ms`. The first taker fixes the sensor's network."""
+        than until `until_ms`. The first taker fixes the sensor's network. Raises `StoreMovedError` where nobody may load."""
 
     def refusals(self) -> Mapping[str, int]:
         """Requests that were not acknowledged, since the store was opened, by what became of them: failed (nothing was done) |
@@ -359,3 +364,12 @@ class Store(StoreReader, Protocol):
 
     def expire(self, now_ms: int, limit: int) -> int:
         """Delete up to `limit` rows whose lifetime is over, where the store does not do so itself; returns how many."""
+
+    def change_note(self, name: str, before: str | None, after: str | None) -> bool:
+        """Make a note say this (None: be gone), where it says what it said before; False where it says something else."""
+
+    def copy_source(self) -> CopySource:
+        """All that the store holds, page by page: for who has seen to it that nobody loads."""
+
+    def copy_target(self, copy_id: bytes, started_at_ms: int) -> CopyTarget:
+        """Takes all that another store holds; `copy_id` and `started_at_ms` are the same however often it is gone on with."""

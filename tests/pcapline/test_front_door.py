@@ -12,7 +12,21 @@ from loader.naming.choice import EVIDENCE
 from schema.enums import FileState, FlowEndReason, Initiator
 from tests.pcapline.command import clean_environment, pcapline
 
-COMMANDS = ("demo", "load", "read", "explain", "watch", "capture", "exporter", "query", "status", "verify", "schema", "doctor")
+COMMANDS = (
+    "demo",
+    "load",
+    "read",
+    "explain",
+    "watch",
+    "capture",
+    "exporter",
+    "query",
+    "status",
+    "verify",
+    "schema",
+    "store",
+    "doctor",
+)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -16,6 +16,9 @@ _RAISE = """
     UPDATE pcapline.admissions SET version = ?, nonce = ?, positions = ?, high_water = ? WHERE network = ? IF version = ?
 """
 _ADMIT = "INSERT INTO pcapline.admissions (network, endpoint, admitted, base, shown) VALUES (?, ?, ?, ?, ?)"
+_COPY_STANDING = """
+    INSERT INTO pcapline.admissions (network, version, nonce, positions, high_water) VALUES (?, ?, ?, ?, ?) USING TIMESTAMP 1
+"""
 _CONSISTENT_TRIES = 100
 
 
@@ -61,6 +64,19 @@ def raise_book(connection: Connection, network: str, expected_version: int, chan
         counts = (dict(admission.base._asdict()), dict(admission.shown._asdict()))
         batch.add(connection.bound(_ADMIT, (network, endpoint, admission.admitted, *counts)))
     return connection.conditionally(batch, lambda: _standing(connection, network).nonce == nonce)
+
+
+def put_book(connection: Connection, book: AdmissionBook, nonce: bytes) -> None:
+    """The book of the store that this one is a copy of, before anybody changes it: whatever does so later wins."""
+    positions = {sensor: spell_position(position) for sensor, position in book.positions.items()}
+    standing = (book.network, book.version, nonce, positions, encode_deltas(book.high_water))
+    connection.write(_COPY_STANDING, standing, quorum=True)
+    rows = (
+        (book.network, endpoint, admission.admitted, dict(admission.base._asdict()), dict(admission.shown._asdict()))
+        for endpoint, admission in book.admissions.items()
+    )
+    for _ in connection.each(f"{_ADMIT} USING TIMESTAMP 1", rows, quorum=True):
+        pass
 
 
 def _standing(connection: Connection, network: str) -> _Standing:

@@ -6,27 +6,29 @@ from itertools import chain, islice
 from typing import Any
 
 from schema.buckets import day_of
-from schema.records import CaptureFacts, CaptureRecord, Manifest, PartitionCounts
+from schema.records import CaptureFacts, CaptureRecord, LedgerPosition, Manifest, PartitionCounts
 from schema.store.capture_row import FACTS, RECORD, capture_record
 from schema.store.cassandra.commitments import Commitment
 from schema.store.cassandra.connection import Connection, Row
 from schema.store.codec import decode_manifest, encode_manifest
+from schema.store.copying import CaptureCopy
 
 _RECORD = f"SELECT {RECORD}, attempt, row_ts FROM pcapline.captures"
 _CLAIM = "sensor, epoch, attempt, row_ts, inputs, state, reason, detail, segment, seq, nonce, started_at, finished_at"
 _INSERT = f"INSERT INTO pcapline.captures ({FACTS}, {_CLAIM}) VALUES ({', '.join('?' * 24)}) IF NOT EXISTS"
+COPY = f"INSERT INTO pcapline.captures ({FACTS}, {_CLAIM}) VALUES ({', '.join('?' * 24)}) USING TIMESTAMP 1"
 _CHANGED = [name.strip() for name in f"{FACTS}, {_CLAIM}".split(",")][1:]
 _UPDATE = f"UPDATE pcapline.captures SET {', '.join(f'{name} = ?' for name in _CHANGED)} WHERE capture_id = ? IF attempt = ?"
 _SET_LOADED = """
     UPDATE pcapline.captures SET state = 'loaded', segment = ?, seq = ?, nonce = ?, reason = ?, detail = '', finished_at = ?
     WHERE capture_id = ? IF attempt = ?
 """
-_BY_DAY = """
+BY_DAY = """
     INSERT INTO pcapline.captures_by_day (sensor, day, first_ts, capture_id, file_name, state, frames)
     VALUES (?, ?, ?, ?, ?, ?, ?)
 """
 
-_MANIFEST_PART = "SELECT data FROM pcapline.manifests WHERE capture_id = ? AND attempt = ? AND part = ?"
+MANIFEST_PART = "SELECT data FROM pcapline.manifests WHERE capture_id = ? AND attempt = ? AND part = ?"
 _LOOKED_AT = 16  # captures of one origin, the newest first
 _OF_ORIGIN = "SELECT capture_id FROM pcapline.captures_by_origin WHERE origin = ? LIMIT 1000"
 
@@ -55,14 +57,16 @@ class Entry:
     detail: str
     started_at_ms: int
     finished_at_ms: int | None
+    position: LedgerPosition | None = None  # None: nothing is committed
 
     def values(self) -> list[Any]:
-        """In the order of the statement's columns; the position is empty: nothing is committed."""
-        facts = self.facts
+        """In the order of the statement's columns."""
+        facts, at = self.facts, self.position
         sizes = [facts.size_bytes, facts.content_bytes, facts.consumed_bytes, list(facts.link_types)]
         seen = [facts.frames, facts.kernel_drops, facts.first_ts_ns, facts.last_ts_ns]
         fence = [self.sensor, self.epoch, self.attempt, self.row_ts, self.inputs]
-        state = [self.state, self.reason, self.detail, None, None, None, self.started_at_ms, self.finished_at_ms]
+        position = [None, None, None] if at is None else [at.segment, at.seq, at.nonce]
+        state = [self.state, self.reason, self.detail, *position, self.started_at_ms, self.finished_at_ms]
         return [facts.capture_id, facts.file_name, facts.file_id, *sizes, *seen, *fence, *state]
 
 
@@ -71,7 +75,7 @@ def read_standing(connection: Connection, capture_id: bytes) -> Standing | None:
     if not capture_id:
         return None  # a file without packets; no partition may have an empty key
     for row in connection.read(f"{_RECORD} WHERE capture_id = ?", (capture_id,), serial=True):
-        return Standing(record=_record(row), attempt=row[-2], row_ts=row[-1])
+        return Standing(record=record_of(row), attempt=row[-2], row_ts=row[-1])
     return None
 
 
@@ -96,9 +100,34 @@ def set_loaded(connection: Connection, standing: Standing, commitment: Commitmen
     position = (at.segment, at.seq, at.nonce, commitment.reason, commitment.loaded_at_ms)
     statement = connection.bound(_SET_LOADED, (*position, facts.capture_id, standing.attempt))
     connection.conditionally(statement, lambda: True)  # refused: somebody else has marked it, from the same ledger
+    connection.write(BY_DAY, day_values(standing.record))
+
+
+def day_values(record: CaptureRecord) -> tuple[Any, ...]:
+    """The row of `captures_by_day` of a capture that is loaded."""
+    facts = record.facts
     first_ts_ms = facts.first_ts_ns // 1_000_000
-    day = (standing.record.sensor, day_of(first_ts_ms), first_ts_ms, facts.capture_id)
-    connection.write(_BY_DAY, (*day, facts.file_name, "loaded", facts.frames))
+    return (record.sensor, day_of(first_ts_ms), first_ts_ms, facts.capture_id, facts.file_name, "loaded", facts.frames)
+
+
+def copy_values(copied: CaptureCopy, attempt: bytes, row_ts: int) -> list[Any]:
+    """Values for `COPY`: what became of a content in the store that this one is a copy of."""
+    record = copied.record
+    entry = Entry(
+        facts=record.facts,
+        sensor=record.sensor,
+        epoch=copied.epoch,
+        attempt=attempt,
+        row_ts=row_ts,
+        inputs=dict(record.inputs),
+        state=record.state,
+        reason=record.reason,
+        detail=record.detail,
+        started_at_ms=copied.started_at_ms,
+        finished_at_ms=copied.finished_at_ms,
+        position=record.position,
+    )
+    return entry.values()
 
 
 def put_manifest(connection: Connection, capture_id: bytes, attempt: bytes, manifest: Manifest) -> None:
@@ -117,7 +146,7 @@ def read_own_parts(connection: Connection, standing: Standing | None) -> Iterato
     attempt = (standing.record.facts.capture_id, standing.attempt)
 
     def chunk_at(part: int) -> bytes | None:
-        found = connection.read(_MANIFEST_PART, (*attempt, part))
+        found = connection.read(MANIFEST_PART, (*attempt, part))
         return found[0][0] if found else None
 
     return chain.from_iterable(chunk.own for chunk in decode_manifest(chunk_at))
@@ -154,10 +183,11 @@ def read_capture_of_origin(connection: Connection, origin: str) -> CaptureRecord
 def read_captures(connection: Connection, sensor: str | None, state: str | None) -> Iterator[CaptureRecord]:
     """All captures, or one sensor's, or those of one state."""
     for row in connection.stream(_RECORD):
-        record = _record(row)
+        record = record_of(row)
         if sensor in (None, record.sensor) and state in (None, record.state):
             yield record
 
 
-def _record(row: Row) -> CaptureRecord:
+def record_of(row: Row) -> CaptureRecord:
+    """The record of a row that begins with `RECORD`."""
     return capture_record(row, row[6] or (), dict(row[15] or {}))

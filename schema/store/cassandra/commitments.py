@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from schema.records import LedgerPosition
+from schema.records import CaptureRecord, LedgerPosition
 from schema.store.cassandra.connection import Connection
 from schema.store.cassandra.guard import current_guard
 
@@ -49,6 +49,16 @@ def committed_among(connection: Connection, sensor: str, segment: int, capture_i
         for older in current_guard(connection, sensor, segment).whole_segments[1:]:
             committed |= _in_segment(connection, sensor, older, elsewhere - committed)
     return committed
+
+
+def read_committed(connection: Connection, records: Iterable[CaptureRecord]) -> set[bytes]:
+    """Ids of those of these captures, each marked at a position, whose very commit is there."""
+    asked = [(record.facts.capture_id, record.sensor, record.position) for record in records if record.position is not None]
+    rows = ((sensor, at.segment, capture_id.hex()) for capture_id, sensor, at in asked)
+    found = connection.each(_CAPTURE, rows, quorum=True)
+    return {
+        capture_id for (capture_id, _, at), row in zip(asked, found, strict=True) if row and row[0][:2] == (at.seq, at.nonce)
+    }
 
 
 def _in_segment(connection: Connection, sensor: str, segment: int, capture_ids: Iterable[bytes]) -> set[bytes]:

@@ -4,16 +4,18 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 
-from schema.errors import LeaseHeldError, StoreUnavailableError
+from schema.errors import LeaseHeldError, StoreMovedError, StoreUnavailableError
 from schema.records import CaptureFacts, NameTold
 from schema.store.cassandra import captures, claims, ledger, names
 from schema.store.cassandra.attempt import CassandraAttempt
 from schema.store.cassandra.connection import Connection
 from schema.store.cassandra.guard import Guard, current_guard, note_segment, read_guard, segment_of
 from schema.store.cassandra.hold import Clock, Hold
+from schema.store.cassandra.notes import read_notes
 from schema.store.cassandra.oldsegments import let_go
 from schema.store.cassandra.rewriting import CassandraRewriting
 from schema.store.cassandra.seal import seal
+from schema.store.notes import refuse_loading
 from schema.store.owners import known_dead
 from schema.store.port import Attempt, Claim, ClaimRefusal, LedgerHead, Rewriting
 from schema.store.sealing import Sealing
@@ -30,7 +32,7 @@ _TAKE_TRIES = 20
 
 
 def take(connection: Connection, clock: Clock, asked: tuple[str, str, str], until_ms: int) -> "CassandraLease":
-    """Take a sensor's lease; `asked`: sensor, network, owner. Raises LeaseHeldError."""
+    """Take a sensor's lease; `asked`: sensor, network, owner. Raises LeaseHeldError, StoreMovedError."""
     sensor, network, owner = asked
     if segment_of(connection, sensor) is None:
         first_seen = connection.bound(_FIRST_SEEN, (sensor, network, int(clock() * 1000)))
@@ -45,8 +47,18 @@ def take(connection: Connection, clock: Clock, asked: tuple[str, str, str], unti
             if guard.segment != noted:  # whoever sealed it died
                 note_segment(connection, sensor, noted, guard.segment)
             now = replace(guard, epoch=guard.epoch + 1, owner=owner, lease_until_ms=until_ms)
-            return CassandraLease(Hold(connection, clock, now))
+            return _allowed(CassandraLease(Hold(connection, clock, now)))
     raise StoreUnavailableError(f"many loaders ask for sensor {sensor} at once: try again")
+
+
+def _allowed(lease: "CassandraLease") -> "CassandraLease":
+    """The lease, unless nobody may load here. Asked once it is taken: whoever says so looks for leases after it has."""
+    try:
+        refuse_loading(read_notes(lease.connection))
+    except StoreMovedError:
+        lease.release()
+        raise
+    return lease
 
 
 def _raise_epoch(connection: Connection, guard: Guard, holder: tuple[str, int]) -> bool:
@@ -65,7 +77,7 @@ class CassandraLease:
     """A sensor's lease (`schema.store.port.SensorLease`)."""
 
     def __init__(self, hold: Hold) -> None:
-        self._hold, self._connection = hold, hold.connection
+        self._hold, self.connection = hold, hold.connection
 
     @property
     def sensor(self) -> str:
@@ -81,7 +93,7 @@ class CassandraLease:
         """The open flows that `head` names."""
         head = self.head
         asked = (self.sensor, head.state_version, head.state_nonce)
-        parts = self._connection.read(_CARRIED, asked) if head.state_version else []
+        parts = self.connection.read(_CARRIED, asked) if head.state_version else []
         return b"".join(data for (data,) in parts) if parts else None
 
     def names_told(self, clients: Collection[bytes]) -> Iterator[NameTold]:
@@ -104,7 +116,7 @@ class CassandraLease:
 
     def note_origin(self, origin: str, capture_id: bytes, at_ms: int) -> None:
         """Remember that this origin, too, holds a capture that is committed."""
-        captures.note_origin(self._connection, origin, capture_id, at_ms)
+        captures.note_origin(self.connection, origin, capture_id, at_ms)
 
     @contextmanager
     def rewrite(self, capture_id: bytes) -> Iterator[Rewriting]:
@@ -127,18 +139,18 @@ class CassandraLease:
 
     def renew(self, until_ms: int) -> None:
         """Keep the lease."""
-        statement = self._connection.bound(_RENEW, (until_ms, *self._fence()))
-        if not self._connection.conditionally(statement, lambda: self._hold.guard().epoch == self._hold.epoch):
+        statement = self.connection.bound(_RENEW, (until_ms, *self._fence()))
+        if not self.connection.conditionally(statement, lambda: self._hold.guard().epoch == self._hold.epoch):
             raise self._hold.lost()
         self._hold.until_ms = until_ms
 
     def release(self) -> None:
         """Let another loader have the sensor at once."""
-        statement = self._connection.bound(_RELEASE, self._fence())
-        self._connection.conditionally(statement, lambda: True)  # refused: another loader has it already
+        statement = self.connection.bound(_RELEASE, self._fence())
+        self.connection.conditionally(statement, lambda: True)  # refused: another loader has it already
 
     def _names(self) -> names.NamesAsOf:
-        return names.NamesAsOf(self._connection, self.sensor, self.head.position.seq, self._hold.committed)
+        return names.NamesAsOf(self.connection, self.sensor, self.head.position.seq, self._hold.committed)
 
     def _fence(self) -> tuple[str, int, int]:
         return self.sensor, self._hold.segment, self._hold.epoch

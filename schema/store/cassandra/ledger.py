@@ -44,7 +44,7 @@ _COMMITS = """
     SELECT seq, nonce, previous, capture_id, frames, flows, packets, bytes, rows, non_flow, loaded_at FROM pcapline.ledger
     WHERE sensor = ? AND segment = ? AND kind = 'commit' AND seq > ?
 """
-_DELTAS = "SELECT deltas FROM pcapline.commit_deltas WHERE sensor = ? AND segment = ? AND seq = ? AND nonce = ?"
+DELTAS = "SELECT deltas FROM pcapline.commit_deltas WHERE sensor = ? AND segment = ? AND seq = ? AND nonce = ?"
 _MOVE_HEAD = """
     UPDATE pcapline.ledger SET version = ?, row_ts = ?, endpoints = ? WHERE sensor = ? AND segment = ?
     IF version = ? AND epoch = ?
@@ -159,11 +159,12 @@ def read_commits(connection: Connection, sensor: str, after_seq: int, deltas: bo
         if ends is not None and ends <= after_seq:
             continue
         for row in connection.stream(_COMMITS, (sensor, segment, after_seq)):
-            brought = connection.read(_DELTAS, (sensor, segment, row[0], row[1])) if deltas else []
-            yield _commit((sensor, segment), row, decode_deltas(brought[0][0]) if brought else None)
+            brought = connection.read(DELTAS, (sensor, segment, row[0], row[1])) if deltas else []
+            yield commit_of((sensor, segment), row, decode_deltas(brought[0][0]) if brought else None)
 
 
-def _commit(place: tuple[str, int], row: Row, deltas: CommitDeltas | None) -> CommitRecord:
+def commit_of(place: tuple[str, int], row: Row, deltas: CommitDeltas | None) -> CommitRecord:
+    """The commit of a row as `_COMMITS` selects it; `place`: sensor and segment."""
     seq, nonce, previous, capture_id, frames, flows, packets, size, rows, non_flow, loaded_at = row
     return CommitRecord(
         sensor=place[0],

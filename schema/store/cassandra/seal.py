@@ -10,9 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from cassandra import ConsistencyLevel
-from cassandra.query import BatchStatement, BatchType
-
 from schema.records import (
     FOLDED_ENDPOINT,
     IDLE_TOTAL,
@@ -24,6 +21,15 @@ from schema.records import (
 from schema.store.cassandra import admissions, ledger
 from schema.store.cassandra.guard import Guard, note_segment, segment_of
 from schema.store.cassandra.hold import Hold
+from schema.store.cassandra.newsegment import (
+    COPY_ENDPOINT,
+    COPY_GUARD,
+    COPY_REFUSAL,
+    COPY_STEP,
+    COPY_TOTAL,
+    PUT_PART,
+    NewSegment,
+)
 from schema.store.sealing import FoldedSum, Sealing, SegmentSize, encode_entries, first_kept_seq
 
 _ALLOCATE = """
@@ -41,30 +47,7 @@ _ENTRIES = """
 _REFUSED = """
     SELECT key, at_seq, capture_id FROM pcapline.ledger WHERE sensor = ? AND segment = ? AND kind = 'capture' AND seq = 0
 """
-_PUT_PART = "INSERT INTO pcapline.ledger_openings (sensor, segment, folded, part, data) VALUES (?, ?, ?, ?, ?)"
-# Into a partition that never was: any write that is conditional comes later.
-_COPY_GUARD = """
-    INSERT INTO pcapline.ledger (sensor, segment, version, epoch, owner, lease_until, row_ts, endpoints, opened_seq,
-      opened_endpoints, kept, whole, refusals) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP 1
-"""
-_COPY_STEP = """
-    INSERT INTO pcapline.ledger (sensor, segment, kind, seq, key, nonce, previous, state_version, state_nonce, loaded_at)
-    VALUES (?, ?, 'opening', ?, '', ?, ?, ?, ?, ?) USING TIMESTAMP 1
-"""
-_COPY_ENDPOINT = """
-    INSERT INTO pcapline.ledger (sensor, segment, kind, seq, key, at_seq, flows, packets, bytes, packets_rev, bytes_rev)
-    VALUES (?, ?, 'endpoint', 0, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP 1
-"""
-_COPY_TOTAL = """
-    INSERT INTO pcapline.ledger (sensor, segment, kind, seq, key, value, at_seq)
-    VALUES (?, ?, 'total', 0, ?, ?, ?) USING TIMESTAMP 1
-"""
-_COPY_REFUSAL = """
-    INSERT INTO pcapline.ledger (sensor, segment, kind, seq, key, at_seq, capture_id)
-    VALUES (?, ?, 'capture', 0, ?, 0, ?) USING TIMESTAMP 1
-"""
 _PAGE = 1_000  # endpoints that are copied, or folded, at a time
-_ROWS_A_BATCH = 200
 
 
 def seal(hold: Hold, rule: Sealing) -> None:
@@ -101,7 +84,7 @@ class _Move:
 
     def __init__(self, hold: Hold, old: Guard, number: int, nonce: bytes) -> None:
         self._connection, self._hold, self._old = hold.connection, hold, old
-        self._place = (hold.sensor, number)
+        self._new = NewSegment(hold.connection, hold.sensor, number)
         self.head = replace(hold.head, position=LedgerPosition(segment=number, seq=old.version + 1, nonce=nonce))
         self.totals = dict(hold.totals)
         self._kept = self._parts = 0
@@ -126,13 +109,13 @@ class _Move:
         """Copy flat totals, refusals, the step, and the guard; gives the guard."""
         old, position = self._old, self.head.position
         self._put_part(False, {}, self.totals)
-        self._copy(_COPY_TOTAL, [(name, value, position.seq) for name, value in self.totals.items()])
+        self._new.put(COPY_TOTAL, [(name, value, position.seq) for name, value in self.totals.items()])
         if old.refusals:
             refused = self._connection.stream(_REFUSED, (self._hold.sensor, old.segment), serial=True)
-            self._copy(_COPY_REFUSAL, [(key, capture_id) for key, at_seq, capture_id in refused if not at_seq])
+            self._new.put(COPY_REFUSAL, [(key, capture_id) for key, at_seq, capture_id in refused if not at_seq])
         loaded_at = ledger.last_loaded_at_ms(self._connection, old)
         state = (self.head.state_version, self.head.state_nonce or None, loaded_at)
-        self._copy(_COPY_STEP, [(position.seq, position.nonce, self._hold.head.position.nonce, *state)])
+        self._new.put(COPY_STEP, [(position.seq, position.nonce, self._hold.head.position.nonce, *state)])
         new = replace(
             old,
             segment=position.segment,
@@ -143,7 +126,7 @@ class _Move:
         )
         lease = (new.version, new.epoch, new.owner, self._hold.until_ms, new.row_ts)  # it may have been renewed meanwhile
         size = (new.size.endpoints, new.size.opened_seq, new.size.opened_endpoints)
-        self._copy(_COPY_GUARD, [(*lease, *size, new.kept, new.whole, new.refusals)])
+        self._new.put(COPY_GUARD, [(*lease, *size, new.kept, new.whole, new.refusals)])
         return new
 
     def _admitted(self) -> frozenset[str]:
@@ -160,19 +143,12 @@ class _Move:
         self._kept += len(kept)
         self._put_part(False, {name: totals for name, (_, totals) in kept.items()}, {})
         self._put_part(True, idle, {})
-        self._copy(_COPY_ENDPOINT, [(name, at, *totals) for name, (at, totals) in kept.items()])
+        self._new.put(COPY_ENDPOINT, [(name, at, *totals) for name, (at, totals) in kept.items()])
 
     def _put_part(self, folded: bool, endpoints: dict[str, EndpointTotals], totals: dict[str, int]) -> None:
         for blob in encode_entries(endpoints.items(), totals):
             self._parts += 1
-            self._connection.write(_PUT_PART, (*self._place, folded, self._parts, blob), quorum=True)
-
-    def _copy(self, statement: str, rows: list[tuple[object, ...]]) -> None:
-        for start in range(0, len(rows), _ROWS_A_BATCH):
-            batch = BatchStatement(BatchType.UNLOGGED, consistency_level=ConsistencyLevel.QUORUM)
-            for row in rows[start : start + _ROWS_A_BATCH]:
-                batch.add(self._connection.bound(statement, (*self._place, *row)))
-            self._connection.write_batch(batch)
+            self._connection.write(PUT_PART, (*self._new.place, folded, self._parts, blob), quorum=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,29 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from schema.bucketpolicy import BucketRule
 from schema.records import AdmissionBook, BookChange, CaptureRecord, CommitRecord, LedgerTotals, NameTold, PartitionCounts, Seal
-from schema.store.cassandra import admissions, captures, claims, history, lease, ledger, names, oldsegments, policy, queries
+from schema.store.cassandra import (
+    admissions,
+    captures,
+    claims,
+    history,
+    lease,
+    ledger,
+    names,
+    notes,
+    oldsegments,
+    policy,
+    queries,
+)
 from schema.store.cassandra.commitments import committed_among
 from schema.store.cassandra.connection import Connection
+from schema.store.cassandra.copysource import CassandraCopySource
+from schema.store.cassandra.copytarget import CassandraCopyTarget
 from schema.store.cassandra.guard import current_guard
 from schema.store.cassandra.health import read_health
 from schema.store.cassandra.own_rows import recount_capture, rows_of_capture
 from schema.store.codec import partitions_of
+from schema.store.copying import CopySource, CopyTarget
+from schema.store.notes import refuse_reading
 from schema.store.port import (
     AnswerQuery,
     FlowQuery,
@@ -30,7 +46,7 @@ class CassandraStore:
 
     def __init__(self, connection: Connection, clock: Callable[[], float]) -> None:
         self._connection, self._clock = connection, clock
-        self._schema_checked = False
+        self._has_schema = self._is_checked = False
 
     def health(self) -> StoreHealth:
         """What `doctor` and `/-/ready` say."""
@@ -173,14 +189,38 @@ class CassandraStore:
         """Add the next rule; False where somebody else was faster."""
         return policy.add_rule(self._checked(), version, rule)
 
+    # copies
+
+    def notes(self) -> Mapping[str, str]:
+        """What the store says of itself."""
+        return notes.read_notes(self._of_this_schema())
+
+    def change_note(self, name: str, before: str | None, after: str | None) -> bool:
+        """Change a note that still says what it said before."""
+        return notes.change_note(self._of_this_schema(), name, before, after)
+
+    def copy_source(self) -> CopySource:
+        """All that the keyspace holds."""
+        return CassandraCopySource(self._checked(), self._clock)
+
+    def copy_target(self, copy_id: bytes, started_at_ms: int) -> CopyTarget:
+        """Takes all that another store holds."""
+        return CassandraCopyTarget(self._of_this_schema(), self._clock, copy_id, started_at_ms)
+
     def close(self) -> None:
         """Let the cluster go."""
         self._connection.close()
 
     def _checked(self) -> Connection:
-        if not self._schema_checked:
+        if not self._is_checked:
+            refuse_reading(notes.read_notes(self._of_this_schema()))
+            self._is_checked = True
+        return self._connection
+
+    def _of_this_schema(self) -> Connection:
+        if not self._has_schema:
             history.check_schema(self._connection)
-            self._schema_checked = True
+            self._has_schema = True
         return self._connection
 
     def _now_ms(self) -> int:

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -57,12 +57,16 @@ class Writer:
             with self._results:  # the driver answers each request by then, itself where the node does not
                 self._results.wait_for(lambda: not self._in_flight, self._connection.options.request_timeout_s)
 
-    def add(self, batch: RowBatch, ttl_seconds: int) -> None:
-        """Take rows: some are sent, the others wait for more of their partition, the end of the block at the latest."""
+    def add(self, batch: RowBatch, ttl_seconds: int | Sequence[int]) -> None:
+        """Take rows: some are sent, the others wait for more of their partition, the end of the block at the latest.
+
+        `ttl_seconds`: of all of them, or of each.
+        """
         prepared = self._connection.prepared(insert_of(batch.table))
         _, groups = self._waiting.setdefault(batch.table, (prepared, {}))
         columns = [column if isinstance(column, list) else list(column) for column in batch.columns]
-        columns += [[self._row_ts] * len(batch), [ttl_seconds] * len(batch)]
+        columns.append([self._row_ts] * len(batch))
+        columns.append([ttl_seconds] * len(batch) if isinstance(ttl_seconds, int) else list(ttl_seconds))
         limit = self._connection.options.rows_per_batch
         full = self._rows.gather(form_of(prepared, batch.table), columns, groups, limit)
         self._waiting_rows += len(batch) - sum(gathered.rows for gathered in full)

@@ -34,14 +34,26 @@ def raise_book(transaction: Transaction, network: str, expected_version: int, ch
     version, before, _ = _standing(transaction, network)
     if version != expected_version:
         return False
-    positions = {sensor: spell_position(position) for sensor, position in {**before, **change.positions}.items()}
-    transaction.execute(_RAISE, (network, version + 1, json.dumps(positions), encode_deltas(change.high_water)))
+    raised = AdmissionBook(
+        network=network,
+        version=version + 1,
+        positions={**before, **change.positions},
+        admissions=change.changed,
+        high_water=change.high_water,
+    )
+    put_book(transaction, raised)
+    return True
+
+
+def put_book(transaction: Transaction, book: AdmissionBook) -> None:
+    """Make the book stand at this version; admissions that are not in it stay as they are."""
+    positions = {sensor: spell_position(position) for sensor, position in book.positions.items()}
+    transaction.execute(_RAISE, (book.network, book.version, json.dumps(positions), encode_deltas(book.high_water)))
     rows = (
-        (network, endpoint, admission.admitted, _text(admission.base), _text(admission.shown))
-        for endpoint, admission in change.changed.items()
+        (book.network, endpoint, admission.admitted, _text(admission.base), _text(admission.shown))
+        for endpoint, admission in book.admissions.items()
     )
     transaction.for_each(_ADMIT, rows)
-    return True
 
 
 def _standing(source: Session | Transaction, network: str) -> tuple[int, dict[str, LedgerPosition], CommitDeltas]:

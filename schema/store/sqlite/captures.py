@@ -7,6 +7,7 @@ from itertools import chain
 from schema.records import CaptureFacts, CaptureRecord, LedgerPosition, PartitionCounts
 from schema.store.capture_row import FACTS, RECORD, capture_record
 from schema.store.codec import ManifestChunk, decode_manifest, encode_manifest
+from schema.store.copying import CaptureCopy
 from schema.store.port import Claim
 from schema.store.sqlite.database import Database, Row, Session, Transaction
 
@@ -15,6 +16,7 @@ _PUT = f"""
     INSERT OR REPLACE INTO captures ({FACTS}, sensor, epoch, inputs, state, reason, detail, started_at, finished_at)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
+_SET_POSITION = "UPDATE captures SET segment = ?, seq = ?, nonce = ? WHERE capture_id = ?"
 
 
 def put_claim(transaction: Transaction, sensor: str, epoch: int, claim: Claim) -> None:
@@ -46,6 +48,16 @@ def set_loaded(transaction: Transaction, capture_id: bytes, at: LedgerPosition, 
     )
 
 
+def put_copy(transaction: Transaction, copied: CaptureCopy) -> None:
+    """What became of a content in the store that this one is a copy of."""
+    record = copied.record
+    fence = (record.sensor, copied.epoch, json.dumps(dict(record.inputs)))
+    outcome = (record.state, record.reason, record.detail, copied.started_at_ms, copied.finished_at_ms)
+    transaction.execute(_PUT, (*_facts(record.facts), *fence, *outcome))
+    if (at := record.position) is not None:
+        transaction.execute(_SET_POSITION, (at.segment, at.seq, at.nonce, record.facts.capture_id))
+
+
 def is_loaded(source: Session | Transaction, capture_id: bytes) -> bool:
     """Whether this content is committed, whatever its sensor."""
     found = source.execute("SELECT 1 FROM captures WHERE capture_id = ? AND state = 'loaded'", (capture_id,))
@@ -55,7 +67,7 @@ def is_loaded(source: Session | Transaction, capture_id: bytes) -> bool:
 def read_capture(session: Session, capture_id: bytes) -> CaptureRecord | None:
     """What is known of one content."""
     for row in session.execute(f"{_RECORD} WHERE capture_id = ?", (capture_id,)):
-        return _record(row)
+        return record_of(row)
     return None
 
 
@@ -73,7 +85,7 @@ def read_capture_of_origin(session: Session, origin: str) -> CaptureRecord | Non
         ORDER BY noted_at DESC, seq DESC LIMIT 1
     """
     for row in session.execute(newest, (origin,)):
-        return _record(row)
+        return record_of(row)
     return None
 
 
@@ -82,7 +94,7 @@ def read_captures(database: Database, sensor: str | None, state: str | None) -> 
     asked = {"sensor": sensor, "state": state}
     wanted = {name: value for name, value in asked.items() if value is not None}
     condition = " AND ".join(["TRUE", *(f"{name} = ?" for name in wanted)])
-    return map(_record, database.stream(f"{_RECORD} WHERE {condition}", tuple(wanted.values())))
+    return map(record_of, database.stream(f"{_RECORD} WHERE {condition}", tuple(wanted.values())))
 
 
 def read_manifest(source: Session | Transaction | Database, capture_id: bytes, first: int = 0) -> Iterator[ManifestChunk]:
@@ -107,5 +119,6 @@ def _facts(facts: CaptureFacts) -> Row:
     return (facts.capture_id, facts.file_name, facts.file_id, *sizes, json.dumps(facts.link_types), *seen)
 
 
-def _record(row: Row) -> CaptureRecord:
+def record_of(row: Row) -> CaptureRecord:
+    """The record of a row that begins with `RECORD`."""
     return capture_record(row, json.loads(row[6]), json.loads(row[15]))

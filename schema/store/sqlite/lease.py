@@ -9,11 +9,13 @@ from typing import Self, cast
 
 from schema.errors import LeaseHeldError, LeaseLostError
 from schema.records import CaptureFacts, LedgerPosition, NameRepair, NameTold
+from schema.store.notes import refuse_loading
 from schema.store.owners import known_dead
 from schema.store.port import Attempt, Claim, ClaimRefusal, Commit, LedgerHead, Rewriting
 from schema.store.sealing import Sealing
 from schema.store.sqlite import captures, ledger, names, seals
 from schema.store.sqlite.database import Database, Session, Transaction
+from schema.store.sqlite.notes import read_notes
 from schema.store.sqlite.repairs import repair_flows
 from schema.store.sqlite.retention import Span, empty_span, plan_expiry
 from schema.store.sqlite.rewriting import SqliteRewriting
@@ -33,9 +35,10 @@ _EMPTY_LEDGER = """
 
 
 def take(database: Database, sensor: str, network: str, owner: str, times_ms: tuple[int, int]) -> "SqliteLease":
-    """Take a sensor's lease; `times_ms` are now and until when. Raises LeaseHeldError."""
+    """Take a sensor's lease; `times_ms` are now and until when. Raises LeaseHeldError, StoreMovedError."""
     now_ms, until_ms = times_ms
     with database.transaction() as transaction:
+        refuse_loading(read_notes(transaction))
         transaction.execute(
             "INSERT OR IGNORE INTO sensors (sensor, network, segment, first_seen) VALUES (?, ?, 0, ?)",
             (sensor, network, now_ms),

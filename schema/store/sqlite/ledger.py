@@ -82,16 +82,27 @@ def read_row(source: Session | Transaction, sensor: str) -> LedgerRow | None:
 
 def add_commit(transaction: Transaction, record: CommitRecord, head: LedgerHead) -> None:
     """The commit's row and its deltas; `head` is the ledger after it."""
-    at, state = record.position, (head.state_version, head.state_nonce)
-    identity = (record.sensor, at.segment, at.seq, at.nonce, record.previous, record.capture_id)
-    counts = (record.frames, record.flows, record.flow_packets, record.flow_bytes)
-    maps = (json.dumps(dict(record.rows)), json.dumps(dict(record.non_flow)))
-    transaction.execute(_ADD_COMMIT, (*identity, *counts, *maps, *state, record.loaded_at_ms))
+    transaction.execute(_ADD_COMMIT, _commit_row(record, (head.state_version, head.state_nonce)))
     if record.deltas is not None:
         transaction.execute(
             "INSERT INTO commit_deltas (sensor, seq, deltas) VALUES (?, ?, ?)",
-            (record.sensor, at.seq, encode_deltas(record.deltas)),
+            (record.sensor, record.position.seq, encode_deltas(record.deltas)),
         )
+
+
+def put_commit(transaction: Transaction, record: CommitRecord, state: tuple[int, bytes]) -> None:
+    """A commit of the store that this one is a copy of, here already or not; `state`: version and nonce after it."""
+    same_step = (record.sensor, record.position.seq, record.position.nonce)
+    if not transaction.execute("SELECT 1 FROM ledger_commits WHERE sensor = ? AND seq = ? AND nonce = ?", same_step):
+        transaction.execute(_ADD_COMMIT, _commit_row(record, state))
+
+
+def _commit_row(record: CommitRecord, state: tuple[int, bytes]) -> Row:
+    at = record.position
+    identity = (record.sensor, at.segment, at.seq, at.nonce, record.previous, record.capture_id)
+    counts = (record.frames, record.flows, record.flow_packets, record.flow_bytes)
+    maps = (json.dumps(dict(record.rows)), json.dumps(dict(record.non_flow)))
+    return (*identity, *counts, *maps, *state, record.loaded_at_ms)
 
 
 def add_totals(transaction: Transaction, sensor: str, deltas: CommitDeltas, at: LedgerPosition) -> None:
@@ -158,10 +169,11 @@ def read_commits(database: Database, sensor: str, after_seq: int, deltas: bool) 
     """Commits behind a seq, oldest first, as far back as they are kept."""
     join = "LEFT JOIN commit_deltas AS d USING (sensor, seq)" if deltas else ""
     statement = _COMMITS.format(deltas="d.deltas" if deltas else "NULL", join=join)
-    return (_commit(sensor, row) for row in database.stream(statement, (sensor, after_seq)))
+    return (commit_of(sensor, row) for row in database.stream(statement, (sensor, after_seq)))
 
 
-def _commit(sensor: str, row: Row) -> CommitRecord:
+def commit_of(sensor: str, row: Row) -> CommitRecord:
+    """The commit of a row as `_COMMITS` selects it."""
     segment, seq, nonce, previous, capture_id, frames, flows, packets, size, rows, non_flow, loaded_at, deltas = row
     return CommitRecord(
         sensor=sensor,

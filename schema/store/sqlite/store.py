@@ -9,6 +9,8 @@ import apsw
 from schema.bucketpolicy import BucketRule
 from schema.records import AdmissionBook, BookChange, CaptureRecord, CommitRecord, LedgerTotals, NameTold, PartitionCounts, Seal
 from schema.store.codec import partitions_of
+from schema.store.copying import CopySource, CopyTarget
+from schema.store.notes import refuse_reading
 from schema.store.port import (
     AnswerQuery,
     FlowQuery,
@@ -20,7 +22,9 @@ from schema.store.port import (
     StoreHealth,
     ToldQuery,
 )
-from schema.store.sqlite import admissions, captures, history, lease, ledger, names, policy, queries, seals
+from schema.store.sqlite import admissions, captures, history, lease, ledger, names, notes, policy, queries, seals
+from schema.store.sqlite.copysource import SqliteCopySource
+from schema.store.sqlite.copytarget import SqliteCopyTarget
 from schema.store.sqlite.database import Database, Session
 from schema.store.sqlite.recount import recount_capture
 from schema.store.sqlite.retention import expire_rows
@@ -32,7 +36,7 @@ class SqliteStore:
 
     def __init__(self, database: Database, clock: Callable[[], float]) -> None:
         self._database, self._clock = database, clock
-        self._schema_checked = False
+        self._checked = False
 
     def health(self) -> StoreHealth:
         """What `doctor` and `/-/ready` say."""
@@ -56,7 +60,7 @@ class SqliteStore:
 
     def take_sensor(self, sensor: str, network: str, owner: str, until_ms: int) -> SensorLease:
         """Take the sensor's lease; raises LeaseHeldError while another loader has it."""
-        self._check_schema()
+        self._check()
         return lease.take(self._database, sensor, network, owner, (self._now_ms(), until_ms))
 
     def refusals(self) -> Mapping[str, int]:
@@ -65,7 +69,7 @@ class SqliteStore:
 
     def expire(self, now_ms: int, limit: int) -> int:
         """Delete up to `limit` rows whose lifetime is over; returns how many."""
-        self._check_schema()
+        self._check()
         with self._database.transaction() as transaction:
             deleted = expire_rows(transaction, now_ms, limit)
             transaction.commit()
@@ -90,7 +94,7 @@ class SqliteStore:
 
     def commits(self, sensor: str, after_seq: int, *, deltas: bool = False) -> Iterator[CommitRecord]:
         """Commits with a larger seq, oldest first."""
-        self._check_schema()
+        self._check()
         return ledger.read_commits(self._database, sensor, after_seq, deltas)
 
     def seals(self, sensor: str, after_seq: int) -> list[Seal]:
@@ -117,7 +121,7 @@ class SqliteStore:
 
     def captures(self, sensor: str | None = None, state: str | None = None) -> Iterator[CaptureRecord]:
         """All captures, or one sensor's, or those in one state."""
-        self._check_schema()
+        self._check()
         return captures.read_captures(self._database, sensor, state)
 
     def recount(self, capture_id: bytes) -> Recount:
@@ -159,19 +163,19 @@ class SqliteStore:
 
     def partitions(self, capture_id: bytes) -> Iterator[PartitionCounts]:
         """Where a capture's own rows are."""
-        self._check_schema()
+        self._check()
         return captures.read_own_parts(self._database, capture_id)
 
     def rows_in(
         self, table: Table, capture_id: bytes, partitions: Sequence[tuple[object, ...]]
     ) -> Iterator[tuple[object, ...]]:
         """One capture's own rows in these partitions."""
-        self._check_schema()
+        self._check()
         return queries.rows_of_capture(self._database, table, capture_id, partitions)
 
     def names_as_of(self, sensor: str, seq: int) -> NamesTold:
         """What a sensor's clients were told, as of a commit."""
-        self._check_schema()
+        self._check()
         return names.NamesAsOf(self._database, sensor, seq)
 
     def rows_of(self, table: Table, capture_id: bytes, first: object) -> Iterator[tuple[object, ...]]:
@@ -180,7 +184,7 @@ class SqliteStore:
 
     def scan(self, table: Table) -> Iterator[tuple[object, ...]]:
         """Every row of a table."""
-        self._check_schema()
+        self._check()
         return queries.scan_table(self._database, table)
 
     # the exporter's books
@@ -192,7 +196,7 @@ class SqliteStore:
 
     def admit(self, network: str, expected_version: int, change: BookChange) -> bool:
         """Raise the book by one version; False where somebody else was faster."""
-        self._check_schema()
+        self._check()
         with self._database.transaction() as transaction:
             raised = admissions.raise_book(transaction, network, expected_version, change)
             transaction.commit()
@@ -207,25 +211,52 @@ class SqliteStore:
 
     def add_bucket_rule(self, version: int, rule: BucketRule) -> bool:
         """Add the next rule; False where somebody else was faster."""
-        self._check_schema()
+        self._check()
         with self._database.transaction() as transaction:
             added = policy.add_rule(transaction, version, rule)
             transaction.commit()
         return added
+
+    # copies
+
+    def notes(self) -> Mapping[str, str]:
+        """What the store says of itself."""
+        with self._of_this_schema().snapshot() as session:
+            return notes.read_notes(session)
+
+    def change_note(self, name: str, before: str | None, after: str | None) -> bool:
+        """Change a note that still says what it said before."""
+        with self._of_this_schema().transaction() as transaction:
+            changed = notes.change_note(transaction, name, before, after)
+            transaction.commit()
+        return changed
+
+    def copy_source(self) -> CopySource:
+        """All that the file holds."""
+        return SqliteCopySource(self._of_this_schema())
+
+    def copy_target(self, copy_id: bytes, started_at_ms: int) -> CopyTarget:  # noqa: ARG002  nothing here is fenced by time
+        """Takes all that another store holds."""
+        return SqliteCopyTarget(self._of_this_schema())
 
     def close(self) -> None:
         """Let the file go."""
         self._database.close()
 
     def _reading(self) -> AbstractContextManager[Session]:
-        self._check_schema()
+        self._check()
         return self._database.snapshot()
 
-    def _check_schema(self) -> None:
-        if not self._schema_checked:
-            with self._database.snapshot() as session:
-                history.check_schema(session, self._database.path)
-            self._schema_checked = True
+    def _check(self) -> None:
+        if not self._checked:
+            with self._of_this_schema().snapshot() as session:
+                refuse_reading(notes.read_notes(session))
+            self._checked = True
+
+    def _of_this_schema(self) -> Database:
+        with self._database.snapshot() as session:
+            history.check_schema(session, self._database.path)
+        return self._database
 
     def _now_ms(self) -> int:
         return int(self._clock() * 1000)
