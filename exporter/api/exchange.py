@@ -9,13 +9,12 @@ PREFIX = "/api/v1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """One request for a path under the prefix."""
+    """One request for a path under the prefix, of somebody who may make it."""
 
     method: str
     path: str  # behind the prefix, decoded, without a final slash: "/flows"
     parameters: Sequence[tuple[str, str]] = ()  # of the query, decoded, in order
     headers: Mapping[str, str] = field(default_factory=dict)  # lower-case names
-    operates: bool = False  # whether whoever asks may change something
 
 
 class Parts(Protocol):

@@ -11,12 +11,14 @@ from exporter.api.problems import (
     BUSY,
     INTERNAL,
     KINDS,
-    NOT_SIGNED_OFF,
+    MEDIA_TYPE,
+    NOT_ALLOWED,
     STORE_AWAY,
     STORE_REFUSES,
     STORE_SCHEMA,
+    TOO_LARGE,
+    UNAUTHORIZED,
     UNKNOWN_PARAMETER,
-    WRONG_TYPE,
     Kind,
     Problem,
 )
@@ -25,7 +27,17 @@ from exporter.api.rows import row_schemas
 
 Schema = dict[str, Any]
 OPENAPI_PATH = "/openapi.json"
-_EVERYWHERE = (UNKNOWN_PARAMETER, BAD_PARAMETER, BAD_CURSOR, INTERNAL, STORE_REFUSES, BUSY, STORE_AWAY, STORE_SCHEMA)
+_EVERYWHERE = (
+    UNKNOWN_PARAMETER,
+    BAD_PARAMETER,
+    BAD_CURSOR,
+    UNAUTHORIZED,
+    INTERNAL,
+    STORE_REFUSES,
+    BUSY,
+    STORE_AWAY,
+    STORE_SCHEMA,
+)
 _DESCRIPTION = (
     "What pcapline's store and ledgers say. Times are integers (`_ns`: Unix nanoseconds, `_ms`: milliseconds); nanoseconds are "
     "larger than JavaScript's numbers are exact for: read them with a parser that keeps integers. Answers to GET carry a weak "
@@ -84,7 +96,7 @@ def _parameter(route: Route, name: str, schema: Schema, found: Schema) -> Schema
 
 def problems_of(route: Route) -> tuple[Kind, ...]:
     """What it may answer instead."""
-    operation = (NOT_SIGNED_OFF, WRONG_TYPE) if route.operates else ()
+    operation = (NOT_ALLOWED, TOO_LARGE) if route.operates else ()
     return (*_EVERYWHERE, *operation, *route.problems)
 
 
@@ -107,14 +119,11 @@ def _operation(route: Route) -> Schema:
         responses["304"] = {"description": "The same as `If-None-Match` names."}
     for status in sorted({kind.status for kind in problems_of(route)}):
         titles = "; ".join(kind.title for kind in problems_of(route) if kind.status == status)
-        content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+        content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
         responses[str(status)] = {"description": titles, "content": content}
-    operation: Schema = {
+    return {
         "operationId": f"{route.method.lower()}{route.path.replace('/{', '_').replace('}', '').replace('/', '_')}",
         "summary": route.summary,
         "parameters": parameters_of(route),
         "responses": responses,
     }
-    if route.operates:
-        operation["requestBody"] = {"required": False, "content": {"application/json": {"schema": {"type": "object"}}}}
-    return operation

@@ -1,8 +1,12 @@
 """What can be wrong with a request, as RFC 9457 problems: each with its status, and with what to do about it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+import msgspec
 from msgspec import UNSET, Struct, UnsetType
+
+from exporter.api.exchange import Answered
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,10 +21,11 @@ class Kind:
 UNKNOWN_PARAMETER = Kind("unknown-parameter", 400, "There is no such parameter")
 BAD_PARAMETER = Kind("bad-parameter", 400, "A parameter has a value that means nothing")
 BAD_CURSOR = Kind("bad-cursor", 400, "The cursor is not one of this question")
-NOT_SIGNED_OFF = Kind("not-allowed", 403, "This needs the role `operate`")
+UNAUTHORIZED = Kind("unauthorized", 401, "Nobody known asks")
+NOT_ALLOWED = Kind("not-allowed", 403, "This needs the role `operate`")
 NOT_FOUND = Kind("not-found", 404, "There is nothing here")
 WRONG_METHOD = Kind("wrong-method", 405, "This path does not take this method")
-WRONG_TYPE = Kind("wrong-content-type", 415, "An operation is sent as JSON")
+TOO_LARGE = Kind("too-large", 413, "The body is larger than any that is asked for")
 TOO_BROAD = Kind("too-broad", 422, "The question is too broad to be answered within bounds")
 INTERNAL = Kind("internal", 500, "The exporter has a fault")
 STORE_REFUSES = Kind("store-refuses", 500, "The store does not do what it should")
@@ -33,10 +38,11 @@ KINDS = (
     UNKNOWN_PARAMETER,
     BAD_PARAMETER,
     BAD_CURSOR,
-    NOT_SIGNED_OFF,
+    UNAUTHORIZED,
+    NOT_ALLOWED,
     NOT_FOUND,
     WRONG_METHOD,
-    WRONG_TYPE,
+    TOO_LARGE,
     TOO_BROAD,
     INTERNAL,
     STORE_REFUSES,
@@ -45,6 +51,8 @@ KINDS = (
     STORE_AWAY,
     STORE_SCHEMA,
 )
+MEDIA_TYPE = "application/problem+json"
+_RETRY_AFTER_S = "2"
 _URI = "urn:pcapline:problem:"
 
 
@@ -77,6 +85,14 @@ class ProblemError(Exception):
             remedy=self.remedy,
             parameter=UNSET if self.parameter is None else self.parameter,
         )
+
+
+def refusal(error: ProblemError, headers: Mapping[str, str]) -> Answered:
+    """The answer that it is, with these headers and its own."""
+    own = {"Content-Type": MEDIA_TYPE, "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+    if error.kind.status == 503:
+        own["Retry-After"] = _RETRY_AFTER_S
+    return Answered(status=error.kind.status, body=msgspec.json.encode(error.document()), headers={**own, **headers})
 
 
 def bad_parameter(parameter: str, detail: str, remedy: str) -> ProblemError:

@@ -2,8 +2,8 @@
 
 import hashlib
 import logging
-from collections.abc import Callable
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from threading import BoundedSemaphore
 from typing import Any
@@ -26,8 +26,8 @@ _LOG = logging.getLogger(__name__)
 _READERS = 4  # requests that read the store at once
 _IN_FLIGHT = 16  # requests that are answered, or wait for a reader
 _STREAMS = 8
-_RETRY_AFTER_S = "2"
 _HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-cache"}
+_STORE_AWAY = "start the store, or wait for it; what is captured meanwhile is not lost"
 _READS, _OPERATES = ("GET", "HEAD"), ("POST",)
 
 
@@ -70,15 +70,20 @@ class Api:
             question_of(Nothing, asked.parameters, {})
             return _answered(asked, 200, self._document)
         route, values = _route_of(asked)
-        if route.operates:
-            _allow(asked)
         question = question_of(route.question, asked.parameters, values)
         if route.streams:
             return self._stream(asked, route, question)
         return _answered(asked, route.status, msgspec.json.encode(route.ask(self._world(), question)))
 
     def _world(self) -> World:
-        return World(snapshot=self.snapshot(), store=self._readers.lend, helpers=self.helpers)
+        return World(snapshot=self.snapshot(), store=self._lend, helpers=self.helpers)
+
+    def _lend(self) -> AbstractContextManager[StoreReader]:
+        """A reader, unless the store is known to be away: many who wait for it in vain would hold up those who need none."""
+        now = self.snapshot()
+        if not now.store_up:
+            raise ProblemError(problems.STORE_AWAY, now.not_ready or "it is away", _STORE_AWAY)
+        return self._readers.lend()
 
     def _stream(self, asked: Asked, route: Route, question: Any) -> Answered:
         if last := asked.headers.get("last-event-id"):
@@ -93,7 +98,7 @@ class Api:
 
 
 @contextmanager
-def _place_in(places: BoundedSemaphore, of: str) -> Any:
+def _place_in(places: BoundedSemaphore, of: str) -> Iterator[None]:
     if not places.acquire(blocking=False):
         raise _busy(of)
     try:
@@ -117,15 +122,6 @@ def _route_of(asked: Asked) -> tuple[Route, dict[str, str]]:
     raise ProblemError(problems.WRONG_METHOD, f"{asked.method} is not taken here", f"use {allowed}")
 
 
-def _allow(asked: Asked) -> None:
-    if not asked.operates:
-        remedy = "use a user or token that may operate (--web.config.file)"
-        raise ProblemError(problems.NOT_SIGNED_OFF, "whoever asks may read, not operate", remedy)
-    if asked.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        remedy = "send it with Content-Type: application/json; a body is not needed"
-        raise ProblemError(problems.WRONG_TYPE, "a page of another site could send this without asking", remedy)
-
-
 def _problem_of(error: PcaplineError) -> ProblemError:
     kind, remedy = _kind_of(error)
     return ProblemError(kind, " ".join(str(error).split()), remedy)
@@ -134,7 +130,7 @@ def _problem_of(error: PcaplineError) -> ProblemError:
 def _kind_of(error: PcaplineError) -> tuple[Kind, str]:
     match error:
         case StoreUnavailableError():
-            return problems.STORE_AWAY, "start the store, or wait for it; what is loaded meanwhile is not lost"
+            return problems.STORE_AWAY, _STORE_AWAY
         case SchemaMismatchError():
             return problems.STORE_SCHEMA, "run `pcapline schema apply`, or use the build that made the tables"
         case SettingsError():
@@ -155,9 +151,5 @@ def _answered(asked: Asked, status: int, body: bytes) -> Answered:
 
 
 def _refusal(error: ProblemError) -> Answered:
-    headers = {**_HEADERS, "Content-Type": "application/problem+json"}
-    if error.kind.status == 503:
-        headers["Retry-After"] = _RETRY_AFTER_S
-    if error.kind is problems.WRONG_METHOD:
-        headers["Allow"] = error.remedy.removeprefix("use ")
-    return Answered(status=error.kind.status, body=msgspec.json.encode(error.document()), headers=headers)
+    allowed = {"Allow": error.remedy.removeprefix("use ")} if error.kind is problems.WRONG_METHOD else {}
+    return problems.refusal(error, allowed)

@@ -1,6 +1,6 @@
 """The JSON API's way through the door to HTTP."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -9,31 +9,44 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from exporter.api.exchange import PREFIX, Answered, Asked, Parts
-from pcapline.webaccess import Role
+from exporter.api.problems import BUSY, NOT_ALLOWED, TOO_LARGE, UNAUTHORIZED, Kind, ProblemError, refusal
 
 # All of them come in: which are taken, and where, is the API's own matter.
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+_REMEDIES = {
+    BUSY: "ask again in a few seconds",
+    UNAUTHORIZED: "send `Authorization` with a user or token of the file that --web.config.file names",
+    NOT_ALLOWED: "use a user or token that may operate, from no other site's page",
+    TOO_LARGE: "send no body",
+}
 
 
 def api_route(answer: Callable[[Asked], Answered]) -> Route:
     """Every path under the prefix; answers are made in a thread."""
 
     def endpoint(request: Request) -> Response:
-        access = getattr(request.state, "access", None)
         answered = answer(
             Asked(
                 method=request.method,
                 path="/" + request.path_params["path"].rstrip("/"),
                 parameters=request.query_params.multi_items(),
                 headers={name.lower(): value for name, value in request.headers.items()},
-                operates=access is not None and access.may(Role.OPERATE),
             )
         )
-        if isinstance(answered.body, bytes):
-            return Response(answered.body, status_code=answered.status, headers=dict(answered.headers))
-        return _Streamed(answered.body, answered)
+        return _response(answered)
 
     return Route(PREFIX + "/{path:path}", endpoint, methods=_METHODS)
+
+
+def problem_response(kind: Kind, detail: str, headers: Mapping[str, str]) -> Response:
+    """A refusal at the door, as the API tells it."""
+    return _response(refusal(ProblemError(kind, detail, _REMEDIES[kind]), headers))
+
+
+def _response(answered: Answered) -> Response:
+    if isinstance(answered.body, bytes):
+        return Response(answered.body, status_code=answered.status, headers=dict(answered.headers))
+    return _Streamed(answered.body, answered)
 
 
 class _Streamed(StreamingResponse):

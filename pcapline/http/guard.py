@@ -9,6 +9,9 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from exporter.api.exchange import PREFIX
+from exporter.api.problems import BUSY, NOT_ALLOWED, TOO_LARGE, UNAUTHORIZED
+from pcapline.http.api import problem_response
 from pcapline.http.bounds import Bounds
 from pcapline.webaccess import Access, Password, Role, access_of_anyone, access_of_user, claimed, is_cross_site
 from pcapline.webgate import WebGate
@@ -35,7 +38,7 @@ class Guard:
         if scope["type"] != "http":
             return
         if self._in_flight >= self._bounds.in_flight:
-            await self._refusal("busy", 503)(scope, receive, send)
+            await self._refusal(scope, "busy", 503)(scope, receive, send)
             return
         flight = _Flight(self)
         try:
@@ -50,7 +53,7 @@ class Guard:
         try:
             access = await self._access(scope, headers)
         except BusyError:
-            await self._refusal("busy", 503)(scope, receive, send)
+            await self._refusal(scope, "busy", 503)(scope, receive, send)
             return
         if refusal := self._refused(scope, headers, access):
             await refusal(scope, receive, send)
@@ -82,22 +85,23 @@ class Guard:
 
     def _refused(self, scope: Scope, headers: Headers, access: Access | None) -> Response | None:
         if access is None:
-            return (
-                None if scope["path"] in _OPEN and scope["method"] in _CHANGES_NOTHING else self._refusal("unauthorized", 401)
-            )
+            is_open = scope["path"] in _OPEN and scope["method"] in _CHANGES_NOTHING
+            return None if is_open else self._refusal(scope, "unauthorized", 401)
         if int(headers.get("content-length") or "0") > self._bounds.body_bytes:
-            return self._refusal("too_large", 413)
+            return self._refusal(scope, "too_large", 413)
         if scope["method"] in _CHANGES_NOTHING:
             return None
         if is_cross_site(headers) or not access.may(Role.OPERATE):
-            return self._refusal("forbidden", 403)
+            return self._refusal(scope, "forbidden", 403)
         return None
 
-    def _refusal(self, reason: str, status: int) -> Response:
+    def _refusal(self, scope: Scope, reason: str, status: int) -> Response:
         self._gate.counts.refused(reason)
         text, extra = _REFUSALS[reason]
         if status == 401:
             extra = {"WWW-Authenticate": 'Basic realm="pcapline"' if self._gate.config.users else "Bearer"}
+        if scope["path"].startswith(f"{PREFIX}/"):
+            return problem_response(_PROBLEMS[reason], text, extra)
         return PlainTextResponse(f"{text}\n", status_code=status, headers=extra)
 
     def enter(self) -> None:
@@ -115,6 +119,9 @@ _REFUSALS: dict[str, tuple[str, Mapping[str, str]]] = {
     "forbidden": ("this needs the role operate, and a page of this address", {}),
     "too_large": ("the body is larger than any that is asked for", {"Connection": "close"}),
 }
+
+
+_PROBLEMS = {"busy": BUSY, "unauthorized": UNAUTHORIZED, "forbidden": NOT_ALLOWED, "too_large": TOO_LARGE}
 
 
 class _Flight:

@@ -3,13 +3,14 @@
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.testclient import TestClient
 
 from exporter.api.service import Api
@@ -17,7 +18,9 @@ from exporter.api.world import Helpers
 from exporter.collection import Collection
 from exporter.settings import ExporterSettings
 from pcapline.http.api import api_route
-from pcapline.webaccess import Access, Role
+from pcapline.http.bounds import Bounds
+from pcapline.http.guard import Guard
+from pcapline.webgate import WebGate
 from schema.addresses import address_bytes
 from schema.buckets import bucket_of, day_of
 from schema.objects import Object
@@ -129,7 +132,6 @@ class Scene:
     api: Api
     stop: Event
     checks: list[str] = field(default_factory=list)
-    role: Role = Role.READ  # of whoever asks
     lineage: Callable[[StoreReader, tuple[bytes, int, bytes]], Object | None] | None = None
 
     def lease(self, sensor: str = "edge-1", network: str = "lan") -> SensorLease:
@@ -162,8 +164,8 @@ class Scene:
 
 
 @contextmanager
-def scene_at(path: Path) -> Iterator[Scene]:
-    """All of it, over a new store."""
+def scene_at(path: Path, *, followed: bool = True) -> Iterator[Scene]:
+    """All of it, over a new store; whether the exporter has looked at it."""
     store = open_sqlite(path, clock)
     store.apply_schema()
     collection = Collection(lambda: open_sqlite(path, clock, create=False), ExporterSettings(), "sqlite", clock)
@@ -181,14 +183,10 @@ def scene_at(path: Path) -> Iterator[Scene]:
         helpers=helpers,
         ended=stop.wait,
     )
-    app = Starlette(routes=[api_route(api.answer)])
-
-    async def known(scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "http":
-            scope.setdefault("state", {})["access"] = Access("", scene.role)
-        await app(scope, receive, send)
-
-    with TestClient(known, raise_server_exceptions=False) as client:
+    app = Starlette(routes=[api_route(api.answer)], middleware=[Middleware(Guard, gate=WebGate(), bounds=Bounds())])
+    if followed:
+        collection.refresh()
+    with closing(TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False)) as client:
         scene = Scene(path=path, store=store, collection=collection, client=client, api=api, stop=stop, checks=checks)
         try:
             yield scene

@@ -76,7 +76,7 @@ def test_hostile_parameters_have_no_fault_of_ours(empty: Scene, route: Any, data
     names = st.sampled_from([*route.question.__struct_fields__, "x"])
     parameters = data.draw(st.lists(st.tuples(names, texts), max_size=4))
     path = route.path.replace("{row}", data.draw(texts)).replace("{capture_id}", data.draw(texts))
-    answered = empty.api.answer(Asked(method=route.method, path=path, parameters=parameters, operates=True))
+    answered = empty.api.answer(Asked(method=route.method, path=path, parameters=parameters))
     if not isinstance(answered.body, bytes):
         answered.body.close()
     assert answered.status < 500, answered.body
@@ -131,7 +131,11 @@ def test_a_store_that_is_away(scene: Scene) -> None:
     assert (answered.status_code, answered.headers["retry-after"]) == (503, "2")
     assert answered.json()["type"] == "urn:pcapline:problem:store-away"
     assert scene.get("/endpoints")["endpoints"][0]["flows"] == 1  # what is shown needs no store
+    scene.collection.refresh()  # the exporter sees that it is away, too
+    assert "removed or replaced" in scene.refused("/flows", 503, address=SERVER)["detail"]
+    assert scene.get("/endpoints")["endpoints"][0]["flows"] == 1
     away.rename(scene.path)
+    scene.follow()
     assert len(scene.get("/flows", address=SERVER)["flows"]) == 1
 
 

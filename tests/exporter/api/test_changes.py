@@ -181,8 +181,9 @@ def event(part: bytes | None) -> Any:
     return told
 
 
-def test_from_now_on_is_not_known_before_the_ledgers_are(scene: Scene) -> None:
-    load(scene.lease(), "one")
-    assert "has not been read yet" in scene.refused("/changes", 503)["detail"]
-    scene.follow()
-    assert drain(scene, None)[0] == []
+def test_from_now_on_is_not_known_before_the_ledgers_are(tmp_path: Path) -> None:
+    with scene_at(tmp_path / "store.db", followed=False) as scene:
+        load(scene.lease(), "one")
+        assert "has not been read yet" in scene.refused("/changes", 503)["detail"]
+        scene.follow()
+        assert drain(scene, None)[0] == []

@@ -8,7 +8,6 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from exporter.api.openapi import document, schemas
 from exporter.api.routes import ROUTES, Route
-from pcapline.webaccess import Role
 from schema.objects import stored_flow_objects
 from schema.tables import DNS_ANSWERS, FLOWS
 from tests.exporter.api.scene import CLIENT, SERVER, Scene, answer, capture_id, flow, load, seen
@@ -57,10 +56,9 @@ def test_an_answer_is_as_its_schema_says(scene: Scene, route: Route) -> None:
     scene.follow()
     scene.collection.check(None)
     (told,) = stored_flow_objects([flow("one", 1)])
-    scene.role, scene.lineage = Role.OPERATE, lambda reader, row: {**LINEAGE, "flow": told}
+    scene.lineage = lambda reader, row: {**LINEAGE, "flow": told}
     path = route.path.replace("{row}", f"{capture_id('one').hex()}:1@{SERVER}").replace("{capture_id}", capture_id("one").hex())
-    json = {"Content-Type": "application/json"}
-    answered = scene.client.request(route.method, f"/api/v1{path}", params=QUESTIONS[route.path], headers=json)
+    answered = scene.client.request(route.method, f"/api/v1{path}", params=QUESTIONS[route.path])
     assert answered.status_code == route.status, answered.text
     told = answered.json()
     assert any(value for value in told.values() if value), "an answer of nothing shows nothing"
