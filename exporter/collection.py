@@ -100,7 +100,8 @@ class Collection:
         if health.schema_version != health.wanted_schema_version:
             return replace(current, not_ready=mismatch_text(health))
         sensors_of: defaultdict[str, list[str]] = defaultdict(list)
-        for record in reader.sensors():
+        records = reader.sensors()
+        for record in records:
             sensors_of[record.network].append(record.sensor)
         networks, waiting = dict(self._snapshot.networks), []
         for network, sensors in sorted(sensors_of.items()):
@@ -112,7 +113,9 @@ class Collection:
                 waiting += [f"sensor {sensor} cannot be read" for sensor in networks[network].unread]
         positions = {sensor: seq for moment in networks.values() for sensor, seq in moment.positions.items()}
         newest = self._newest.follow(reader, positions)
-        return replace(current, not_ready="; ".join(waiting) or None, networks=networks, newest_packet_ns=newest)
+        return replace(
+            current, not_ready="; ".join(waiting) or None, networks=networks, newest_packet_ns=newest, sensors=records
+        )
 
     def _book(self, network: str) -> BookKeeper:
         return self._books.setdefault(network, BookKeeper(network, self._settings.max_endpoints, self._follower))

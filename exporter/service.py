@@ -12,7 +12,9 @@ from apscheduler.job import Job
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from exporter.collection import Collection
+from exporter.discovery import targets
 from exporter.exposition import Exposition
+from exporter.legacy import CONTENT_TYPE, LegacyPage
 from exporter.settings import ExporterSettings
 from exporter.snapshot import Snapshot
 from schema.errors import SchemaMismatchError, SettingsError, StoreUnavailableError
@@ -39,6 +41,7 @@ class ExporterService:
         self._settings = settings
         self._collection = Collection(open_reader, settings, store, clock)
         self._exposition = Exposition(self._collection.snapshot, version)
+        self._legacy = LegacyPage()
         self._scrape: Callable[[], str] | None = None
         self._closing: Callable[[], bool] = lambda: False
         self._check_job: Job | None = None
@@ -80,6 +83,17 @@ class ExporterService:
         if self._check_job is not None:
             self._check_job.modify(next_run_time=datetime.now(UTC))
 
+    def legacy(self) -> tuple[bytes, str]:
+        """The page of old names, and its content type."""
+        return self._legacy.page(), CONTENT_TYPE
+
+    def discovered(self) -> tuple[bytes, str] | None:
+        """The loaders as Prometheus' HTTP service discovery takes them, and the type; None before the store was read."""
+        snapshot = self._collection.snapshot
+        if not snapshot.read_at:
+            return None  # an empty list would have Prometheus forget them
+        return targets(snapshot.sensors, self._settings.discovered_port), "application/json"
+
     def ready(self) -> str | None:
         """None when all that is shown is current, else why not, in one line."""
         return self._collection.snapshot.not_ready
@@ -95,10 +109,15 @@ class ExporterService:
             misfire_grace_time=None,
         )
 
+    def _show(self, snapshot: Snapshot) -> None:
+        self._exposition.show(snapshot)
+        if self._settings.legacy_names:
+            self._legacy.show(snapshot)
+
     def _refresh(self) -> None:
         before = self.ready()
         snapshot = self._collection.refresh()
-        self._exposition.show(snapshot)
+        self._show(snapshot)
         after = snapshot.not_ready
         if after != before:
             _LOG.log(logging.WARNING if after else logging.INFO, "exporter: %s", after or "all sensors are followed")
@@ -110,7 +129,7 @@ class ExporterService:
         if self.ready() is not None:
             return  # what is not current cannot be held against the ledgers
         snapshot = self._collection.check(self._own_page())
-        self._exposition.show(snapshot)
+        self._show(snapshot)
         verdict = snapshot.reconciliation
         for difference in verdict.differing if verdict else ():
             _LOG.warning("exporter: unreconciled: %s", difference)

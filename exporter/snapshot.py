@@ -1,11 +1,12 @@
 """One immutable moment of all that the exporter shows: everything presented at once comes from one of these."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from exporter.admissions import Series
 from exporter.reconciliation import Reconciliation
 from schema.records import EndpointTotals
+from schema.store.port import SensorRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +39,7 @@ class Snapshot:
     networks: Mapping[str, NetworkMoment] = field(default_factory=dict)
     quarantined: Mapping[tuple[str, str], int] = field(default_factory=dict)  # (network, reason) -> captures
     newest_packet_ns: Mapping[str, int] = field(default_factory=dict)  # sensor -> Unix ns
+    sensors: Sequence[SensorRecord] = ()  # every one, and who loads it
     read_at: float = 0.0  # Unix time of the last refresh that the store answered; 0: never
     refresh_seconds: float = 0.0  # what the last refresh took
     reconciliation: Reconciliation | None = None  # None: never checked

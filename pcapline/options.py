@@ -74,6 +74,7 @@ _FLAG_NAMES = {
     "exporter.listen": "--web.listen-address",
     "exporter.web_config": "--web.config.file",
     "exporter.telemetry_path": "--web.telemetry-path",
+    "exporter.legacy_names": "--legacy-names",
     "exporter.max_endpoints": "--max-endpoints",
 }
 

@@ -29,6 +29,12 @@ from pcapline.workers import Workers
 from schema.errors import PermissionDeniedError, SettingsError
 from schema.settings import Settings, StoreSettings
 
+_DISCOVERY_PATH, _LEGACY_PATH = "/api/v1/sd/prometheus", "/metrics/legacy"
+_LINKS = {
+    "/api/v1/openapi.json": "API: what the JSON API under /api/v1 takes and answers",
+    _DISCOVERY_PATH: "Loaders, for Prometheus' HTTP service discovery",
+}
+
 
 def watch_directory(settings: Settings, request: WatchRequest, world: Surroundings, bound: Callable[[str], None]) -> None:
     """Load what lands in a directory, and serve the loader's own metrics, until `world.stop`; `bound` gets their address."""
@@ -163,13 +169,15 @@ def serve_exporter(settings: Settings, stop: Event, tell: Callable[[str], None])
         service.start()
         tell(url)
 
+    legacy = {_LEGACY_PATH: "Metrics by their old names"} if own.legacy_names else {}
     face = HttpFace(
         name="pcapline exporter",
         version=__version__,
         metrics=service.metrics,
         ready=service.ready,
         telemetry_path=own.telemetry_path,
-        links={"/api/v1/openapi.json": "API: what the JSON API under /api/v1 takes and answers"},
+        pages={_DISCOVERY_PATH: service.discovered, **dict.fromkeys(legacy, service.legacy)},
+        links={**_LINKS, **legacy},
         api=api.answer,
         gate=gate,
     )

@@ -20,6 +20,8 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--web.telemetry-path", dest="telemetry_path", metavar="PATH", help="default /metrics")
     limit = "endpoints with series of their own; the rest is _other"
     parser.add_argument("--max-endpoints", metavar="N", type=int, help=limit)
+    old_names = "answer /metrics/legacy too: a metric an endpoint"
+    parser.add_argument("--legacy-names", action="store_true", default=None, help=old_names)
     parser.add_argument("--once", action="store_true", help="print one exposition and end")
     add_settings_options(parser)
 
@@ -31,6 +33,7 @@ def run(given: Namespace) -> int:
         "exporter.listen": given.listen,
         "exporter.web_config": given.web_config,
         "exporter.telemetry_path": given.telemetry_path,
+        "exporter.legacy_names": given.legacy_names,
         "exporter.max_endpoints": given.max_endpoints,
     }
     settings = settings_of(given.config, flags)

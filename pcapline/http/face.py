@@ -44,6 +44,7 @@ class HttpFace:
     metrics: Callable[[str], tuple[bytes, str]]  # `Accept` header -> exposition, its content type
     ready: Callable[[], str | None]  # None: ready; else why not, in one line
     telemetry_path: str = "/metrics"
+    pages: Mapping[str, Callable[[], tuple[bytes, str] | None]] = field(default_factory=dict)  # path -> as metrics; None: 503
     links: Mapping[str, str] = field(default_factory=dict)  # further paths of the landing page -> what they are
     api: Callable[[Asked], Answered] | None = None  # what answers under its prefix
     reload: Callable[[], None] = _nothing_to_reload  # of its own; raises `PcaplineError`: then all is as before
@@ -80,6 +81,7 @@ def routes_of(face: HttpFace) -> list[Route]:
         return PlainTextResponse("reloaded\n", headers=_HEADERS)
 
     return [
+        *(Route(path, _page_route(page)) for path, page in face.pages.items()),
         Route("/", landing),
         Route(face.telemetry_path, metrics),
         Route("/-/healthy", healthy),
@@ -87,6 +89,16 @@ def routes_of(face: HttpFace) -> list[Route]:
         Route("/-/reload", reload, methods=["POST"]),
         *([api_route(face.api)] if face.api is not None else []),
     ]
+
+
+def _page_route(page: Callable[[], tuple[bytes, str] | None]) -> Callable[[Request], Response]:
+    def answer(_request: Request) -> Response:
+        found = page()
+        if found is None:
+            return PlainTextResponse("not ready\n", status_code=503, headers=_HEADERS)
+        return Response(found[0], headers={"Content-Type": found[1], **_HEADERS})
+
+    return answer
 
 
 def _landing_page(face: HttpFace) -> str:

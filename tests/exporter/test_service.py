@@ -35,7 +35,13 @@ def running(path: Path, port: int = 0, **settings: float) -> Iterator[str]:
         return open_sqlite(path, clock)
 
     service = ExporterService(open_reader, ExporterSettings(**{**FAST, **settings}), store="sqlite", version="1")  # type: ignore[arg-type]
-    face = HttpFace(name="pcapline exporter", version="1", metrics=service.metrics, ready=service.ready)
+    face = HttpFace(
+        name="pcapline exporter",
+        version="1",
+        metrics=service.metrics,
+        ready=service.ready,
+        pages={"/api/v1/sd/prometheus": service.discovered, "/metrics/legacy": service.legacy},
+    )
     stop, is_bound, address = threading.Event(), threading.Event(), list[str]()
 
     def bound(host: str, port: int) -> None:
@@ -183,6 +189,21 @@ def test_a_lower_limit_after_a_restart(tmp_path: Path) -> None:
         until(lambda: shown(address, "pcapline_unreconciled").get("metrics") == 0, "it still adds up")
 
 
+def test_loaders_are_discovered_and_old_names_answered(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    with running(path, legacy_names=True) as address:
+        assert status(address, "/api/v1/sd/prometheus") == (503, "not ready")
+        with store_at(path) as store:
+            load(lease_of(store, "edge-1"), capture(1))
+            until(lambda: status(address, "/api/v1/sd/prometheus")[0] == 200, "the store is read")
+            (group,) = httpx.get(f"http://{address}/api/v1/sd/prometheus").json()
+            assert group["targets"] == ["host:10111"]
+            assert group["labels"]["__meta_pcapline_sensors"] == ",edge-1,"
+            assert {"a_example_writes_total 1", "h1_example_writes_total 1"} <= {
+                *status(address, "/metrics/legacy")[1].split("\n")
+            }
+
+
 def test_once(tmp_path: Path) -> None:
     with store_at(tmp_path / "store.db") as store:
         load(lease_of(store, "edge-1"), capture(1))
@@ -198,7 +219,14 @@ def test_it_may_be_stopped_before_it_was_started(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"max_endpoints": 0}, {"max_endpoints": 20_001}, {"telemetry_path": "metrics"}, {"refresh_s": 0.0}]
+    "wrong",
+    [
+        {"max_endpoints": 0},
+        {"discovered_port": 0},
+        {"max_endpoints": 20_001},
+        {"telemetry_path": "metrics"},
+        {"refresh_s": 0.0},
+    ],
 )
 def test_settings_that_cannot_work(wrong: dict[str, object]) -> None:
     with pytest.raises(SettingsError, match=next(iter(wrong))):
