@@ -27,6 +27,7 @@ COMMANDS = {
     "verify": "count again whether every packet is accounted for",
     "schema": "the store's tables",
     "store": "move all that a store holds to another one",
+    "service": "systemd units of the services",
     "doctor": "what is missing here, and what fixes it",
 }
 

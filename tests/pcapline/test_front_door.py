@@ -25,6 +25,7 @@ COMMANDS = (
     "verify",
     "schema",
     "store",
+    "service",
     "doctor",
 )
 
