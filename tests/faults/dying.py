@@ -62,10 +62,11 @@ def _seen(wanted: dict[str, object]) -> Seen:
     record = os.open(str(wanted["record"]), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     known: set[str] = set()
 
-    def note(label: str) -> None:
-        if label and label not in known:
-            known.add(label)
-            os.write(record, f"{label}\n".encode())
+    def note(*labels: str) -> None:
+        for label in filter(None, labels):
+            if label not in known:
+                known.add(label)
+                os.write(record, f"{label}\n".encode())
 
     return note
 

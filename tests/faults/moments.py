@@ -13,8 +13,9 @@ from typing import Any
 
 from loader.spool import ARCHIVE, OWN_FOLDER, QUARANTINE, REASON_SUFFIX, SIDECAR_SUFFIX
 from loader.spoolnote import NOTES
+from schema.store.cassandra.rows import Rows
 
-Seen = Callable[[str], None]  # told the label of what is about to be done; "" for what changes nothing
+Seen = Callable[..., None]  # told the label of what is about to be done, or the labels; "" for what changes nothing
 
 _VERB = re.compile(
     r"\s*(?:WITH .*?\)\s*)?(INSERT(?: OR \w+)? INTO|UPDATE|DELETE FROM|BEGIN|COMMIT|ROLLBACK)\s*(?:\w+\.)?(\w+)?", re.S
@@ -50,17 +51,22 @@ def watch_sqlite(seen: Seen) -> None:
 
 
 def watch_cassandra(session: Any, seen: Seen) -> None:
-    """Of each request of a session of the driver."""
+    """Of each request of a session of the driver; one may carry rows of several tables."""
     known = session.cluster._prepared_statements  # a batch names its statements by their ids alone
 
-    def text_of(future: Any) -> str:
+    def texts_of(future: Any) -> list[str]:
         if future.prepared_statement is not None:
-            return str(future.prepared_statement.query_string)
-        if queries := getattr(future.message, "queries", None):
-            return str(known[queries[0][1]].query_string)
-        return str(getattr(future.message, "query", ""))
+            return [str(future.prepared_statement.query_string)]
+        if not (queries := getattr(future.message, "queries", None)):
+            return [str(getattr(future.message, "query", ""))]
+        rows = queries[0][2]
+        ids = [number for number in list(known) if number in rows.body] if isinstance(rows, Rows) else [queries[0][1]]
+        return [str(known[number].query_string) for number in ids]
 
-    session.add_request_init_listener(lambda future: seen(statement_label(text_of(future))))
+    def told(future: Any) -> None:
+        seen(*map(statement_label, texts_of(future)))
+
+    session.add_request_init_listener(told)
 
 
 def watch_files(seen: Seen) -> None:
@@ -110,12 +116,12 @@ class Fuse:
         self._label, self._armed_by, self._left, self._after, self._burn = label, armed_by, nth, after, burn
         self._armed, self._smoulders_in = False, 0
 
-    def seen(self, label: str) -> None:
+    def seen(self, *labels: str) -> None:
         if self._smoulders_in == threading.get_ident():
             self._smoulders_in = 0  # killing is an audit event too
             self._burn()
-        self._armed = self._armed or label == self._armed_by
-        if not self._armed or label != self._label:
+        self._armed = self._armed or self._armed_by in labels
+        if not self._armed or self._label not in labels:
             return
         self._left -= 1
         if self._left == 0 and self._after:
