@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from tests.docs.pages import ROOT, Step
 from tests.pcapline.command import clean_environment
 from tests.servers import require
 
-PATIENCE_S = 30.0  # how long what runs on may take until another command sees what it does
+PATIENCE_S = 90.0  # how long what runs on may take until another command sees what it does
 _NUMBERS = count(1)
 
 
@@ -40,16 +40,15 @@ class Session:
         )
         self._outputs = place / "outputs"
         self._outputs.mkdir()
-        self._something_runs = False
+        self._running: list[Path] = []  # where what runs on writes to
 
     def type(self, step: Step) -> tuple[int, str]:
         """What it ended with and printed. While something runs on, a command that shows nothing of it yet is typed again."""
-        self._something_runs |= step.runs_on
         deadline = time.monotonic() + PATIENCE_S
         while True:
             exit_code, output = self._run(step)
             met = exit_code == step.exit_code and step.is_met_by(output)
-            if met or not self._something_runs or time.monotonic() > deadline:
+            if met or step.runs_on or not self._running or time.monotonic() > deadline:
                 return exit_code, output
             time.sleep(0.3)
 
@@ -60,16 +59,25 @@ class Session:
         self._bash.stdin.write(f"{{ {typed}\n}} >{file} 2>&1 </dev/null; echo $?\n")
         self._bash.stdin.flush()
         exit_code = int(self._bash.stdout.readline())
+        if step.runs_on:
+            self._running.append(file)
         return exit_code, file.read_text(errors="replace")
 
+    def told(self) -> str:
+        """What all that runs on has printed so far."""
+        return "".join(file.read_text(errors="replace") for file in self._running)
+
     def close(self) -> None:
-        """End all that runs, as Ctrl-C does."""
-        os.killpg(self._bash.pid, signal.SIGTERM)
-        try:
-            self._bash.wait(20)
-        except subprocess.TimeoutExpired:
+        """End all that runs, as Ctrl-C does; what has not ended after a while is killed."""
+        deadline = time.monotonic() + 20
+        with suppress(ProcessLookupError):  # nobody of the group is left
+            os.killpg(self._bash.pid, signal.SIGTERM)
+            while time.monotonic() < deadline:
+                self._bash.poll()
+                os.killpg(self._bash.pid, 0)
+                time.sleep(0.05)
             os.killpg(self._bash.pid, signal.SIGKILL)
-            self._bash.wait(20)
+        self._bash.wait(20)
 
 
 @contextmanager

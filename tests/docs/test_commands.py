@@ -20,8 +20,8 @@ def test_what_is_typed_does_what_the_page_says(page: Path, tmp_path: Path) -> No
         for step in runnable(page):
             exit_code, output = shell.type(step)
             place = f"{page.relative_to(ROOT)}:{step.line}: $ {step.typed}"
-            assert exit_code == step.exit_code, f"{place}\nended with {exit_code}:\n{output}"
-            assert step.is_met_by(output), f"{place}\nprinted:\n{output}\ninstead of:\n{step.shown}"
+            assert exit_code == step.exit_code, f"{place}\nended with {exit_code}:\n{output}\n{shell.told()}"
+            assert step.is_met_by(output), f"{place}\nprinted:\n{output}\ninstead of:\n{step.shown}\n{shell.told()}"
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
