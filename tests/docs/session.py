@@ -116,7 +116,7 @@ def _network() -> Iterator[str]:
     """A loopback on which every port is free, and an `eth0` that leads nowhere."""
     require(os.geteuid() == 0, "a network namespace needs root")
     for program in ("ip", "curl", "openssl", "prometheus", "tcpdump"):
-        require(shutil.which(program) is not None, f"{program} is missing")
+        require(shutil.which(program) is not None, f"{program} is missing: scripts/setup test")
     name = f"pcl-docs-{os.getpid()}-{next(_NUMBERS)}"
     made = subprocess.run(["ip", "netns", "add", name], capture_output=True, text=True)
     require(made.returncode == 0, f"no network namespace can be made here: {made.stderr}")
