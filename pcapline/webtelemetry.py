@@ -20,6 +20,7 @@ class WebCounts:
         self._dropped = Counter(
             "pcapline_web_connections_dropped", "Connections ended before their answer was read.", ["reason"], registry=registry
         )
+        self._api = Counter("pcapline_web_api_answers", "Answers of the JSON API, by status.", ["status"], registry=registry)
         self._failures = Counter(
             "pcapline_web_config_reload_failures",
             "Times the web configuration was read anew in vain; the one before stayed in force.",
@@ -41,6 +42,10 @@ class WebCounts:
     def refused(self, reason: str) -> None:
         """A request: unauthorized | forbidden | busy | too_large."""
         self._refused.labels(reason).inc()
+
+    def answered(self, status: int) -> None:
+        """By the JSON API."""
+        self._api.labels(str(status)).inc()
 
     def dropped(self, reason: str) -> None:
         """A connection: slow (a deadline passed) | no_room | handshake (there was no TLS with it)."""

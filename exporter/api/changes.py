@@ -10,8 +10,8 @@ from itertools import islice, takewhile
 
 from exporter.admissions import sum_of
 from exporter.api.answers import Change, Changes, Gained, Gap
-from exporter.api.problems import STORE_AWAY, ProblemError
-from exporter.api.questions import ChangesQuestion
+from exporter.api.problems import STORE_AWAY, TOO_BROAD, ProblemError
+from exporter.api.questions import LONGEST_PLACE, ChangesQuestion
 from exporter.api.values import Seq, cursor_place, cursor_text
 from exporter.api.world import World
 from schema.objects import uuid_text
@@ -44,7 +44,7 @@ def changes(world: World, asked: ChangesQuestion) -> Changes:
     return Changes(
         changes=told.changes,
         gaps=told.gaps,
-        next=cursor_text((told.places, waiting[0] if waiting else "")),
+        next=_cursor(told.places, waiting[0] if waiting else ""),
         more=any(told.seq(sensor) != now[sensor][1] for sensor in turns),
     )
 
@@ -66,6 +66,14 @@ def _begun(since: str | None, now: dict[str, tuple[str, int]]) -> _Cursor:
         return {}, ""
     places, turn = cursor_place("since", since, _Cursor)
     return dict(places), turn
+
+
+def _cursor(places: _Places, turn: str) -> str:
+    text = cursor_text((places, turn))
+    if len(text) > LONGEST_PLACE:
+        detail = f"the place in the ledgers of {len(places):,} sensors is longer than an address may be"
+        raise ProblemError(TOO_BROAD, detail, "follow sensor by sensor: give `sensor`", parameter="sensor")
+    return text
 
 
 @dataclass(slots=True)

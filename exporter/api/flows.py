@@ -18,7 +18,7 @@ from schema.tables import DNS_ANSWERS, FLOWS, IPS_BY_NAME, NAMES_BY_DOMAIN
 
 # Of a name or a domain: their flows are found address by address.
 MOST_NAMES, MOST_ADDRESSES = 1_000, 256
-_SMALLEST_FETCH = 64
+_SMALLEST_FETCH = 64  # twice a page else: the millisecond that a fetch ends in is not told
 _FLOWS, _ANSWERS = RowOrder(FLOWS, "destination_ip"), RowOrder(DNS_ANSWERS, "rr_index")
 _HOSTNAME, _ENDPOINT = FLOWS.index("hostname"), FLOWS.index("endpoint")
 
@@ -51,7 +51,7 @@ def answers(world: World, asked: AnswersQuestion) -> DnsAnswers:
         def fetch(until_ms: int | None, limit: int) -> Sequence[Row]:
             return reader.answers(replace(query, until_ms=until_ms, limit=limit)).rows
 
-        rows = in_order(_ANSWERS, fetch, span, max(asked.limit + 1, _SMALLEST_FETCH))
+        rows = in_order(_ANSWERS, fetch, span, max(2 * asked.limit, _SMALLEST_FETCH))
         page = page_of([rows], asked.limit, _any)
     return DnsAnswers(answers=list(row_objects(DNS_ANSWERS, page.rows)), next=_next(page))
 
@@ -101,7 +101,7 @@ def _flows_in_order(reader: StoreReader, query: FlowQuery, span: Span, limit: in
     def fetch(until_ms: int | None, limit: int) -> Sequence[Row]:
         return reader.flows(replace(query, until_ms=until_ms, limit=limit)).rows
 
-    return in_order(_FLOWS, fetch, span, max(limit + 1, _SMALLEST_FETCH))
+    return in_order(_FLOWS, fetch, span, max(2 * limit, _SMALLEST_FETCH))
 
 
 def _span(asked: FlowsQuestion | AnswersQuestion) -> Span:

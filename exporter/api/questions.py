@@ -11,6 +11,7 @@ from msgspec import Meta, Struct
 from exporter.api.problems import UNKNOWN_PARAMETER, ProblemError, bad_parameter
 from exporter.api.values import Seq
 
+LONGEST_PLACE = 49_152  # of `changes`: some 800 sensors; the whole of a request may have 64 KiB before its body
 _FIELD = re.compile(r"(?:`\$\.(\w+)(?:\[\.\.\.\])?`|required field `(\w+)`)")
 _EXPECTED = re.compile(r"Expected `(\w+)`")
 _WORDS = {"int": "a whole number", "str": "text", "bool": "true or false"}
@@ -119,7 +120,10 @@ class ChangesQuestion(Question, frozen=True, kw_only=True):
     since: (
         Annotated[
             str,
-            Meta(max_length=32_768, description="`next` of the answer before; 0: from the beginning; without it: from now on."),
+            Meta(
+                max_length=LONGEST_PLACE,
+                description="`next` of the answer before; 0: from the beginning; without it: from now on.",
+            ),
         ]
         | None
     ) = None

@@ -27,7 +27,19 @@ from schema.objects import Object
 from schema.records import CaptureFacts, CommitDeltas, EndpointTotals, Manifest, PartitionCounts
 from schema.store.port import Claim, Commit, SensorLease, Store, StoreReader
 from schema.store.sqlite import open_sqlite
-from schema.tables import DNS_ANSWERS, FLOWS, IPS_BY_NAME, NAMES_BY_DOMAIN, NAMES_BY_IP, Kind, Ownership, Table, batches_of
+from schema.tables import (
+    ANSWER_BUCKETS,
+    DNS_ANSWERS,
+    FLOW_BUCKETS,
+    FLOWS,
+    IPS_BY_NAME,
+    NAMES_BY_DOMAIN,
+    NAMES_BY_IP,
+    Kind,
+    Ownership,
+    Table,
+    batches_of,
+)
 from tests.exporter.captures import NOW_MS, clock, lease_of
 
 NOW_NS = NOW_MS * 1_000_000
@@ -111,9 +123,18 @@ def load(lease: SensorLease, name: str, rows: Mapping[Table, Sequence[Row]] | No
         loaded_at_ms=NOW_MS,
     )
     with lease.begin(claim) as attempt:  # type: ignore[union-attr]
-        for table, of in rows.items():
+        for table, of in {**rows, **_partitions(rows)}.items():
             attempt.write(batches_of(table, list(of)))
         attempt.commit(commit)
+
+
+def _partitions(rows: Mapping[Table, Sequence[Row]]) -> dict[Table, list[Row]]:
+    """Which partitions there are, as the loader tells the store."""
+    day = day_of(NOW_MS)
+    return {
+        listed: [(key, day, bucket) for key, bucket in dict.fromkeys(row[:2] for row in rows.get(table, ()))]
+        for table, listed in ((FLOWS, FLOW_BUCKETS), (DNS_ANSWERS, ANSWER_BUCKETS))
+    }
 
 
 def _counted(table: Table, rows: Sequence[Row]) -> PartitionCounts:
@@ -125,13 +146,13 @@ def _counted(table: Table, rows: Sequence[Row]) -> PartitionCounts:
 class Scene:
     """A store, an exporter's collection over it, and the API."""
 
-    path: Path
     store: Store
     collection: Collection
     client: TestClient
     api: Api
     stop: Event
     checks: list[str] = field(default_factory=list)
+    path: Path = Path()  # of a store that is a file
     lineage: Callable[[StoreReader, tuple[bytes, int, bytes]], Object | None] | None = None
 
     def lease(self, sensor: str = "edge-1", network: str = "lan") -> SensorLease:
@@ -168,7 +189,19 @@ def scene_at(path: Path, *, followed: bool = True) -> Iterator[Scene]:
     """All of it, over a new store; whether the exporter has looked at it."""
     store = open_sqlite(path, clock)
     store.apply_schema()
-    collection = Collection(lambda: open_sqlite(path, clock, create=False), ExporterSettings(), "sqlite", clock)
+
+    def open_reader(read_only: bool) -> Store:
+        return open_sqlite(path, clock, read_only=read_only, create=False)
+
+    with scene_over(store, open_reader, "sqlite", followed=followed) as scene:
+        scene.path = path
+        yield scene
+
+
+@contextmanager
+def scene_over(store: Store, open_reader: Callable[[bool], Store], kind: str, *, followed: bool = True) -> Iterator[Scene]:
+    """The same over a store that is there; `open_reader` is told whether it is only read."""
+    collection = Collection(lambda: open_reader(False), ExporterSettings(), kind, clock)
     stop, checks = Event(), list[str]()
     helpers = Helpers(
         version="1",
@@ -179,15 +212,17 @@ def scene_at(path: Path, *, followed: bool = True) -> Iterator[Scene]:
     )
     api = Api(
         snapshot=lambda: collection.snapshot,
-        open_reader=lambda: open_sqlite(path, clock, read_only=True, create=False),
+        open_reader=lambda: open_reader(True),
         helpers=helpers,
         ended=stop.wait,
     )
-    app = Starlette(routes=[api_route(api.answer)], middleware=[Middleware(Guard, gate=WebGate(), bounds=Bounds())])
+    gate = WebGate()
+    guard = Middleware(Guard, gate=gate, bounds=Bounds())
+    app = Starlette(routes=[api_route(api.answer, gate.counts)], middleware=[guard])
     if followed:
         collection.refresh()
     with closing(TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False)) as client:
-        scene = Scene(path=path, store=store, collection=collection, client=client, api=api, stop=stop, checks=checks)
+        scene = Scene(store=store, collection=collection, client=client, api=api, stop=stop, checks=checks)
         try:
             yield scene
         finally:

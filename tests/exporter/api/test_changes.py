@@ -4,9 +4,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from exporter.api import changes
 from exporter.api.exchange import Asked
 from schema.tables import FLOWS
 from tests.exporter.api.scene import Scene, flow, load, scene_at
@@ -115,6 +117,15 @@ def test_a_ledger_that_is_another_one_is_a_gap(scene: Scene, tmp_path: Path) -> 
         assert drain(other, after)[0] == [("edge-1", seq) for seq in range(2, 7)]
         seen, gaps, _ = drain(other, place)  # longer than what was seen, but not its continuation
         assert (seen, gaps) == ([("edge-1", 5), ("edge-1", 6)], [{"sensor": "edge-1", "after_seq": 4, "next_seq": 5}])
+
+
+def test_more_sensors_than_an_address_can_name(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(changes, "LONGEST_PLACE", 100)
+    for number in range(5):
+        load(scene.lease(f"edge-{number}"), f"c{number}")
+    scene.follow()
+    assert scene.refused("/changes", 422, since="0")["parameter"] == "sensor"
+    assert drain(scene, "0", sensor="edge-3")[0] == [("edge-3", 1)]
 
 
 def test_no_news_ask_nothing_of_the_store(scene: Scene) -> None:

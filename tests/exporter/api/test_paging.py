@@ -93,6 +93,7 @@ def test_rows_that_come_meanwhile_neither_shift_nor_repeat_others(scene: Scene) 
         load(lease, f"late-{number}", {FLOWS: [flow(f"late-{number}", 1, NOW_NS + 10), flow(f"late-{number}", 2, NOW_NS)]})
     assert len(told) == len(set(told))
     assert [row for row in told if row in there] == there
+    assert len(there) == 49
 
 
 def test_a_search_that_finds_little_ends_early_and_goes_on(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
