@@ -1,30 +1,26 @@
 """Look at everything pcapline needs; exit code 1 when something it cannot do without is missing.
 
 pcapline doctor
+pcapline doctor captures/
 pcapline doctor --store cassandra://127.0.0.1/pcapline
 """
 
-import os
+import subprocess
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from shutil import disk_usage, which
-from typing import TYPE_CHECKING, NamedTuple
+from shutil import which
 
 from pcapline import __version__
+from pcapline.diagnosis import Finding, capture_right, clock, inotify_limits, listening, room, watched_directory
 from pcapline.names_guard import ROOMS
 from pcapline.options import add_config_option, add_json_option, add_store_option, settings_of
+from pcapline.storediagnosis import store_findings
 from schema.errors import PcaplineError
 from schema.settings import Settings, StoreSettings
 
-if TYPE_CHECKING:
-    from schema.store.port import StoreHealth
-
-_CAP_NET_RAW = 13
-_LOW_DISK_BYTES = 1 << 30
-# Every SQLite before it can corrupt a file in WAL mode when a write races a checkpoint.
-_SAFE_SQLITE = (3, 51, 3)
+_ANSWER_S = 30.0
 # Distribution -> what needs it, and the extra that brings it.
 _LIBRARIES = {
     "apsw": ("the embedded store", "sqlite"),
@@ -35,21 +31,18 @@ _LIBRARIES = {
     "lz4": ("captures in lz4", "loader"),
     "cryptography": ("names that QUIC clients say", "loader"),
     "prometheus-client": ("exporter, watch", "exporter"),
+    "bcrypt": ("users of the exporter's pages", "exporter"),
+    "pyyaml": ("web configurations", "exporter"),
+    "obstore": ("captures from object storage", "remote"),
+    "confluent-kafka": ("captures that Kafka tells of", "remote"),
     "pyshark": ("explain", "deep"),
     "dnspython": ("explain of DNS messages", "deep"),
 }
 
 
-class Finding(NamedTuple):
-    """One line: `ok`, `warn` or `FAIL`, what was found, and what fixes it."""
-
-    level: str
-    text: str
-    fix: str = ""
-
-
 def arguments(parser: ArgumentParser) -> None:
-    """Which store is looked at as well."""
+    """Which store and directory are looked at as well."""
+    parser.add_argument("directory", metavar="DIR", nargs="?", type=Path, help="one that is, or is to be, watched")
     add_store_option(parser)
     add_json_option(parser)
     add_config_option(parser)
@@ -58,7 +51,7 @@ def arguments(parser: ArgumentParser) -> None:
 def run(given: Namespace) -> int:
     """A line a finding."""
     failed = False
-    for finding in _findings(given.config, given.store):
+    for finding in _findings(given):
         failed = failed or finding.level == "FAIL"
         _tell(finding, as_json=given.as_json)
     return 1 if failed else 0
@@ -75,30 +68,36 @@ def _tell(finding: Finding, *, as_json: bool) -> None:
         sys.stdout.write(f"{finding.level:<4}  {printable(finding.text + fix)}\n")
 
 
-def _findings(config: str | None, store: str | None) -> Iterator[Finding]:
+def _findings(given: Namespace) -> Iterator[Finding]:
     yield Finding("ok", f"python {sys.version.split()[0]}, pcapline {__version__}")
     yield _room_names()
     yield _kernels()
     yield from _libraries()
     yield _tool("tcpdump", "captures live traffic")
     yield _tool("tshark", "reads link types that the decoder does not, and explains packets in full")
-    yield _capture_right()
-    yield _disk()
+    yield capture_right()
+    yield clock()
+    yield from inotify_limits()
+    yield from room("in the working directory", Path())
+    if given.directory is not None:
+        yield from watched_directory(given.directory)
     try:
-        settings = settings_of(config, {"store.url": store})
+        settings = settings_of(given.config, {"store.url": given.store})
     except PcaplineError as error:
         yield Finding("FAIL", f"settings: {error}", "correct the setting")
         return
     yield Finding("ok", "settings are valid")
     yield from _inventory(settings)
-    yield from _guarded("store", lambda: _store(settings))
+    yield from _ports(settings)
+    yield from _guarded("store", lambda: store_findings(settings.of(StoreSettings)))
 
 
 def _guarded(what: str, look: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
     try:
         yield from look()
     except PcaplineError as error:
-        yield Finding("FAIL", f"{what}: {error}")
+        problem, _, fix = str(error).rpartition(": ")
+        yield Finding("FAIL", f"{what}: {problem}", fix) if problem else Finding("FAIL", f"{what}: {error}")
 
 
 def _room_names() -> Finding:
@@ -134,31 +133,25 @@ def _libraries() -> Iterator[Finding]:
 
 def _tool(name: str, purpose: str) -> Finding:
     if place := which(name):
-        return Finding("ok", f"{name}: {place}")
+        return Finding("ok", f"{name}: {place}, {_version(place)}")
     return Finding("warn", f"{name} is missing: it {purpose}", f"sudo apt-get install --no-install-recommends {name}")
 
 
-def _capture_right() -> Finding:
-    place = which("tcpdump")
-    if os.geteuid() == 0 or _has_capability(_CAP_NET_RAW) or (place and "security.capability" in os.listxattr(place)):
-        return Finding("ok", "tcpdump may capture for this user")
-    fix = f"sudo setcap cap_net_raw,cap_net_admin=ep {place or '/usr/bin/tcpdump'}"
-    return Finding("warn", "no right to capture live traffic (reading files needs none)", fix)
-
-
-def _has_capability(number: int) -> bool:
+def _version(program: str) -> str:
+    """Its own first line about itself."""
     try:
-        lines = Path("/proc/self/status").read_text().splitlines()
-    except OSError:  # not Linux
-        return False
-    effective = next((line.split()[1] for line in lines if line.startswith("CapEff:")), "0")
-    return bool(int(effective, 16) >> number & 1)
+        done = subprocess.run([program, "--version"], capture_output=True, text=True, errors="replace", timeout=_ANSWER_S)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"which does not run ({error})"
+    return next(iter((done.stdout or done.stderr).splitlines()), "without a version")
 
 
-def _disk() -> Finding:
-    free = disk_usage(".").free
-    text = f"{free / (1 << 30):,.1f} GiB free in the working directory"
-    return Finding("ok", text) if free >= _LOW_DISK_BYTES else Finding("warn", text, "make room: a full disk stops loading")
+def _ports(settings: Settings) -> Iterator[Finding]:
+    from exporter.settings import ExporterSettings
+    from loader.settings import LoaderSettings
+
+    yield listening("exporter", settings.of(ExporterSettings).listen)
+    yield listening("loader", settings.of(LoaderSettings).listen)
 
 
 def _inventory(settings: Settings) -> Iterator[Finding]:
@@ -168,38 +161,3 @@ def _inventory(settings: Settings) -> Iterator[Finding]:
         return
     fix = "correct it, see docs/how-to/name-your-own-hosts.md"
     yield from (Finding("FAIL", f"inventory {fault}", fix) for fault in inventory_faults(settings))
-
-
-def _store(settings: Settings) -> Iterator[Finding]:
-    from pcapline.wiring import Purpose, opened_store, store_kind
-
-    wanted = settings.of(StoreSettings)
-    if store_kind(wanted) == "sqlite":
-        if not Path(wanted.url.partition(":")[2]).expanduser().exists():
-            yield Finding("ok", f"store {wanted.url}: not there yet; the first load makes it")
-            return
-        yield _integrity(wanted)
-    with opened_store(wanted, Purpose.READ) as reader:
-        yield _health(wanted, reader.health())
-
-
-def _integrity(wanted: StoreSettings) -> Finding:
-    from pcapline.wiring import store_damage
-
-    found = store_damage(wanted)
-    if found is None or not found.faults:
-        return Finding("ok", f"store {wanted.url}: the file is whole ({found.check if found else ''})")
-    fix = "stop what writes to it, keep a copy, restore a backup or load the archive into a new store"
-    return Finding("FAIL", f"store {wanted.url} is damaged: {'; '.join(found.faults)}", fix)
-
-
-def _health(wanted: StoreSettings, health: "StoreHealth") -> Finding:
-    text = f"store {wanted.url}: {health.kind} {health.version}, schema {health.schema_version}, {health.detail}"
-    if health.schema_version != health.wanted_schema_version:
-        return Finding("FAIL", f"{text}; schema {health.wanted_schema_version} is needed", "pcapline schema apply")
-    if health.kind == "sqlite" and tuple(map(int, health.version.split("."))) < _SAFE_SQLITE:
-        return Finding("FAIL", f"{text}: this SQLite can corrupt the file", "pip install --upgrade apsw")
-    if not health.durable:
-        text += "; an acknowledged commit may be lost in a crash, so that no input is deleted"
-        return Finding("warn", text, "see docs/how-to/durable-cassandra.md")
-    return Finding("ok", text)

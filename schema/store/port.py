@@ -249,6 +249,7 @@ class StoreHealth:
     wanted_schema_version: int
     durable: bool  # an acknowledged commit survives a crash of the store: only then may input be deleted
     detail: str  # one line for people
+    clock_ms: int | None = None  # Unix ms by the store's own clock; None: it is this machine's
 
 
 class StoreReader(Protocol):

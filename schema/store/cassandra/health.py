@@ -7,12 +7,13 @@ from schema.store.cassandra.connection import Connection
 from schema.store.port import StoreHealth
 
 _SYNCS_BEFORE_IT_ANSWERS = ("batch", "group")
+_NODE = "SELECT release_version, data_center, toUnixTimestamp(now()) FROM system.local"
 _KEYSPACE = "SELECT replication, durable_writes FROM system_schema.keyspaces WHERE keyspace_name = ?"
 
 
 def read_health(connection: Connection) -> StoreHealth:
     """What `doctor` and `/-/ready` say."""
-    version, local_dc = connection.read("SELECT release_version, data_center FROM system.local")[0]
+    version, local_dc, clock_ms = connection.read(_NODE)[0]
     replication, logs = next(iter(connection.read(_KEYSPACE, (connection.keyspace,))), ({}, True))
     consistency = connection.options.consistency
     copies, sync = copies_of(replication), _commitlog_sync(connection) if logs else "none"
@@ -31,6 +32,7 @@ def read_health(connection: Connection) -> StoreHealth:
         wanted_schema_version=history.wanted_version(),
         durable=durable,
         detail=detail,
+        clock_ms=clock_ms,
     )
 
 

@@ -1,0 +1,101 @@
+"""What `pcapline doctor` finds of the machine and the store, and the line that fixes each."""
+
+import os
+import shutil
+import socket
+import time
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pcapline.diagnosis import Finding, capture_right, clock, inotify_limits, listening, room, skew, watched_directory
+from pcapline.storediagnosis import health_finding
+from schema.store.notes import MOVED, Moved
+from schema.store.port import StoreHealth
+from schema.store.sqlite import open_sqlite
+from tests.pcapline.command import objects, pcapline
+
+HEALTH = StoreHealth(
+    kind="cassandra", version="5.0.9", schema_version=1, wanted_schema_version=1, durable=True, detail="1 node"
+)
+
+
+def level(finding: Finding) -> str:
+    """What is not in order has the line that fixes it."""
+    assert bool(finding.fix) == (finding.level != "ok"), finding
+    return finding.level
+
+
+def test_limits_of_inotify(tmp_path: Path) -> None:
+    (tmp_path / "max_user_watches").write_text("128\n")
+    (tmp_path / "max_user_instances").write_text("1024\n")
+    low, enough = inotify_limits(tmp_path)
+    assert (level(low), level(enough)) == ("warn", "ok")
+    assert low.fix == "sudo sysctl fs.inotify.max_user_watches=8192"
+    assert list(inotify_limits(tmp_path / "absent")) == []
+
+
+def test_ports() -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        assert level(listening("exporter", address)) == "warn"
+    assert level(listening("exporter", address)) == "ok"
+    assert level(listening("exporter", "192.0.2.1:1")) == "warn"  # of no machine
+    assert level(listening("exporter", "here")) == "warn"
+
+
+def test_directories(tmp_path: Path) -> None:
+    assert level(next(watched_directory(tmp_path))) == "ok"
+    absent = list(watched_directory(tmp_path / "absent"))
+    assert [level(finding) for finding in absent] == ["FAIL"]
+    assert absent[0].fix == f"mkdir -p {tmp_path}/absent"
+    assert all(level(finding) in ("ok", "warn") for finding in room("here", tmp_path))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_directory_of_somebody_else(tmp_path: Path) -> None:
+    tmp_path.chmod(0)
+    assert level(next(watched_directory(tmp_path))) == "FAIL"
+
+
+def test_clocks() -> None:
+    assert level(clock()) in ("ok", "warn")
+    assert [level(skew("a node", 10_000, there)) for there in (10_500, 8_000, 13_000)] == ["ok", "warn", "warn"]
+    assert "2.0 s behind" in skew("a node", 10_000, 8_000).text
+
+
+def test_right_to_capture() -> None:
+    found = capture_right()
+    assert level(found) == "ok" or (shutil.which("tcpdump") or "tcpdump") in found.fix
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({}, "ok"),
+        ({"version": "5.0.10"}, "ok"),
+        ({"version": "5.0.8"}, "warn"),
+        ({"version": "6.0-alpha2"}, "warn"),
+        ({"durable": False}, "warn"),
+        ({"schema_version": 0}, "FAIL"),
+        ({"kind": "sqlite", "version": "3.40.1"}, "FAIL"),
+        ({"kind": "sqlite", "version": "3.54.1"}, "ok"),
+    ],
+)
+def test_health_of_a_store(change: dict[str, object], expected: str) -> None:
+    assert level(health_finding("cassandra://node/pcapline", replace(HEALTH, **change))) == expected  # type: ignore[arg-type]
+
+
+def test_store_that_moved_and_one_without_a_place(tmp_path: Path) -> None:
+    with closing(open_sqlite(tmp_path / "pcapline.db")) as store:
+        store.apply_schema()
+        moved = Moved(copy_id="00", target="sqlite:new.db", at_ms=int(time.time() * 1000), done=True)
+        store.change_note(MOVED, None, moved.text())
+    found = [item for item in objects(pcapline("doctor", "--json", cwd=tmp_path)) if "moved" in item["text"]]
+    assert [(item["level"], "sqlite:new.db" in item["text"]) for item in found] == [("FAIL", True)]
+    done = pcapline("doctor", "--json", "--store", "sqlite:absent/pcapline.db", tmp_path / "none", cwd=tmp_path)
+    failed = [item for item in objects(done) if item["level"] == "FAIL"]
+    assert [item["fix"] for item in failed] == [f"mkdir -p {tmp_path}/none", f"mkdir -p {tmp_path}/absent"]
+    assert done.returncode == 1
