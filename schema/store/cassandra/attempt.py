@@ -13,7 +13,6 @@ from schema.store.cassandra.commitments import Commitment, read_commitment
 from schema.store.cassandra.hold import Hold
 from schema.store.cassandra.own_rows import delete_rows_in
 from schema.store.cassandra.repairs import repaired_rows
-from schema.store.cassandra.spans import widened
 from schema.store.cassandra.writer import Writer
 from schema.store.codec import CHUNK_BYTES, encode_deltas
 from schema.store.port import Claim, Commit, LedgerHead
@@ -51,7 +50,7 @@ class CassandraAttempt:
         with self._writer() as writer:
             for batch in filter(len, batches):
                 if batch.table.spans:
-                    writer.add(widened(self._connection, batch), batch.table.ttl_seconds)
+                    writer.add(self._hold.spans.widened(batch), batch.table.ttl_seconds)
                 else:
                     writer.add(batch, self._seconds_left(batch.table))
 

@@ -10,6 +10,7 @@ from schema.store.cassandra import ledger
 from schema.store.cassandra.commitments import committed_among
 from schema.store.cassandra.connection import Connection
 from schema.store.cassandra.guard import Guard, read_guard
+from schema.store.cassandra.spans import Spans
 from schema.store.port import LedgerHead
 from schema.tables import Table
 
@@ -29,6 +30,7 @@ class Hold:
         self.epoch, self.owner, self.until_ms, self.row_ts = guard.epoch, guard.owner, guard.lease_until_ms, guard.row_ts
         self.head = ledger.read_head(connection, guard)
         self.size, self.totals = guard.size, ledger.read_flat_totals(connection, guard)
+        self.spans = Spans(connection, clock, is_new=self.head.position.seq == 0)
         self._endpoints: dict[str, EndpointTotals] = {}  # some of the segment's
         self._believed_until = 0.0
         self._committed: set[bytes] = set()  # captures of this ledger, as far as anyone has asked

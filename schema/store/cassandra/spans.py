@@ -1,10 +1,11 @@
 """Dictionary rows that say from when to when a sensor saw them: captures of a sensor may come in any order.
 
-A row belongs to its sensor, and so to one loader at a time: what is there is read first, and written again with what is new
-under the attempt's timestamp, so that whoever slept loses here as everywhere, and what has expired hides nothing. Every load
-gives a row a whole lifetime.
+A row belongs to its sensor, and so to one loader at a time: what is there is written again with what is new under the attempt's
+timestamp, so that whoever slept loses here as everywhere, and what has expired hides nothing. Every load gives a row a whole
+lifetime. As nobody else writes them, the holder of the lease reads each row once.
 """
 
+from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -12,18 +13,50 @@ from schema.store.cassandra.connection import Connection, Row
 from schema.store.cassandra.statements import row_of
 from schema.tables import RowBatch, Table
 
+_REMEMBERED = 20_000  # rows, some 8 MB
 
-def widened(connection: Connection, batch: RowBatch) -> RowBatch:
-    """The rows as they are to be: with what earlier captures saw."""
-    table, width = batch.table, len(batch.table.key)
-    rows = list(batch.rows())
-    found = connection.each(row_of(table), (row[:width] for row in rows))
-    merged = [_widest(table, row, known[0]) if known else row for row, known in zip(rows, found, strict=True)]
-    return RowBatch(table, tuple(zip(*merged, strict=True)))
+_Known = dict[Row, tuple[Row, float]]  # by key: a row as it is there, and when it expires
 
 
-def _widest(table: Table, row: Row, known: Row) -> Row:
-    first, last = table.index("first_seen"), table.index("last_seen")
+class Spans:
+    """What a lease's holder knows of its sensor's dictionary."""
+
+    def __init__(self, connection: Connection, clock: Callable[[], float], *, is_new: bool, room: int = _REMEMBERED) -> None:
+        """`is_new`: nothing of the sensor was ever committed, so nothing is read; `room`: rows that are remembered."""
+        self._connection, self._clock, self._room = connection, clock, room
+        self._known: dict[Table, _Known] = {}
+        self._knows_all = is_new
+
+    def widened(self, batch: RowBatch) -> RowBatch:
+        """The rows as they are to be: with what earlier captures saw. They are taken to be written at once."""
+        table, width, now_s = batch.table, len(batch.table.key), self._clock()
+        first, last = table.index("first_seen"), table.index("last_seen")
+        rows = list(batch.rows())
+        self._make_room(len(rows))
+        known = self._known.setdefault(table, {})
+        self._read(table, [key for row in rows if (key := row[:width]) not in known], known)
+        merged = []
+        for row in rows:
+            before, until_s = known.get(row[:width], (row, 0.0))
+            wide = _widest(row, before, first, last) if now_s < until_s else row
+            known[row[:width]] = wide, now_s + table.ttl_seconds
+            merged.append(wide)
+        return RowBatch(table, tuple(zip(*merged, strict=True)))
+
+    def _read(self, table: Table, keys: Sequence[Row], known: _Known) -> None:
+        if self._knows_all:
+            return
+        for key, found in zip(keys, self._connection.each(row_of(table), keys), strict=True):
+            if found:
+                known[key] = found[0], float("inf")  # it is there now
+
+    def _make_room(self, rows: int) -> None:
+        if sum(map(len, self._known.values())) + rows > self._room:
+            self._known.clear()
+            self._knows_all = False
+
+
+def _widest(row: Row, known: Row, first: int, last: int) -> Row:
     of_both: list[Any] = list(_seen_last(row, known, last))
     of_both[first] = min(row[first], known[first])
     return tuple(of_both)
