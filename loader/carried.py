@@ -1,15 +1,16 @@
 """What one capture hands to the next of its sensor: where it stands in time and order, the decoder's state, and the flow rows
 that await a name."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from struct import Struct, error
 
 from loader.naming import awaiting
-from loader.naming.awaiting import Awaiting
 
-_HEADER = Struct("<BqqqI")
-_VERSION = 3
+# Version, the three numbers of the state, octets of open flows, rows that await a name.
+_HEADER = Struct("<BqqqII")
+_VERSION = 4
 NO_SEQUENCE = -1
 
 
@@ -29,13 +30,15 @@ class CarriedState:
     clock_ns: int = 0  # packet time at its end
     sequence: int = NO_SEQUENCE  # of that capture, where its name has one
     open_flows: bytes = b""  # the decoder's own encoding; empty: none
-    awaiting: tuple[Awaiting, ...] = ()
+    awaiting: tuple[bytes, ...] = ()  # records of `Awaiting`, in order
     unreadable: str = ""  # why the store's state was of no use: nothing is carried then
 
     def encode(self) -> bytes:
         """As the store keeps it."""
-        header = _HEADER.pack(_VERSION, self.first_ts_ns, self.clock_ns, self.sequence, len(self.open_flows))
-        return header + self.open_flows + awaiting.encode(self.awaiting)
+        sizes = len(self.open_flows), len(self.awaiting)
+        return b"".join(
+            (_HEADER.pack(_VERSION, self.first_ts_ns, self.clock_ns, self.sequence, *sizes), self.open_flows, *self.awaiting)
+        )
 
     @classmethod
     def decode(cls, data: bytes | None) -> "CarriedState":
@@ -45,17 +48,19 @@ class CarriedState:
         if data[:1] != bytes([_VERSION]):
             return cls(unreadable=f"it has version {data[:1].hex() or 'none'}; this loader reads {_VERSION:02x}")
         try:
-            _, first_ts_ns, clock_ns, sequence, of_flows = _HEADER.unpack_from(data)
+            _, first_ts_ns, clock_ns, sequence, of_flows, count = _HEADER.unpack_from(data)
             behind = _HEADER.size + of_flows
-            entries = tuple(awaiting.decode(data[behind:]))
+            if len(data) < behind:
+                raise ValueError("the open flows are cut")
+            records = awaiting.decode(data[behind:], count)
         except (error, ValueError) as cause:
             return cls(unreadable=str(cause))
         open_flows = data[_HEADER.size : behind]
-        return cls(first_ts_ns=first_ts_ns, clock_ns=clock_ns, sequence=sequence, open_flows=open_flows, awaiting=entries)
+        return cls(first_ts_ns=first_ts_ns, clock_ns=clock_ns, sequence=sequence, open_flows=open_flows, awaiting=records)
 
-    def with_awaiting(self, entries: list[Awaiting]) -> "CarriedState":
+    def with_awaiting(self, records: Sequence[bytes]) -> "CarriedState":
         """The same, with other rows that await a name."""
-        return replace(self, awaiting=tuple(entries))
+        return replace(self, awaiting=tuple(records))
 
     def is_before(self, first_ts_ns: int, sequence: int | None) -> bool:
         """Whether a capture comes after this state: by its number in the sensor's own order, or by packet time (a sensor

@@ -50,14 +50,13 @@ class PlaceInOrder:
         if not self.in_order:
             return self._late(waitlist)
         repairs, waiting = settle(self.state.awaiting, names)
-        for entry in waiting:
-            waitlist.add(entry)
+        waitlist.add_waiting(waiting)
         after = CarriedState(
             first_ts_ns=first_ts_ns,
             clock_ns=self.clock_ns(reading.report),
             sequence=NO_SEQUENCE if self.sequence is None else self.sequence,
             open_flows=reading.carried,
-            awaiting=tuple(waitlist.entries()),
+            awaiting=tuple(waitlist.records()),
         )
         refused = self.state.unreadable or reading.state_refused
         if refused:
@@ -68,9 +67,8 @@ class PlaceInOrder:
 
     def _late(self, waitlist: Waitlist) -> Followed:
         """A capture out of order moves nothing; those of its rows that an answer yet to come may name wait with the others."""
-        own = len(waitlist.entries())
-        for entry in self.state.awaiting:
-            waitlist.add(entry)
-        carried = self.state.with_awaiting(waitlist.entries()).encode() if own else None
+        own = len(waitlist.records())
+        waitlist.add_waiting(self.state.awaiting)
+        carried = self.state.with_awaiting(waitlist.records()).encode() if own else None
         totals = {"out_of_order": 1, "names_not_awaited": waitlist.given_up if own else 0}
         return Followed(late=True, state_used=StateUsed.NONE, carried=carried, repairs=(), totals=totals)

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loader.carried import NO_SEQUENCE, CarriedState
+from loader.naming.awaiting import Awaiting
 
 from .naming.test_awaiting import entries
 
@@ -14,7 +15,7 @@ states = st.builds(
     clock_ns=st.integers(-(2**63), 2**63 - 1),
     sequence=st.integers(NO_SEQUENCE, 2**63 - 1),
     open_flows=st.binary(max_size=64),
-    awaiting=st.lists(entries, max_size=2).map(tuple),
+    awaiting=st.lists(entries.map(Awaiting.record), max_size=2).map(tuple),
 )
 
 
