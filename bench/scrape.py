@@ -13,10 +13,12 @@ import http.client
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +28,6 @@ from threading import Event, Thread
 
 from bench.filled import Filler
 from exporter.metric_names import ENDPOINT_COUNTERS, LEDGER_POSITION
-from exporter.scrape import Sample, samples
 from schema.records import EndpointTotals
 from schema.store.sqlite import open_sqlite
 
@@ -42,24 +43,28 @@ _ADDRESS = re.compile(r"metrics at http://(\S+?)(/\S*)")
 class Checked:
     """What was found on the pages of one exporter."""
 
-    last: dict[tuple[str, str], float] = field(default_factory=dict)  # (counter, endpoint) -> what it showed last
+    last: dict[str, float] = field(default_factory=dict)  # series by endpoint -> what it showed last
     seconds: list[float] = field(default_factory=list)
+    seconds_healthy: list[float] = field(default_factory=list)  # of a page of one line, asked for right before
     unequal: int = 0
     fell: int = 0
     most_series: int = 0
     most_bytes: int = 0
 
-    def look_at(self, page: Sequence[Sample], sums: Sequence[EndpointTotals]) -> None:
+    def look_at(self, page: str, sums: Sequence[EndpointTotals]) -> None:
         """Hold a page against the ledger, and against the pages before it."""
-        position = next(int(sample.value) for sample in page if sample.name == LEDGER_POSITION)
+        by_name: defaultdict[str, dict[str, float]] = defaultdict(dict)
+        for line in page.splitlines():  # names here are plain
+            series, _, value = line.rpartition(" ")
+            by_name[series.partition("{")[0]][series] = float(value) if series[0] != "#" else 0
+        (position,) = by_name[LEDGER_POSITION].values()
         for counter in ENDPOINT_COUNTERS:
-            shown = {sample.labels["server_address"]: sample.value for sample in page if sample.name == counter.sample}
-            retired = sum(sample.value for sample in page if sample.name == counter.retired)
-            self.unequal += sum(shown.values()) + retired != getattr(sums[position], counter.field)
+            shown, retired = by_name[counter.sample], by_name[counter.retired]
+            total = sum(shown.values()) + sum(retired.values())
+            self.unequal += total != getattr(sums[int(position)], counter.field)
             self.most_series = max(self.most_series, len(shown))
-            for endpoint, value in shown.items():
-                self.fell += value < self.last.get((counter.name, endpoint), 0)
-                self.last[counter.name, endpoint] = value
+            self.fell += sum(value < self.last.get(series, 0) for series, value in shown.items())
+            self.last.update(shown)
 
 
 class Exporter:
@@ -67,6 +72,7 @@ class Exporter:
 
     def __init__(self, store: str, log: Path) -> None:
         self._store, self._log = store, log
+        self._process: subprocess.Popen[bytes] | None = None
         self.checked = Checked()
 
     def start(self, limit: int) -> None:
@@ -84,26 +90,32 @@ class Exporter:
             self._wait()
 
     def stop(self) -> None:
-        """By SIGTERM."""
-        self._connection.close()
-        self._process.terminate()
-        self._process.wait()
+        """By SIGTERM; harmless where it was not started."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait()
 
-    def scrape(self) -> list[Sample]:
+    def scrape(self) -> str:
         """As Prometheus would; the time it took is kept."""
-        began = time.perf_counter()
-        status, body = self._get(self._path)
-        self.checked.seconds.append(time.perf_counter() - began)
-        if status != 200:
-            raise SystemExit(f"a scrape was answered {status}")
+        self._timed("/-/healthy", self.checked.seconds_healthy)
+        body = self._timed(self._path, self.checked.seconds)
         self.checked.most_bytes = max(self.checked.most_bytes, len(body))
-        return list(samples(gzip.decompress(body).decode()))
+        return gzip.decompress(body).decode()
 
     @property
     def peak_mib(self) -> float:
         """Resident, of the process that runs."""
+        assert self._process is not None
         status = Path(f"/proc/{self._process.pid}/status").read_text()
         return int(re.findall(r"VmHWM:\s+(\d+)", status)[0]) / 1024
+
+    def _timed(self, path: str, seconds: list[float]) -> bytes:
+        began = time.perf_counter()
+        status, body = self._get(path)
+        seconds.append(time.perf_counter() - began)
+        if status != 200:
+            raise SystemExit(f"{path} was answered {status}")
+        return body
 
     def _get(self, path: str) -> tuple[int, bytes]:
         self._connection.request("GET", path, headers={"Accept-Encoding": "gzip"})
@@ -111,7 +123,7 @@ class Exporter:
         return answer.status, answer.read()
 
     def _wait(self) -> None:
-        if self._process.poll() is not None:
+        if self._process is None or self._process.poll() is not None:
             raise SystemExit(self._log.read_text())
         time.sleep(0.1)
 
@@ -119,6 +131,7 @@ class Exporter:
 def main() -> None:
     """Measure and print; ends with 1 where a page did not add up."""
     given = _arguments()
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))  # the exporters are ended too
     with tempfile.TemporaryDirectory(prefix="pcapline-scrape-") as directory:
         told = _measure(given, Path(directory))
     print(json.dumps(told))
@@ -142,12 +155,13 @@ def _measure(given: argparse.Namespace, directory: Path) -> dict[str, object]:
         first = part // _CAPTURE_ROWS * 100  # so that some endpoints have more than others
         filler.commit([endpoint % given.endpoints for endpoint in range(first, first + given.endpoints)], _CAPTURE_ROWS)
     exporters = [Exporter(f"sqlite:{path}", directory / f"{number}.log") for number in range(len(_LIMITS))]
-    for exporter in exporters:
-        exporter.start(_LIMITS[0])
+    print(f"bench: {filler.sums[-1].flows} rows are stored", file=sys.stderr)
     stop = Event()
     loading = Thread(target=_load, args=(filler, given.endpoints, stop))
     loading.start()
     try:
+        for exporter in exporters:
+            exporter.start(_LIMITS[0])
         _scrape(exporters, filler.sums, given.scrapes)
         peak = [round(exporter.peak_mib, 1) for exporter in exporters]
     finally:
@@ -184,18 +198,22 @@ def _scrape(exporters: Sequence[Exporter], sums: Sequence[EndpointTotals], scrap
 
 def _told(found: Iterable[Checked]) -> dict[str, object]:
     both = list(found)
-    milliseconds = [1_000 * second for one in both for second in one.seconds]
-    centiles = quantiles(milliseconds, n=100)
+    scrapes = [second for one in both for second in one.seconds]
+    healthy = [second for one in both for second in one.seconds_healthy]
     return {
-        "scrapes": len(milliseconds),
+        "scrapes": len(scrapes),
         "unequal": sum(one.unequal for one in both),
         "fell": sum(one.fell for one in both),
         "most_series": max(one.most_series for one in both),
         "most_kib": round(max(one.most_bytes for one in both) / 1024, 1),
-        "p50_ms": round(centiles[49], 1),
-        "p99_ms": round(centiles[98], 1),
-        "most_ms": round(max(milliseconds), 1),
+        "ms_p50_p99_most": _spread(scrapes),
+        "healthy_ms_p50_p99_most": _spread(healthy),
     }
+
+
+def _spread(seconds: Sequence[float]) -> list[float]:
+    centiles = quantiles(seconds, n=100)
+    return [round(1_000 * each, 1) for each in (centiles[49], centiles[98], max(seconds))]
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from schema.errors import SchemaMismatchError, SettingsError, StoreUnavailableEr
 from schema.store.port import StoreReader
 
 _LOG = logging.getLogger(__name__)
+logging.getLogger("apscheduler").setLevel(logging.ERROR)  # that a refresh took longer than they are apart is no news
 # A page of the hard limit's 100,000 series takes about a second.
 _SCRAPE_TIMEOUT_S = 30
 
