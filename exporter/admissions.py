@@ -67,6 +67,7 @@ class Change:
 
     growth: Mapping[str, EndpointTotals]
     folded: Mapping[str, EndpointTotals]  # what seals took from endpoints
+    at_ms: int = 0  # load time of the newest commit (Unix ms); 0: the positions were those before the first
 
     def base(self, totals: Mapping[str, EndpointTotals], endpoint: str) -> EndpointTotals:
         """An endpoint's total at the book's positions, less what was folded of it since."""
@@ -101,14 +102,23 @@ def decide(book: AdmissionBook, totals: Mapping[str, EndpointTotals], change: Ch
     leaving = sorted(admitted, key=largest_first)[limit:]
     coming = sorted(candidates, key=largest_first)[: max(0, limit - len(admitted))]
     evicted = {
-        endpoint: Admission(admitted=False, base=NO_TOTALS, shown=_last_value(book, endpoint, change.before(totals, endpoint)))
+        endpoint: replace(
+            book.admissions[endpoint],
+            admitted=False,
+            base=NO_TOTALS,
+            shown=_last_value(book, endpoint, change.before(totals, endpoint)),
+        )
         for endpoint in leaving
     }
     return (
         folded_off(book, change.folded)
         | evicted
         | {
-            endpoint: Admission(admitted=True, base=change.base(totals, endpoint), shown=_last_shown(book, endpoint))
+            endpoint: replace(
+                book.admissions.get(endpoint) or Admission(admitted=True, base=NO_TOTALS, since_ms=change.at_ms),
+                admitted=True,
+                base=change.base(totals, endpoint),
+            )
             for endpoint in coming
         }
     )
@@ -121,8 +131,3 @@ def _last_value(book: AdmissionBook, endpoint: str, total: EndpointTotals) -> En
 
 def _value(admission: Admission, total: EndpointTotals) -> EndpointTotals:
     return admission.shown.plus(total.minus(admission.base))
-
-
-def _last_shown(book: AdmissionBook, endpoint: str) -> EndpointTotals:
-    evicted = book.admissions.get(endpoint)
-    return evicted.shown if evicted else NO_TOTALS

@@ -93,7 +93,8 @@ class BookKeeper:
         if len(growths) < len(ledgers):
             # then the totals at the book's positions are not known either: raise them first, admit at the next
             return folded_off(book, folded)
-        change = Change(growth=_sum_of(growth.endpoints for growth in growths), folded=folded)
+        at_ms = shelf.counted.last_loaded_at_ms if book.version else 0
+        change = Change(growth=_sum_of(growth.endpoints for growth in growths), folded=folded, at_ms=at_ms)
         return decide(book, shelf.counted.endpoints, change, self._limit)
 
 
@@ -114,4 +115,5 @@ def _moment(book: AdmissionBook, shelf: Shelf) -> NetworkMoment:
         totals=with_high_water(now.totals, book.high_water),
         last_loaded_at_ms=now.last_loaded_at_ms,
         unread=shelf.unread,
+        began_ms={endpoint: admission.since_ms for endpoint, admission in book.admissions.items() if admission.admitted},
     )

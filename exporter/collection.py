@@ -13,7 +13,7 @@ from exporter.rounds import Rounds
 from exporter.settings import ExporterSettings
 from exporter.snapshot import Snapshot
 from schema.errors import PcaplineError, SchemaMismatchError, StoreError
-from schema.store.port import StoreHealth, StoreReader
+from schema.store.port import SensorRecord, StoreHealth, StoreReader
 
 
 class Collection:
@@ -99,14 +99,15 @@ class Collection:
         )
         if health.schema_version != health.wanted_schema_version:
             return replace(current, not_ready=mismatch_text(health))
-        sensors_of: defaultdict[str, list[str]] = defaultdict(list)
-        records = reader.sensors()
-        for record in records:
-            sensors_of[record.network].append(record.sensor)
+        sensors_of: defaultdict[str, list[SensorRecord]] = defaultdict(list)
+        all_sensors = reader.sensors()
+        for record in all_sensors:
+            sensors_of[record.network].append(record)
         networks, waiting = dict(self._snapshot.networks), []
-        for network, sensors in sorted(sensors_of.items()):
+        for network, records in sorted(sensors_of.items()):
             try:
-                networks[network] = self._book(network).moment(reader, sensors)
+                moment = self._book(network).moment(reader, [record.sensor for record in records])
+                networks[network] = replace(moment, since_ms=min(record.first_seen_ms for record in records))
             except NotYetError as error:
                 waiting.append(str(error))
             else:
@@ -114,7 +115,7 @@ class Collection:
         positions = {sensor: seq for moment in networks.values() for sensor, seq in moment.positions.items()}
         newest = self._newest.follow(reader, positions)
         return replace(
-            current, not_ready="; ".join(waiting) or None, networks=networks, newest_packet_ns=newest, sensors=records
+            current, not_ready="; ".join(waiting) or None, networks=networks, newest_packet_ns=newest, sensors=all_sensors
         )
 
     def _book(self, network: str) -> BookKeeper:

@@ -14,6 +14,7 @@ from exporter.metric_names import ENDPOINT_COUNTERS
 from exporter.metrics import of_build, of_endpoints, of_ledgers, of_moment
 from exporter.snapshot import Snapshot
 
+_OPENMETRICS = "application/openmetrics-text"
 _END = b"# EOF\n"  # of an OpenMetrics page
 # Content types that are written ahead: text, OpenMetrics, and two more as clients name them.
 _KINDS = 4
@@ -32,8 +33,9 @@ class Exposition:
     """The metrics page of one exporter: the snapshot it was shown last, and the process itself. `show` is for one thread,
     `page` for any."""
 
-    def __init__(self, snapshot: Snapshot, version: str) -> None:
-        self._shown = _Shown(snapshot)
+    def __init__(self, snapshot: Snapshot, version: str, *, created: bool = True) -> None:
+        """`created`: an OpenMetrics page says of each counter when it began; text 0.0.4 has no words for it."""
+        self._shown, self._created = _Shown(snapshot), created
         self._encoders: dict[str, _Encoder] = {}  # of the content types that were asked for
         self._process = CollectorRegistry()
         self._process.register(_Families(lambda: of_build(version)))
@@ -45,7 +47,10 @@ class Exposition:
         """From now on, this one. Takes two microseconds a series where its ledgers say something else than before."""
         ledgers = self._shown.ledgers
         if snapshot.networks != self._shown.snapshot.networks:
-            ledgers = {content_type: _written(encode, snapshot) for content_type, encode in list(self._encoders.items())}
+            ledgers = {
+                content_type: self._written(content_type, encode, snapshot)
+                for content_type, encode in list(self._encoders.items())
+            }
         self._shown = _Shown(snapshot, ledgers)
 
     def page(self, accept: str = "") -> tuple[bytes, str]:
@@ -54,20 +59,19 @@ class Exposition:
         shown = self._shown
         ledgers = shown.ledgers.get(content_type)
         if ledgers is None:
-            ledgers = _written(encode, shown.snapshot)
+            ledgers = self._written(content_type, encode, shown.snapshot)
             if len(self._encoders) < _KINDS:
                 self._encoders[content_type] = encode
                 shown.ledgers[content_type] = ledgers
         moment = _encoded(encode, lambda: of_moment(shown.snapshot))
         return b"".join((ledgers, moment, encode(self._process))), content_type
 
-
-def _written(encode: _Encoder, snapshot: Snapshot) -> bytes:
-    networks = list(snapshot.networks.values())
-    parts = [_encoded(encode, lambda: of_ledgers(snapshot))]
-    for spec in ENDPOINT_COUNTERS:
-        parts += [_encoded(encode, partial(of_endpoints, spec)), endpoint_lines(spec, networks)]
-    return b"".join(parts)
+    def _written(self, content_type: str, encode: _Encoder, snapshot: Snapshot) -> bytes:
+        created, networks = self._created and content_type.startswith(_OPENMETRICS), list(snapshot.networks.values())
+        parts = [_encoded(encode, lambda: of_ledgers(snapshot, created=created))]
+        for spec in ENDPOINT_COUNTERS:
+            parts += [_encoded(encode, partial(of_endpoints, spec)), endpoint_lines(spec, networks, created=created)]
+        return b"".join(parts)
 
 
 def _encoded(encode: _Encoder, families: Callable[[], Iterator[Metric]]) -> bytes:

@@ -55,11 +55,12 @@ def of_build(version: str) -> Iterator[Metric]:
     yield InfoMetricFamily("pcapline_build", "Build information; always 1.", value=value)
 
 
-def of_ledgers(snapshot: Snapshot) -> Iterator[Metric]:
-    """Every family that is a function of the ledgers and of what is admitted, but for those of `of_endpoints`."""
+def of_ledgers(snapshot: Snapshot, *, created: bool) -> Iterator[Metric]:
+    """Every family that is a function of the ledgers and of what is admitted, but for those of `of_endpoints`. `created`: each
+    counter with when it began."""
     networks = list(snapshot.networks.values())
     yield from (_retired(spec, networks) for spec in ENDPOINT_COUNTERS)
-    yield from (_of_named_total(spec, networks) for spec in NAMED_TOTALS)
+    yield from (_of_named_total(spec, networks, created=created) for spec in NAMED_TOTALS)
     yield from _of_networks(networks)
 
 
@@ -85,17 +86,18 @@ def _retired(spec: EndpointCounter, networks: list[NetworkMoment]) -> Metric:
     return retired
 
 
-def _of_named_total(spec: _NamedTotal, networks: list[NetworkMoment]) -> Metric:
+def _of_named_total(spec: _NamedTotal, networks: list[NetworkMoment], *, created: bool) -> Metric:
     labels = ("network", spec.label) if spec.label else ("network",)
     family = CounterMetricFamily(spec.name, spec.help, labels=labels)
     for network in networks:
+        since = network.since_ms / 1000 if created and network.since_ms else None
         if spec.label:
             for name, count in sorted(network.totals.items()):
                 kind, _, key = name.partition("/")
                 if kind == spec.total:
-                    family.add_metric((network.network, key), count)
+                    family.add_metric((network.network, key), count, created=since)
         else:
-            family.add_metric((network.network,), network.totals.get(spec.total, 0))
+            family.add_metric((network.network,), network.totals.get(spec.total, 0), created=since)
     return family
 
 

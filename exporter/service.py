@@ -41,7 +41,7 @@ class ExporterService:
         """`open_reader` is called again after the store was away; `store` is its kind as metrics name it."""
         self._settings = settings
         self._collection = Collection(open_reader, settings, store, clock)
-        self._exposition = Exposition(self._collection.snapshot, version)
+        self._exposition = Exposition(self._collection.snapshot, version, created=settings.created)
         self._legacy = LegacyPage()
         self._scrape: Callable[[], str] | None = None
         self._closing: Callable[[], bool] = lambda: False

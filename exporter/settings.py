@@ -16,6 +16,7 @@ class ExporterSettings:
     listen: str = "127.0.0.1:10110"
     telemetry_path: str = "/metrics"
     web_config: str = file_setting()  # TLS, and who may ask: a file in the format of Prometheus' exporter-toolkit
+    created: bool = True  # OpenMetrics pages say when each counter began: series of their own, or not (docs/decisions/0002)
     legacy_names: bool = False  # answer /metrics/legacy as well: a metric an endpoint, as in hahaha_com_writes_total
     discovered_port: int = 10_111  # of the loaders that /api/v1/sd/prometheus names: their `loader.listen`
     max_endpoints: int = 2_000  # endpoints of a network with series of their own; exporters of one store agree on it

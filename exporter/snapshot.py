@@ -19,6 +19,8 @@ class NetworkMoment:
     endpoints: Mapping[str, EndpointTotals]  # totals of all that have one of their own in a ledger
     totals: Mapping[str, int]  # flat named totals, summed over the sensors
     last_loaded_at_ms: int  # 0: never
+    since_ms: int = 0  # when its first sensor was first seen (Unix ms), and all counters were 0
+    began_ms: Mapping[str, int] = field(default_factory=dict)  # endpoint -> when its series began; 0: with the network
     unread: tuple[str, ...] = ()  # sensors that did not answer: shown as they were last read
 
     @property

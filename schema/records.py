@@ -230,6 +230,7 @@ class Admission:
     admitted: bool
     base: EndpointTotals  # its total when the series began, or went on, less what was folded of it since
     shown: EndpointTotals = NO_TOTALS  # what the series last showed before: 0 at first
+    since_ms: int = 0  # load time of the newest commit when the series began (Unix ms); 0: it began with its network
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

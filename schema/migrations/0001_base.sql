@@ -348,6 +348,7 @@ CREATE TABLE admissions (
   admitted INTEGER NOT NULL,
   base     TEXT NOT NULL,             -- by counter: the endpoint's total when its series began, or went on, less what was folded since
   shown    TEXT NOT NULL,             -- by counter: what the series last showed when it was evicted
+  since    INTEGER NOT NULL,          -- of the newest commit when the series began (Unix ms); 0: it began with its network
   PRIMARY KEY (network, endpoint)
 ) STRICT, WITHOUT ROWID;
 

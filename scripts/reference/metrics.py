@@ -50,7 +50,7 @@ def _lines(rows: Iterable[tuple[str, str, Iterable[str], str]]) -> str:
 
 def _of_exporter() -> Iterator[tuple[str, str, Iterable[str], str]]:
     snapshot = _everything()
-    for family in chain(of_build(""), of_ledgers(snapshot), of_moment(snapshot)):
+    for family in chain(of_build(""), of_ledgers(snapshot, created=False), of_moment(snapshot)):
         sample = family.samples[0]
         yield sample.name, family.type, sample.labels, family.documentation
     for spec in ENDPOINT_COUNTERS:

@@ -17,7 +17,7 @@ from exporter.snapshot import NetworkMoment
 from schema.records import FOLDED_ENDPOINT, BookChange, EndpointTotals, LedgerPosition
 from schema.store.port import SensorLease, StoreReader
 from schema.store.sealing import Sealing
-from tests.exporter.captures import Capture, lease_of, load, store_at
+from tests.exporter.captures import NOW_MS, Capture, lease_of, load, store_at
 from tests.exporter.test_admissions import NAMES, assert_never_less
 
 SENSORS = ("edge-1", "edge-2")
@@ -138,6 +138,25 @@ def test_two_exporters_show_the_same(tmp_path: Path) -> None:
             other: Series = second.moment(store, ["edge-1"]).series
             assert one == other
         assert set(one.shown) == {NAMES[0], NAMES[1]}
+
+
+def test_when_a_series_began_is_stored_and_stays(tmp_path: Path) -> None:
+    """Over restarts, for every exporter, and where it was evicted in between."""
+    with store_at(tmp_path / "store.db") as store:
+        lease = lease_of(store, "edge-1")
+
+        def began(limit: int, number: int, endpoint: str) -> dict[str, int]:
+            flows = [(endpoint, (1, 60, 1, 40))] * (10 if endpoint == "a" else 1)
+            load(lease, Capture(name=f"c{number}", flows=flows, loaded_at_ms=NOW_MS + number))
+            shown = [BookKeeper("lan", limit, Follower()).moment(store, ["edge-1"]).began_ms for _ in range(2)]
+            assert shown[0] == shown[1]
+            return dict(shown[0])
+
+        assert began(1, 0, "a") == {"a": 0}  # with the network
+        assert began(1, 1, "b") == {"a": 0}
+        assert began(2, 2, "b") == {"a": 0, "b": NOW_MS + 2}
+        assert began(1, 3, "a") == {"a": 0}
+        assert began(2, 4, "b") == {"a": 0, "b": NOW_MS + 2}
 
 
 def test_a_sensor_never_read_keeps_its_network_back(tmp_path: Path) -> None:

@@ -81,12 +81,30 @@ def test_both_formats_say_the_same(tmp_path: Path) -> None:
                 (sample.name, tuple(sorted(sample.labels.items()))): sample.value
                 for family in parse(page.decode())
                 for sample in family.samples
-                if sample.name.startswith("pcapline_")
+                if sample.name.startswith("pcapline_") and not sample.name.endswith("_created")
             }
             for parse, page in ((plain, text), (openmetrics, open_text))
         ]
         assert ours[0] == ours[1]
         assert len(ours[0]) > 40
+
+
+def test_openmetrics_says_when_counters_began(tmp_path: Path) -> None:
+    with store_at(tmp_path / "store.db") as store:
+        loaded(store, HOSTILE)
+        collection = Collection(lambda: store, ExporterSettings(max_endpoints=4), "sqlite", clock)
+        exposition = Exposition(collection.refresh(), "1")
+        families = list(openmetrics(exposition.page(OPENMETRICS)[0].decode()))
+        of_ledger = [family for family in families if family.type == "counter" and family.name.startswith("pcapline_")]
+        assert len(of_ledger) > 15
+        for family in of_ledger:
+            totals = [sample.labels for sample in family.samples if sample.name.endswith("_total")]
+            began = {sample.value for sample in family.samples if sample.name.endswith("_created")}
+            assert totals == [sample.labels for sample in family.samples if sample.name.endswith("_created")]
+            assert began <= {NOW_MS / 1000}
+        assert "pcapline_endpoint_writes_created" not in exposition.page()[0].decode()
+        without = Exposition(collection.refresh(), "1", created=False)
+        assert "pcapline_endpoint_writes_created" not in without.page(OPENMETRICS)[0].decode()
 
 
 def test_what_the_store_has_is_shown(tmp_path: Path) -> None:

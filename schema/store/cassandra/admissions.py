@@ -11,11 +11,11 @@ from schema.store.cassandra.connection import Connection
 from schema.store.codec import decode_deltas, encode_deltas, parse_position, spell_position
 
 _STANDING = "SELECT DISTINCT network, version, nonce, positions, high_water FROM pcapline.admissions WHERE network = ?"
-_ADMISSIONS = "SELECT endpoint, admitted, base, shown FROM pcapline.admissions WHERE network = ?"
+_ADMISSIONS = "SELECT endpoint, admitted, base, shown, since FROM pcapline.admissions WHERE network = ?"
 _RAISE = """
     UPDATE pcapline.admissions SET version = ?, nonce = ?, positions = ?, high_water = ? WHERE network = ? IF version = ?
 """
-_ADMIT = "INSERT INTO pcapline.admissions (network, endpoint, admitted, base, shown) VALUES (?, ?, ?, ?, ?)"
+_ADMIT = "INSERT INTO pcapline.admissions (network, endpoint, admitted, base, shown, since) VALUES (?, ?, ?, ?, ?, ?)"
 _COPY_STANDING = """
     INSERT INTO pcapline.admissions (network, version, nonce, positions, high_water) VALUES (?, ?, ?, ?, ?) USING TIMESTAMP 1
 """
@@ -35,8 +35,8 @@ def read_book(connection: Connection, network: str) -> AdmissionBook:
     for _ in range(_CONSISTENT_TRIES):
         standing = _standing(connection, network)
         admissions = {
-            endpoint: Admission(admitted=admitted, base=EndpointTotals(**base), shown=EndpointTotals(**shown))
-            for endpoint, admitted, base, shown in connection.stream(_ADMISSIONS, (network,), serial=True)
+            endpoint: Admission(admitted=admitted, base=EndpointTotals(**base), shown=EndpointTotals(**shown), since_ms=since)
+            for endpoint, admitted, base, shown, since in connection.stream(_ADMISSIONS, (network,), serial=True)
             if endpoint is not None  # the book of a network without admissions is one row
         }
         if _standing(connection, network).nonce == standing.nonce:
@@ -61,8 +61,7 @@ def raise_book(connection: Connection, network: str, expected_version: int, chan
     raised = (expected_version + 1, nonce, positions, encode_deltas(change.high_water))
     batch.add(connection.bound(_RAISE, (*raised, network, expected_version or None)))
     for endpoint, admission in change.changed.items():
-        counts = (dict(admission.base._asdict()), dict(admission.shown._asdict()))
-        batch.add(connection.bound(_ADMIT, (network, endpoint, admission.admitted, *counts)))
+        batch.add(connection.bound(_ADMIT, _row(network, endpoint, admission)))
     return connection.conditionally(batch, lambda: _standing(connection, network).nonce == nonce)
 
 
@@ -71,12 +70,14 @@ def put_book(connection: Connection, book: AdmissionBook, nonce: bytes) -> None:
     positions = {sensor: spell_position(position) for sensor, position in book.positions.items()}
     standing = (book.network, book.version, nonce, positions, encode_deltas(book.high_water))
     connection.write(_COPY_STANDING, standing, quorum=True)
-    rows = (
-        (book.network, endpoint, admission.admitted, dict(admission.base._asdict()), dict(admission.shown._asdict()))
-        for endpoint, admission in book.admissions.items()
-    )
+    rows = (_row(book.network, endpoint, admission) for endpoint, admission in book.admissions.items())
     for _ in connection.each(f"{_ADMIT} USING TIMESTAMP 1", rows, quorum=True):
         pass
+
+
+def _row(network: str, endpoint: str, admission: Admission) -> tuple[object, ...]:
+    counts = (dict(admission.base._asdict()), dict(admission.shown._asdict()))
+    return (network, endpoint, admission.admitted, *counts, admission.since_ms)
 
 
 def _standing(connection: Connection, network: str) -> _Standing:

@@ -10,16 +10,16 @@ _RAISE = """
     INSERT INTO admission_books (network, version, positions, high_water) VALUES (?, ?, ?, ?)
     ON CONFLICT DO UPDATE SET version = excluded.version, positions = excluded.positions, high_water = excluded.high_water
 """
-_ADMIT = "INSERT OR REPLACE INTO admissions (network, endpoint, admitted, base, shown) VALUES (?, ?, ?, ?, ?)"
+_ADMIT = "INSERT OR REPLACE INTO admissions (network, endpoint, admitted, base, shown, since) VALUES (?, ?, ?, ?, ?, ?)"
 
 
 def read_book(session: Session, network: str) -> AdmissionBook:
     """The whole book; call it within one snapshot."""
     version, positions, high_water = _standing(session, network)
-    rows = session.execute("SELECT endpoint, admitted, base, shown FROM admissions WHERE network = ?", (network,))
+    rows = session.execute("SELECT endpoint, admitted, base, shown, since FROM admissions WHERE network = ?", (network,))
     admissions = {
-        endpoint: Admission(admitted=bool(admitted), base=_totals(base), shown=_totals(shown))
-        for endpoint, admitted, base, shown in rows
+        endpoint: Admission(admitted=bool(admitted), base=_totals(base), shown=_totals(shown), since_ms=since)
+        for endpoint, admitted, base, shown, since in rows
     }
     return AdmissionBook(network=network, version=version, positions=positions, admissions=admissions, high_water=high_water)
 
@@ -50,8 +50,8 @@ def put_book(transaction: Transaction, book: AdmissionBook) -> None:
     positions = {sensor: spell_position(position) for sensor, position in book.positions.items()}
     transaction.execute(_RAISE, (book.network, book.version, json.dumps(positions), encode_deltas(book.high_water)))
     rows = (
-        (book.network, endpoint, admission.admitted, _text(admission.base), _text(admission.shown))
-        for endpoint, admission in book.admissions.items()
+        (book.network, endpoint, each.admitted, _text(each.base), _text(each.shown), each.since_ms)
+        for endpoint, each in book.admissions.items()
     )
     transaction.for_each(_ADMIT, rows)
 

@@ -55,7 +55,7 @@ def fill(store: Store) -> None:
     load(other, with_inputs(sample("last week"), rows_from_ms=str(now_ms() - 6 * DAY_MS)))
     other.release()
     take(store, "edge-3", "home").release()  # it never loaded anything
-    admitted = Admission(admitted=True, base=EndpointTotals(1, 2, 3, 4, 5))
+    admitted = Admission(admitted=True, base=EndpointTotals(1, 2, 3, 4, 5), since_ms=1_780_000_000_000)
     at = {"edge-1": store.ledger("edge-1").position}
     assert store.admit("office", 0, BookChange(positions=at, changed={ENDPOINT: admitted}))
     left = Admission(admitted=False, base=EndpointTotals(), shown=EndpointTotals(1, 1, 1, 1, 1))

@@ -7,7 +7,7 @@ from schema.records import Admission, AdmissionBook, BookChange, CommitDeltas, E
 from schema.store.port import Store
 from tests.schema.store.factory import StoreFactory
 
-IN = Admission(admitted=True, base=EndpointTotals(1, 2, 3, 4, 2**60))
+IN = Admission(admitted=True, base=EndpointTotals(1, 2, 3, 4, 2**60), since_ms=1_780_000_000_000)
 OUT = Admission(admitted=False, base=EndpointTotals(), shown=EndpointTotals(5, 4, 3, 2, 1))
 
 
