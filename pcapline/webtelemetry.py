@@ -4,7 +4,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created
 from prometheus_client.exposition import choose_encoder
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a series a counter for what `process_start_time_seconds` says
-_REFUSALS = ("unauthorized", "forbidden", "busy", "too_large")
+_REFUSALS = ("unauthorized", "closed", "forbidden", "busy", "too_large")
 _ENDS = ("slow", "no_room", "handshake")
 _END_OF_PAGE = b"# EOF\n"  # of OpenMetrics
 
@@ -40,7 +40,7 @@ class WebCounts:
             self._dropped.labels(reason)
 
     def refused(self, reason: str) -> None:
-        """A request: unauthorized | forbidden | busy | too_large."""
+        """A request: unauthorized | closed | forbidden | busy | too_large."""
         self._refused.labels(reason).inc()
 
     def answered(self, status: int) -> None:

@@ -23,6 +23,7 @@ BAD_PARAMETER = Kind("bad-parameter", 400, "A parameter has a value that means n
 BAD_CURSOR = Kind("bad-cursor", 400, "The cursor is not one of this question")
 UNAUTHORIZED = Kind("unauthorized", 401, "Nobody known asks")
 NOT_ALLOWED = Kind("not-allowed", 403, "This needs the role `operate`")
+NOT_OPEN = Kind("not-open", 403, "From elsewhere only users and tokens may ask")
 NOT_FOUND = Kind("not-found", 404, "There is nothing here")
 WRONG_METHOD = Kind("wrong-method", 405, "This path does not take this method")
 TOO_LARGE = Kind("too-large", 413, "The body is larger than any that is asked for")
@@ -40,6 +41,7 @@ KINDS = (
     BAD_CURSOR,
     UNAUTHORIZED,
     NOT_ALLOWED,
+    NOT_OPEN,
     NOT_FOUND,
     WRONG_METHOD,
     TOO_LARGE,

@@ -91,10 +91,13 @@ class Api:
                 route.question, [*((n, v) for n, v in asked.parameters if n != "since"), ("since", last)], {}
             )
         route.ask(self._world(), question)  # what is wrong with it is told with a status
+        headers = {**_HEADERS, "Content-Type": "text/event-stream"}
+        if asked.method == "HEAD":
+            return Answered(status=200, body=b"", headers=headers)
         if not self._streams.acquire(blocking=False):
             raise _busy("streams")
         stream = ChangeStream(question, lambda now: route.ask(self._world(), now), self.ended, self._streams.release)
-        return Answered(status=200, body=stream, headers={**_HEADERS, "Content-Type": "text/event-stream"})
+        return Answered(status=200, body=stream, headers=headers)
 
 
 @contextmanager

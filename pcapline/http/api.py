@@ -9,7 +9,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from exporter.api.exchange import PREFIX, Answered, Asked, Parts
-from exporter.api.problems import BUSY, NOT_ALLOWED, TOO_LARGE, UNAUTHORIZED, Kind, ProblemError, refusal
+from exporter.api.problems import BUSY, NOT_ALLOWED, NOT_OPEN, TOO_LARGE, UNAUTHORIZED, Kind, ProblemError, refusal
 from pcapline.webtelemetry import WebCounts
 
 # All of them come in: which are taken, and where, is the API's own matter.
@@ -18,6 +18,7 @@ _REMEDIES = {
     BUSY: "ask again in a few seconds",
     UNAUTHORIZED: "send `Authorization` with a user or token of the file that --web.config.file names",
     NOT_ALLOWED: "use a user or token that may operate, from no other site's page",
+    NOT_OPEN: "give the exporter users or tokens (--web.config.file), or ask from its own machine, by its loopback address",
     TOO_LARGE: "send no body",
 }
 

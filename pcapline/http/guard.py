@@ -10,7 +10,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from exporter.api.exchange import PREFIX
-from exporter.api.problems import BUSY, NOT_ALLOWED, TOO_LARGE, UNAUTHORIZED
+from exporter.api.problems import BUSY, NOT_ALLOWED, NOT_OPEN, TOO_LARGE, UNAUTHORIZED
 from pcapline.http.api import problem_response
 from pcapline.http.bounds import Bounds
 from pcapline.webaccess import Access, Password, Role, access_of_anyone, access_of_user, claimed, is_cross_site
@@ -87,6 +87,8 @@ class Guard:
         if access is None:
             is_open = scope["path"] in _OPEN and scope["method"] in _CHANGES_NOTHING
             return None if is_open else self._refusal(scope, "unauthorized", 401)
+        if _is_api(scope) and not self._gate.config.asks and not access.may(Role.OPERATE):
+            return self._refusal(scope, "closed", 403)
         if int(headers.get("content-length") or "0") > self._bounds.body_bytes:
             return self._refusal(scope, "too_large", 413)
         if scope["method"] in _CHANGES_NOTHING:
@@ -100,7 +102,7 @@ class Guard:
         text, extra = _REFUSALS[reason]
         if status == 401:
             extra = {"WWW-Authenticate": 'Basic realm="pcapline"' if self._gate.config.users else "Bearer"}
-        if scope["path"].startswith(f"{PREFIX}/"):
+        if _is_api(scope):
             return problem_response(_PROBLEMS[reason], text, extra)
         return PlainTextResponse(f"{text}\n", status_code=status, headers=extra)
 
@@ -116,12 +118,19 @@ class Guard:
 _REFUSALS: dict[str, tuple[str, Mapping[str, str]]] = {
     "busy": ("too many requests at once: come again", {"Retry-After": "1"}),
     "unauthorized": ("say who you are: a user and password, or a bearer token, of the web configuration", {}),
+    "closed": ("rows tell who called whom, so whoever comes from elsewhere has to be known", {}),
     "forbidden": ("this needs the role operate, and a page of this address", {}),
     "too_large": ("the body is larger than any that is asked for", {"Connection": "close"}),
 }
 
 
-_PROBLEMS = {"busy": BUSY, "unauthorized": UNAUTHORIZED, "forbidden": NOT_ALLOWED, "too_large": TOO_LARGE}
+_PROBLEMS = {
+    "busy": BUSY,
+    "unauthorized": UNAUTHORIZED,
+    "closed": NOT_OPEN,
+    "forbidden": NOT_ALLOWED,
+    "too_large": TOO_LARGE,
+}
 
 
 class _Flight:
@@ -170,6 +179,10 @@ class _Receiving:
         message = await self._receive()
         self._left -= len(message.get("body", b""))
         return message if self._left >= 0 else {"type": "http.disconnect"}
+
+
+def _is_api(scope: Scope) -> bool:
+    return str(scope["path"]).startswith(f"{PREFIX}/")
 
 
 def _is_loopback(scope: Scope) -> bool:

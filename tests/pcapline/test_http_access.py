@@ -84,7 +84,7 @@ def test_whoever_is_not_known_learns_only_whether_it_runs(tmp_path: Path) -> Non
             assert (refused.status_code, refused.headers["www-authenticate"]) == (401, 'Basic realm="pcapline"')
         page = client.get("/telemetry", auth=ALICE).text
     counted = {sample.labels["reason"]: sample.value for sample in samples(page) if sample.name.endswith("refused_total")}
-    assert counted == {"unauthorized": 4, "forbidden": 0, "busy": 0, "too_large": 0}
+    assert counted == {"unauthorized": 4, "closed": 0, "forbidden": 0, "busy": 0, "too_large": 0}
 
 
 def test_where_nobody_is_asked_only_this_machine_operates() -> None:

@@ -162,6 +162,12 @@ def test_the_stream_tells_the_same(scene: Scene) -> None:
         assert one.next() is None
 
 
+def test_a_stream_is_not_begun_for_its_head_alone(scene: Scene) -> None:
+    scene.follow()
+    for _ in range(20):
+        assert scene.api.answer(Asked(method="HEAD", path="/stream")).body == b""
+
+
 def test_streams_are_few_and_given_back(scene: Scene) -> None:
     scene.follow()
 

@@ -53,7 +53,7 @@ questions = st.sampled_from(
 
 
 @given(questions, instants, instants, st.integers(1, 120), st.integers(0, 3))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_pages_together_are_all_rows(
     filled: Scene, question: dict[str, str], since: int | None, until: int | None, limit: int, shift: int
 ) -> None:
