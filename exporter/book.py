@@ -33,7 +33,7 @@ class BookKeeper:
     """One network's book as this exporter last knew it."""
 
     def __init__(self, network: str, limit: int, follower: Follower) -> None:
-        self._network, self._limit, self._follower = network, limit, follower
+        self._network, self.limit, self._follower = network, limit, follower
         self._book: AdmissionBook | None = None
         self._shown: NetworkMoment | None = None  # what this exporter showed last: whatever happens, nothing falls below it
 
@@ -95,7 +95,7 @@ class BookKeeper:
             return folded_off(book, folded)
         at_ms = shelf.counted.last_loaded_at_ms if book.version else 0
         change = Change(growth=_sum_of(growth.endpoints for growth in growths), folded=folded, at_ms=at_ms)
-        return decide(book, shelf.counted.endpoints, change, self._limit)
+        return decide(book, shelf.counted.endpoints, change, self.limit)
 
 
 def _sum_of(many: Iterable[Mapping[str, EndpointTotals]]) -> dict[str, EndpointTotals]:

@@ -63,6 +63,12 @@ class Collection:
             )
         return self._snapshot
 
+    def take(self, settings: ExporterSettings) -> None:
+        """From the next refresh on, this many endpoints. From any thread."""
+        self._settings = settings
+        for book in list(self._books.values()):
+            book.limit = settings.max_endpoints
+
     def close(self) -> None:
         """Let the store go."""
         self._let_go()

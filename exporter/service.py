@@ -45,15 +45,24 @@ class ExporterService:
         self._legacy = LegacyPage()
         self._scrape: Callable[[], str] | None = None
         self._closing: Callable[[], bool] = lambda: False
+        self._refresh_job: Job | None = None
         self._check_job: Job | None = None
         # One worker: the store's reader is used by one thread at a time, and a long check delays a refresh, no more.
         self._scheduler = BackgroundScheduler(timezone=UTC, executors={"default": ThreadPoolExecutor(1)})
 
     def start(self) -> None:
         """Refresh at once, then on schedule; check the identities when all is current for the first time, then on schedule."""
-        self._every(self._settings.refresh_s, self._refresh, first_s=0)
+        self._refresh_job = self._every(self._settings.refresh_s, self._refresh, first_s=0)
         self._check_job = self._every(self._settings.reconcile_s, self._check, first_s=self._settings.reconcile_s)
         self._scheduler.start()
+
+    def take(self, settings: ExporterSettings) -> None:
+        """Go on with these: the limit of endpoints and how often things are done; what else has changed is not looked at."""
+        self._settings = settings
+        self._collection.take(settings)
+        for job, seconds in ((self._refresh_job, settings.refresh_s), (self._check_job, settings.reconcile_s)):
+            if job is not None:
+                job.reschedule("interval", seconds=seconds)
 
     def stop(self) -> None:
         """Finish what is running, then let the store go. Harmless before `start`."""

@@ -22,6 +22,8 @@ from loader.turns import Surroundings
 from pcapline import __version__
 from pcapline.api import exporter_api
 from pcapline.http import HttpFace, serve
+from pcapline.inventory import inventory_faults
+from pcapline.rereading import Rereading
 from pcapline.webgate import WebGate
 from pcapline.wiring import Purpose, open_store, opened_store, refuse_impossible_store, store_files, store_kind
 from pcapline.worker import Place
@@ -29,6 +31,7 @@ from pcapline.workers import Workers
 from schema.errors import PermissionDeniedError, SettingsError
 from schema.settings import Settings, StoreSettings
 
+_TAKEN = ("exporter.max_endpoints", "exporter.refresh_s", "exporter.reconcile_s")  # without a restart
 _DISCOVERY_PATH, _LEGACY_PATH = "/api/v1/sd/prometheus", "/metrics/legacy"
 _LINKS = {
     "/api/v1/openapi.json": "API: what the JSON API under /api/v1 takes and answers",
@@ -36,21 +39,32 @@ _LINKS = {
 }
 
 
-def watch_directory(settings: Settings, request: WatchRequest, world: Surroundings, bound: Callable[[str], None]) -> None:
-    """Load what lands in a directory, and serve the loader's own metrics, until `world.stop`; `bound` gets their address."""
+def watch_directory(
+    settings: Settings,
+    request: WatchRequest,
+    world: Surroundings,
+    bound: Callable[[str], None],
+    read: Callable[[], Settings] | None = None,
+) -> None:
+    """Load what lands in a directory, and serve the loader's own metrics, until `world.stop`; `bound` gets their address.
+
+    `read`: the settings as they are set by then, where they may change."""
     wanted, own = settings.of(StoreSettings), settings.of(LoaderSettings)
     _refuse_unreadable(request.directory)
     _refuse_store_within(request.directory, wanted)
+    rereading = Rereading(settings, read or (lambda: settings), ("store", "loader", "remote"))
     if own.workers > 1:
-        _watch_together(settings, request, world, bound)
+        _watch_together(settings, request, world, bound, rereading)
         return
     telemetry = LoaderTelemetry(store_kind(wanted), __version__)
-    face = _loader_face(own, telemetry)
+    face = _loader_face(own, telemetry, rereading)
     with opened_store(wanted, Purpose.LOAD) as store, _serving(own.listen, face, world.stop, bound):
         run_watch(store, request, own, telemetry, replace(world, feed=_feed(settings, request, telemetry, world)))
 
 
-def _watch_together(settings: Settings, request: WatchRequest, world: Surroundings, bound: Callable[[str], None]) -> None:
+def _watch_together(
+    settings: Settings, request: WatchRequest, world: Surroundings, bound: Callable[[str], None], rereading: Rereading
+) -> None:
     """The same with a process for each of several loaders. `world.tell` and `world.on_outcome` cross to them by name."""
     wanted, own = settings.of(StoreSettings), settings.of(LoaderSettings)
     if settings.of(RemoteSettings).source:
@@ -71,14 +85,26 @@ def _watch_together(settings: Settings, request: WatchRequest, world: Surroundin
             )
             for number in range(own.workers)
         ]
-        face = _loader_face(own, together)
+        face = _loader_face(own, together, rereading)
         with _serving(own.listen, face, world.stop, bound):
             Workers(places, together, world.stop, world.tell).run()
 
 
-def _loader_face(own: LoaderSettings, shows: LoaderTelemetry | GroupCounts) -> HttpFace:
-    gate = _gate(own.web_config)
-    return HttpFace(name="pcapline loader", version=__version__, metrics=shows.expose, ready=shows.ready, gate=gate)
+def _loader_face(own: LoaderSettings, shows: LoaderTelemetry | GroupCounts, rereading: Rereading) -> HttpFace:
+    return HttpFace(
+        name="pcapline loader",
+        version=__version__,
+        metrics=shows.expose,
+        ready=shows.ready,
+        gate=_gate(own.web_config),
+        reload=lambda: _refuse_bad_inventory(rereading.settings()),
+    )
+
+
+def _refuse_bad_inventory(settings: Settings) -> None:
+    """The inventory is read anew before each capture anyway: this says whether it would be taken. Raises `SettingsError`."""
+    if faults := inventory_faults(settings):
+        raise SettingsError("\n".join(f"loader.inventory: {fault}" for fault in faults))
 
 
 def _feed(settings: Settings, request: WatchRequest, telemetry: LoaderTelemetry, world: Surroundings) -> Feed:
@@ -152,8 +178,12 @@ def _url(gate: WebGate, host: str, port: int, path: str) -> str:
     return f"{gate.scheme}://{f'[{host}]' if ':' in host else host}:{port}{path}"
 
 
-def serve_exporter(settings: Settings, stop: Event, tell: Callable[[str], None]) -> None:
-    """Follow the store's ledgers and answer HTTP until `stop`; `tell` gets the address of the metrics page."""
+def serve_exporter(
+    settings: Settings, stop: Event, tell: Callable[[str], None], read: Callable[[], Settings] | None = None
+) -> None:
+    """Follow the store's ledgers and answer HTTP until `stop`; `tell` gets the address of the metrics page.
+
+    `read`: the settings as they are set by then, where they may change."""
     wanted, own = settings.of(StoreSettings), settings.of(ExporterSettings)
     refuse_impossible_store(wanted)
     gate = _gate(own.web_config)
@@ -169,6 +199,7 @@ def serve_exporter(settings: Settings, stop: Event, tell: Callable[[str], None])
         service.start()
         tell(url)
 
+    rereading = Rereading(settings, read or (lambda: settings), ("store", "exporter"), _TAKEN)
     legacy = {_LEGACY_PATH: "Metrics by their old names"} if own.legacy_names else {}
     face = HttpFace(
         name="pcapline exporter",
@@ -179,6 +210,7 @@ def serve_exporter(settings: Settings, stop: Event, tell: Callable[[str], None])
         pages={_DISCOVERY_PATH: service.discovered, **dict.fromkeys(legacy, service.legacy)},
         links={**_LINKS, **legacy},
         api=api.answer,
+        reload=lambda: service.take(rereading.settings().of(ExporterSettings)),
         gate=gate,
     )
     try:

@@ -7,6 +7,8 @@ pcapline exporter --once | grep pcapline_endpoint_writes_total
 import logging
 import sys
 from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
+from functools import partial
 
 from pcapline import __version__
 from pcapline.options import add_settings_options, add_store_option, add_web_options, settings_of, shown
@@ -36,11 +38,12 @@ def run(given: Namespace) -> int:
         "exporter.legacy_names": given.legacy_names,
         "exporter.max_endpoints": given.max_endpoints,
     }
-    settings = settings_of(given.config, flags)
+    read = partial(settings_of, given.config, flags)
+    settings = read()
     if shown(settings, check=given.check, dump=given.dump):
         return 0
     if not given.once:
-        return _serve(settings)
+        return _serve(settings, read)
     sys.stdout.write(_exposition(settings))
     return 0
 
@@ -55,7 +58,7 @@ def _exposition(settings: Settings) -> str:
         return expose_once(reader, settings.of(ExporterSettings), store=store_kind(wanted), version=__version__)
 
 
-def _serve(settings: Settings) -> int:
+def _serve(settings: Settings, read: Callable[[], Settings]) -> int:
     """Until a signal; returns the exit code that says which."""
     from pcapline.logs import log_to_stderr
     from pcapline.processes import serve_exporter
@@ -63,7 +66,7 @@ def _serve(settings: Settings) -> int:
 
     log_to_stderr(logging.INFO)
     with stop_on_signals() as stop:
-        serve_exporter(settings, stop.event, _tell_address)
+        serve_exporter(settings, stop.event, _tell_address, read)
     return stop.exit_code
 
 

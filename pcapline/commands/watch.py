@@ -10,6 +10,8 @@ import socket
 import sys
 import time
 from argparse import ArgumentParser, BooleanOptionalAction, Namespace
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,7 +52,8 @@ def run(given: Namespace) -> int:
         "loader.web_config": given.web_config,
         "remote.source": given.source,
     }
-    settings = settings_of(given.config, flags)
+    read = partial(settings_of, given.config, flags)
+    settings = read()
     if given.check:
         _refuse_bad_inventory(settings)
     if shown(settings, check=given.check, dump=given.dump):
@@ -64,7 +67,7 @@ def run(given: Namespace) -> int:
         owner=lease_owner(),
         events=given.events,
     )
-    return _watch(settings, request)
+    return _watch(settings, request, read)
 
 
 def _refuse_bad_inventory(settings: Settings) -> None:
@@ -88,7 +91,7 @@ def sensor_name(wanted: str | None) -> str:
     return name
 
 
-def _watch(settings: Settings, request: "WatchRequest") -> int:
+def _watch(settings: Settings, request: "WatchRequest", read: Callable[[], Settings]) -> int:
     from loader.turns import Surroundings
     from pcapline.commands.load import tell_outcome
     from pcapline.processes import watch_directory
@@ -96,7 +99,7 @@ def _watch(settings: Settings, request: "WatchRequest") -> int:
 
     with stop_on_signals() as stop:
         world = Surroundings(clock=time.time, stop=stop.event, tell=_say, on_outcome=tell_outcome)
-        watch_directory(settings, request, world, lambda url: _say(f"watching {request.directory}; metrics at {url}"))
+        watch_directory(settings, request, world, lambda url: _say(f"watching {request.directory}; metrics at {url}"), read)
     return stop.exit_code
 
 

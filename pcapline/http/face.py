@@ -73,12 +73,9 @@ def routes_of(face: HttpFace) -> list[Route]:
         return PlainTextResponse(f"{text}\n", status_code=200 if reason is None else 503, headers=_HEADERS)
 
     def reload(_request: Request) -> Response:
-        try:
-            face.gate.reload()
-            face.reload()
-        except PcaplineError as error:
-            return PlainTextResponse(f"{error}\n", status_code=422, headers=_HEADERS)
-        return PlainTextResponse("reloaded\n", headers=_HEADERS)
+        faults = [fault for part in (face.gate.reload, face.reload) if (fault := _fault(part))]
+        text = "\n".join(faults or ["reloaded"])
+        return PlainTextResponse(f"{text}\n", status_code=422 if faults else 200, headers=_HEADERS)
 
     return [
         *(Route(path, _page_route(page)) for path, page in face.pages.items()),
@@ -89,6 +86,15 @@ def routes_of(face: HttpFace) -> list[Route]:
         Route("/-/reload", reload, methods=["POST"]),
         *([api_route(face.api, face.gate.counts)] if face.api is not None else []),
     ]
+
+
+def _fault(reload: Callable[[], None]) -> str:
+    """What is wrong, in which case all of this part is as before; "" for nothing."""
+    try:
+        reload()
+    except PcaplineError as error:
+        return str(error)
+    return ""
 
 
 def _page_route(page: Callable[[], tuple[bytes, str] | None]) -> Callable[[Request], Response]:
