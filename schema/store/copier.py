@@ -70,14 +70,19 @@ class Copier:
         elsewhere; `LeaseHeldError` where somebody loads in the source.
         """
         note = self._begun()
-        if note.state in (CopyState.COPIED, CopyState.DONE):
+        if note.state is CopyState.DONE:
             return note.state
         self._from, self._times = self.ends.source.copy_source(), ClaimTimes(self._to)
+        if note.state is CopyState.COPYING:
+            self._copy_from(note)
+        self._put_books()
+        return CopyState.COPIED
+
+    def _copy_from(self, note: Copying) -> None:
         self._ledgers = self._from.ledgers()
         for section in SECTIONS[SECTIONS.index(note.section or RULES) :]:
             note = self._copy_section(note, section)
         self._change(note, replace(note, state=CopyState.COPIED, section="", after=""))
-        return CopyState.COPIED
 
     def finish(self) -> None:
         """The copy was compared: from here on loaders may load in the target, and none ever in the source."""
@@ -249,6 +254,13 @@ class Copier:
                 self._to.put_book(book)
                 self.copied[BOOKS] += len(book.admissions)
         yield ""
+
+    def _put_books(self) -> None:
+        """What an exporter of the source, which may have been behind its ledgers, has done to its books since."""
+        for network in {record.network for record in self.ends.source.sensors()}:
+            book = self.ends.source.admissions(network)
+            if book.version > self.ends.target.admissions(network).version:
+                self._to.put_book(book)
 
     def _sensors(self, _after: str) -> Iterator[str]:
         self._to.put_sensors(self._ledgers)

@@ -50,6 +50,20 @@ def test_move(folder: Path) -> None:
     assert pcapline(*COPY, cwd=folder).returncode == 3
 
 
+def test_watch_of_a_store_that_moved_says_so_and_keeps_the_file(folder: Path) -> None:
+    assert pcapline(*COPY, cwd=folder).returncode == 0
+    (landing := folder / "landing").mkdir()
+    shutil.copy(folder / "2.pcap", landing)
+    command = command_line("watch", "landing", "--web.listen-address", "127.0.0.1:0")
+    with subprocess.Popen(command, cwd=folder, env=clean_environment(), stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        told = next((line for line in process.stderr if "was moved to sqlite:new.db" in line), None)
+        process.terminate()
+        process.stderr.read()
+    assert told is not None
+    assert (landing / "2.pcap").exists()
+
+
 def counters(page: str) -> dict[str, float]:
     """What an exporter counts of the traffic, by series."""
     lines = (line.rpartition(" ") for line in page.splitlines() if line.startswith("pcapline_") and "_total{" in line)

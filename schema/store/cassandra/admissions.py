@@ -17,7 +17,7 @@ _RAISE = """
 """
 _ADMIT = "INSERT INTO pcapline.admissions (network, endpoint, admitted, base, shown, since) VALUES (?, ?, ?, ?, ?, ?)"
 _COPY_STANDING = """
-    INSERT INTO pcapline.admissions (network, version, nonce, positions, high_water) VALUES (?, ?, ?, ?, ?) USING TIMESTAMP 1
+    INSERT INTO pcapline.admissions (network, version, nonce, positions, high_water) VALUES (?, ?, ?, ?, ?) USING TIMESTAMP ?
 """
 _CONSISTENT_TRIES = 100
 
@@ -66,12 +66,13 @@ def raise_book(connection: Connection, network: str, expected_version: int, chan
 
 
 def put_book(connection: Connection, book: AdmissionBook, nonce: bytes) -> None:
-    """The book of the store that this one is a copy of, before anybody changes it: whatever does so later wins."""
+    """The book of the store that this one is a copy of. Its version is its timestamp: a later one, and whatever anybody
+    changes here, wins."""
     positions = {sensor: spell_position(position) for sensor, position in book.positions.items()}
-    standing = (book.network, book.version, nonce, positions, encode_deltas(book.high_water))
+    standing = (book.network, book.version, nonce, positions, encode_deltas(book.high_water), book.version)
     connection.write(_COPY_STANDING, standing, quorum=True)
-    rows = (_row(book.network, endpoint, admission) for endpoint, admission in book.admissions.items())
-    for _ in connection.each(f"{_ADMIT} USING TIMESTAMP 1", rows, quorum=True):
+    rows = ((*_row(book.network, endpoint, admission), book.version) for endpoint, admission in book.admissions.items())
+    for _ in connection.each(f"{_ADMIT} USING TIMESTAMP ?", rows, quorum=True):
         pass
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import groupby, pairwise
 
 from schema.bucketpolicy import BucketRule
-from schema.records import AdmissionBook
+from schema.records import AdmissionBook, CaptureRecord
 from schema.store.cassandra import admissions, captures, policy
 from schema.store.cassandra.connection import Connection
 from schema.store.cassandra.newsegment import (
@@ -74,11 +74,7 @@ class CassandraCopyTarget:
         self._all(captures.COPY, (captures.copy_values(copied, self._copy_id, self._row_ts) for copied in copies))
         loaded = [copied.record for copied in copies if copied.record.state == "loaded"]
         self._all(captures.BY_DAY, map(captures.day_values, loaded))
-        for record in loaded:
-            if record.position is not None and record.facts.capture_id in kept:
-                at, capture_id = record.position, record.facts.capture_id
-                row = (capture_id.hex(), at.seq, capture_id, at.nonce, record.reason, record.loaded_at_ms)
-                NewSegment(self._connection, record.sensor, at.segment).put(COPY_CAPTURE, [row])
+        self._all(COPY_CAPTURE, (_ledger_row(record) for record in loaded if record.facts.capture_id in kept))
 
     def _chunks(self, copied: CaptureCopy) -> Iterator[tuple[object, ...]]:
         capture_id = copied.record.facts.capture_id
@@ -155,6 +151,12 @@ class CassandraCopyTarget:
         """Write many, some at a time; returns when a quorum has them."""
         for _ in self._connection.each(statement, many, quorum=True):
             pass
+
+
+def _ledger_row(record: CaptureRecord) -> tuple[object, ...]:
+    at, capture_id = record.position, record.facts.capture_id
+    assert at is not None  # its segment is kept
+    return (record.sensor, at.segment, capture_id.hex(), at.seq, capture_id, at.nonce, record.reason, record.loaded_at_ms)
 
 
 def _commit_row(commit: CommitCopy) -> tuple[object, ...]:

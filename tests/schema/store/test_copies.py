@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 
 from schema.bucketpolicy import BucketRule
-from schema.errors import LeaseHeldError, StoreMovedError
-from schema.records import BookChange
+from schema.errors import LeaseHeldError, LeaseLostError, StoreMovedError
+from schema.records import Admission, BookChange, EndpointTotals
 from schema.store.comparing import differences
 from schema.store.copier import CAPTURES, Copier, Ends, Moment
 from schema.store.notes import CopyState
 from schema.store.port import ClaimRefusal, Store
 from schema.store.sqlite import open_sqlite
 from schema.tables import DNS_ANSWERS, FLOWS, NAMES_BY_IP, TABLES, batches_of
-from tests.schema.store.copies import SEALING, all_of, differing, fill
+from tests.schema.store.copies import ENDPOINT, SEALING, all_of, differing, fill
 from tests.schema.store.factory import SteppedClock, StoreFactory
 from tests.schema.store.samples import T0_MS, abandon, flow_row, id_of, load, now_ms, owner, sample, scanned, take
 from tests.servers.cassandra.keyspace import CassandraFactory
@@ -228,6 +228,35 @@ def test_store_is_copied_to_one_place(pair: Pair, tmp_path: Path) -> None:
             Copier(ends=ends, clock=time.time, owner=owner()).copy()
 
 
+def test_exporter_of_the_source_may_be_behind_it(pair: Pair) -> None:
+    source = pair.source()
+    fill(source)
+    pair.copier().copy()
+    at = {"edge-1": source.ledger("edge-1").position}
+    left = Admission(admitted=False, base=EndpointTotals(), shown=EndpointTotals(9, 9, 9, 9, 9))
+    assert source.admit("office", 2, BookChange(positions=at, changed={ENDPOINT: left, "0.example": left}))
+    pair.copy()
+    target = pair.target()
+    assert source.admissions("office") == target.admissions("office")
+    assert target.admit("office", 3, BookChange(positions=at))
+    assert list(differences(source, target, now_ms(), str)) == []
+
+
+@embedded
+def test_two_copiers_of_one_copy_end_as_one(pair: Pair) -> None:
+    fill(pair.source())
+    pages = count()
+
+    def tell(_: Moment) -> None:
+        if next(pages) == 3:
+            pair.copier().copy()
+
+    with pytest.raises(LeaseLostError, match="another process copies to another store"):
+        pair.copier(tell).copy()
+    pair.copy()
+    assert differing(all_of(pair.source()), all_of(pair.target())) == {}
+
+
 @embedded
 def test_empty_store_is_copied(pair: Pair) -> None:
     pair.copy()
@@ -278,7 +307,7 @@ def test_difference_is_found(tmp_path: Path) -> None:
     ]
     load(lease, sample("since"))
     assert target.add_bucket_rule(3, BucketRule("flows", "10.0.0.6", T0_MS, "10min"))
-    assert target.admit("home", 0, BookChange(positions={}))
+    assert source.admit("home", 0, BookChange(positions={}))
     assert [text.partition(":")[0] for text in differences(source, target, now_ms(), looked_at.append)] == [
         "bucket_policy",
         "sensor edge-1",
