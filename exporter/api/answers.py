@@ -1,7 +1,6 @@
 """What is answered: a struct each, from which the document's schemas are made. Counts and times are integers."""
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 from msgspec import Meta, Struct
 
@@ -263,6 +262,3 @@ class Accepted(Answer, frozen=True, kw_only=True):
 
     accepted: bool
     last_checked_at_ms: Annotated[int | None, Meta(description="`at_ms` of /verify until then.")]
-
-
-Document = Mapping[str, Any]

@@ -51,7 +51,7 @@ def _loaded(world: World, asked: CapturesQuestion) -> Captures:
 
 def _unloaded(world: World, asked: CapturesQuestion) -> Captures:
     after = "" if asked.cursor is None else cursor_place("cursor", asked.cursor, str)
-    with world.store() as reader:
+    with world.scanned() as reader:
         records = reader.captures(asked.sensor, asked.state)
         behind = (record for record in records if record.facts.capture_id.hex() > after)
         page = nsmallest(asked.limit + 1, behind, key=_id_of)

@@ -10,7 +10,7 @@ from itertools import islice, takewhile
 
 from exporter.admissions import sum_of
 from exporter.api.answers import Change, Changes, Gained, Gap
-from exporter.api.problems import STORE_AWAY, TOO_BROAD, ProblemError
+from exporter.api.problems import TOO_BROAD, ProblemError
 from exporter.api.questions import LONGEST_PLACE, ChangesQuestion
 from exporter.api.values import Seq, cursor_place, cursor_text
 from exporter.api.world import World
@@ -26,9 +26,6 @@ _Step = CommitRecord | Seal
 
 def changes(world: World, asked: ChangesQuestion) -> Changes:
     """What was committed since, as far as the exporter follows the ledgers."""
-    if asked.since is None and not world.snapshot.networks and world.snapshot.not_ready is not None:
-        # no ledger was followed yet: all that is in them would be told as new
-        raise ProblemError(STORE_AWAY, world.snapshot.not_ready, "ask again when /health says that it is ready")
     now = _positions(world, asked.sensor)
     places, turn = _begun(asked.since, now)
     told = _Told(places=places, endpoints=asked.endpoints)
@@ -53,7 +50,7 @@ def _positions(world: World, only: str | None) -> dict[str, tuple[str, int]]:
     """Sensor -> its network, and the seq that its ledger is followed to."""
     return {
         sensor: (moment.network, seq)
-        for moment in world.snapshot.networks.values()
+        for moment in world.followed().values()
         for sensor, seq in moment.positions.items()
         if only in (None, sensor)
     }

@@ -17,7 +17,7 @@ _Placed = tuple[_Place, EndpointTotals]
 def endpoints(world: World, asked: EndpointsQuestion) -> Endpoints:
     """The first of those that match and stand behind the cursor."""
     after = None if asked.cursor is None else cursor_place("cursor", asked.cursor, _Place)
-    moments = [moment for moment in world.snapshot.networks.values() if asked.network in (None, moment.network)]
+    moments = [moment for moment in world.followed().values() if asked.network in (None, moment.network)]
     matching = 0
 
     def behind() -> Iterator[_Placed]:

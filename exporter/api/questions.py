@@ -83,7 +83,7 @@ class NamesQuestion(Question, frozen=True, kw_only=True):
 
 
 class CapturesQuestion(Question, frozen=True, kw_only=True):
-    """Which captures. Loaded ones come by sensor and in the order of their commits, others by their ids."""
+    """Which captures. Loaded ones come by sensor and in the order of their commits, others by their ids (a read of all)."""
 
     state: Annotated[
         Literal["loaded", "quarantined", "claimed"], Meta(description="`claimed`: being loaded, or given up while it was.")

@@ -41,6 +41,7 @@ class Api:
     ended: Callable[[float], bool]  # waits so many seconds at most; whether the exporter ends
     _readers: Readers = field(init=False)
     _in_flight: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(_IN_FLIGHT), init=False)
+    _scan: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(1), init=False)
     _streams: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(_STREAMS), init=False)
     _document: bytes = field(init=False)
 
@@ -76,7 +77,7 @@ class Api:
         return _answered(asked, route.status, msgspec.json.encode(route.ask(self._world(), question)))
 
     def _world(self) -> World:
-        return World(snapshot=self.snapshot(), store=self._lend, helpers=self.helpers)
+        return World(snapshot=self.snapshot(), store=self._lend, scanned=self._lend_to_scan, helpers=self.helpers)
 
     def _lend(self) -> AbstractContextManager[StoreReader]:
         """A reader, unless the store is known to be away: many who wait for it in vain would hold up those who need none."""
@@ -84,6 +85,11 @@ class Api:
         if not now.store_up:
             raise ProblemError(problems.STORE_AWAY, now.not_ready or "it is away", _STORE_AWAY)
         return self._readers.lend()
+
+    @contextmanager
+    def _lend_to_scan(self) -> Iterator[StoreReader]:
+        with _place_in(self._scan, "reads of a whole table"), self._lend() as reader:
+            yield reader
 
     def _stream(self, asked: Asked, route: Route, question: Any) -> Answered:
         if last := asked.headers.get("last-event-id"):

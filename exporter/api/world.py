@@ -1,11 +1,12 @@
 """What an answer is made from: the exporter's last snapshot, a reader of the store for as long as it is needed, and what other
 rooms know."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from exporter.snapshot import Snapshot
+from exporter.api.problems import STORE_AWAY, ProblemError
+from exporter.snapshot import NetworkMoment, Snapshot
 from schema.objects import Object
 from schema.store.port import StoreReader
 
@@ -30,4 +31,12 @@ class World:
 
     snapshot: Snapshot
     store: Callable[[], AbstractContextManager[StoreReader]]
+    scanned: Callable[[], AbstractContextManager[StoreReader]]  # the same, for whoever reads all of a table: one at a time
     helpers: Helpers
+
+    def followed(self) -> Mapping[str, NetworkMoment]:
+        """The networks, as far as their ledgers were followed; raises a problem before they were for the first time."""
+        now = self.snapshot
+        if not now.networks and now.not_ready is not None:
+            raise ProblemError(STORE_AWAY, now.not_ready, "ask again when /health says that it is ready")
+        return now.networks

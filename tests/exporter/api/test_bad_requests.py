@@ -7,7 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from exporter.api import readers
 from exporter.api.exchange import Asked
+from exporter.api.problems import ProblemError
+from exporter.api.readers import Readers
 from exporter.api.routes import ROUTES
 from schema.errors import SettingsError
 from schema.records import CaptureFacts
@@ -162,6 +165,23 @@ def test_a_fault_of_ours_tells_nothing_of_itself(scene: Scene) -> None:
     problem = scene.refused(f"/flows/{'0' * 32}:1@{SERVER}/lineage", 500)
     assert "secret" not in str(problem)
     assert scene.get("/sensors")  # and its reader is lent again
+
+
+def test_readers_that_are_lent_out_for_long_are_not_waited_for(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readers, "_WAIT_S", 0.05)
+    pool = Readers(lambda: open_sqlite(scene.path), 1)
+    with pool.lend() as reader, pytest.raises(ProblemError, match="all readers"), pool.lend():
+        raise AssertionError("it was lent twice")
+    with pool.lend() as again:
+        assert again is reader
+    pool.close()
+
+
+def test_one_at_a_time_reads_all_captures(scene: Scene) -> None:
+    with scene.api._lend_to_scan():
+        assert scene.refused("/captures", 503, state="quarantined")["type"] == "urn:pcapline:problem:busy"
+        assert scene.get("/captures") == {"captures": [], "next": None}
+    assert scene.get("/captures", state="quarantined") == {"captures": [], "next": None}
 
 
 def test_more_requests_than_are_answered_at_once_are_told_to_come_again(scene: Scene) -> None:

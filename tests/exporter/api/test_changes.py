@@ -201,6 +201,7 @@ def event(part: bytes | None) -> Any:
 def test_from_now_on_is_not_known_before_the_ledgers_are(tmp_path: Path) -> None:
     with scene_at(tmp_path / "store.db", followed=False) as scene:
         load(scene.lease(), "one")
-        assert "has not been read yet" in scene.refused("/changes", 503)["detail"]
+        for path in ("/changes", "/endpoints"):
+            assert "has not been read yet" in scene.refused(path, 503)["detail"]
         scene.follow()
         assert drain(scene, None)[0] == []
