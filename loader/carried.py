@@ -6,11 +6,13 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from struct import Struct, error
 
+from loader.codecs import packed, unpacked
 from loader.naming import awaiting
 
-# Version, the three numbers of the state, octets of open flows, rows that await a name.
-_HEADER = Struct("<BqqqII")
-_VERSION = 4
+# The three numbers of the state, octets of open flows, rows that await a name. What the store keeps is a version's octet, and
+# the rest packed: a busy sensor's state is megabytes, and is written with every commit.
+_HEADER = Struct("<qqqII")
+_VERSION = b"\x04"
 NO_SEQUENCE = -1
 
 
@@ -36,19 +38,19 @@ class CarriedState:
     def encode(self) -> bytes:
         """As the store keeps it."""
         sizes = len(self.open_flows), len(self.awaiting)
-        return b"".join(
-            (_HEADER.pack(_VERSION, self.first_ts_ns, self.clock_ns, self.sequence, *sizes), self.open_flows, *self.awaiting)
-        )
+        header = _HEADER.pack(self.first_ts_ns, self.clock_ns, self.sequence, *sizes)
+        return _VERSION + packed(b"".join((header, self.open_flows, *self.awaiting)))
 
     @classmethod
     def decode(cls, data: bytes | None) -> "CarriedState":
         """The state that `encode` wrote; None: nothing was carried yet. Bytes of another version carry nothing, and say so."""
         if data is None:
             return cls()
-        if data[:1] != bytes([_VERSION]):
-            return cls(unreadable=f"it has version {data[:1].hex() or 'none'}; this loader reads {_VERSION:02x}")
+        if data[:1] != _VERSION:
+            return cls(unreadable=f"it has version {data[:1].hex() or 'none'}; this loader reads {_VERSION.hex()}")
         try:
-            _, first_ts_ns, clock_ns, sequence, of_flows, count = _HEADER.unpack_from(data)
+            data = unpacked(data[1:])
+            first_ts_ns, clock_ns, sequence, of_flows, count = _HEADER.unpack_from(data)
             behind = _HEADER.size + of_flows
             if len(data) < behind:
                 raise ValueError("the open flows are cut")

@@ -13,7 +13,6 @@ from loader.decode.carried import UnreadableState
 from loader.decode.dnsstreams import DnsStream
 from loader.decode.quic import VERSIONS, QuicFlow
 from loader.decode.said import SaidNames
-from loader.decode.tables import zeroed
 
 MAX_TEXT_BYTES = 4 * 1024 * 1024
 MAX_STREAMS = 4_096  # of each kind
@@ -207,9 +206,9 @@ def _restore_start(said: SaidNames, reader: _Reader) -> None:
 
 def _packet(key: list[int]) -> memoryview:
     """Words of a packet with this key of a stream: two addresses, ports, tunnel."""
-    packet = zeroed(8 * layout.PACKET_WIDTH).cast("Q")
+    packet = memoryview(array("Q", bytes(8 * layout.PACKET_WIDTH)))
     *addresses, ports, packet[layout.PACKET_TUNNEL] = key[: layout.SLOT_TUNNEL + 1]
-    packet[layout.PACKET_SRC_HI : layout.PACKET_DST_LO + 1] = memoryview(array("Q", addresses))
+    packet[layout.PACKET_SRC_HI : layout.PACKET_DST_LO + 1] = array("Q", addresses)
     packet[layout.PACKET_SPORT], packet[layout.PACKET_DPORT] = ports >> 16 & 0xFFFF, ports & 0xFFFF
     return packet
 
