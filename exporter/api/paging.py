@@ -18,7 +18,7 @@ from schema.tables import Table
 _MS = 1_000_000
 _PLACE = itemgetter(0)
 # Rows of one question in one millisecond that a page is found among.
-MOST_AT_ONE_TIME = 65_536
+MOST_AT_ONE_TIME = 20_000
 # Rows that are looked at for one page: behind them it ends, with what was found.
 MOST_LOOKED_AT = 20_000
 
@@ -104,7 +104,7 @@ def in_order(order: RowOrder, fetch: Fetch, span: Span, size: int) -> Iterator[t
         if whole:
             until_ms, length = cut, size
         elif length < MOST_AT_ONE_TIME:
-            length = min(4 * length, MOST_AT_ONE_TIME)
+            length = min(10 * length, MOST_AT_ONE_TIME)
         else:
             detail = f"more than {MOST_AT_ONE_TIME:,} rows are of one millisecond (Unix ms {cut})"
             raise ProblemError(TOO_BROAD, detail, "name the source as well, or leave this time out by `since` and `until`")
