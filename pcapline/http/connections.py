@@ -127,6 +127,8 @@ class Listener:
         while True:
             try:
                 connection, _ = await self._loop.sock_accept(self._socket)
+                # an answer is written in parts, and each would wait 40 ms for the other side to acknowledge the one before
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             except OSError:  # no file descriptors, or whoever came has gone again
                 await asyncio.sleep(_AGAIN_S)
                 continue
