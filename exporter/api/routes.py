@@ -27,6 +27,7 @@ class Route:
     method: str = "GET"
     status: int = 200
     problems: tuple[Kind, ...] = ()  # beside those that every path may answer with
+    is_shown: bool = False  # made from the exporter's snapshot alone
     streams: bool = False  # the same answers again and again, as server-sent events
 
     @property
@@ -55,6 +56,7 @@ ROUTES = (
         question=questions.EndpointsQuestion,
         answer=answers.Endpoints,
         ask=endpoints,
+        is_shown=True,
     ),
     Route(
         path="/flows",
@@ -128,6 +130,7 @@ ROUTES = (
         question=questions.Nothing,
         answer=answers.Verdict,
         ask=verdict,
+        is_shown=True,
     ),
     Route(
         path="/health",

@@ -15,6 +15,7 @@ from exporter.api.exchange import Answered, Asked
 from exporter.api.problems import Kind, ProblemError
 from exporter.api.questions import Nothing, question_of
 from exporter.api.readers import Readers
+from exporter.api.remembered import Remembered
 from exporter.api.routes import ROUTES, Route
 from exporter.api.stream import ChangeStream
 from exporter.api.world import Helpers, World
@@ -43,6 +44,7 @@ class Api:
     _in_flight: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(_IN_FLIGHT), init=False)
     _scan: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(1), init=False)
     _streams: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(_STREAMS), init=False)
+    _remembered: Remembered = field(default_factory=Remembered, init=False)
     _document: bytes = field(init=False)
 
     def __post_init__(self) -> None:
@@ -74,7 +76,13 @@ class Api:
         question = question_of(route.question, asked.parameters, values)
         if route.streams:
             return self._stream(asked, route, question)
-        return _answered(asked, route.status, msgspec.json.encode(route.ask(self._world(), question)))
+        world = self._world()
+
+        def body() -> bytes:
+            return msgspec.json.encode(route.ask(world, question))
+
+        told = self._remembered.body(world.snapshot, (route.path, question), body) if route.is_shown else body()
+        return _answered(asked, route.status, told)
 
     def _world(self) -> World:
         return World(snapshot=self.snapshot(), store=self._lend, scanned=self._lend_to_scan, helpers=self.helpers)
