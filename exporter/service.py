@@ -1,6 +1,7 @@
 """The exporter as a service: refreshes and checks on a schedule. The exporter's only door to apscheduler."""
 
 import logging
+import ssl
 import time
 import urllib.request
 from collections.abc import Callable
@@ -153,10 +154,16 @@ class ExporterService:
             return None
 
 
-def fetch(url: str) -> str:
-    """The text of a metrics page. Raises `StoreUnavailableError` where nothing answers, `SettingsError` for no address."""
+def fetch(url: str, token: str = "", ca_file: str = "") -> str:
+    """The text of a metrics page. `token`: of whom it is shown to; `ca_file`: certificates (PEM) that the server is checked
+    against. Raises `StoreUnavailableError` where nothing answers, `SettingsError` for no address, or no certificates."""
     try:
-        with urllib.request.urlopen(url, timeout=_SCRAPE_TIMEOUT_S) as answer:
+        context = ssl.create_default_context(cafile=ca_file) if ca_file else None
+    except OSError as error:
+        raise SettingsError(f"{ca_file} holds no certificates in PEM that can be read: {_why(error)}") from error
+    try:
+        asked = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"} if token else {})
+        with urllib.request.urlopen(asked, timeout=_SCRAPE_TIMEOUT_S, context=context) as answer:
             return str(answer.read().decode("utf-8", "replace"))
     except (OSError, HTTPException) as error:
         raise StoreUnavailableError(f"{url} does not answer: {_why(error)}") from error

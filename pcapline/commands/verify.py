@@ -41,6 +41,10 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--full", action="store_true", help=f"recount every capture, not the newest {_NEWEST} of each sensor")
     page = "metrics page of an exporter to hold against the ledger as well"
     parser.add_argument("--scrape", metavar="URL", help=page)
+    token = "a file with the bearer token that the page is asked for with"
+    parser.add_argument("--scrape-token-file", metavar="FILE", type=Path, help=token)
+    authority = "certificates (PEM) that the page's server is checked against"
+    parser.add_argument("--scrape-ca-file", metavar="FILE", default="", help=authority)
     kept = "the watched directory, or another that the captures are kept in: tells which rows differ"
     parser.add_argument("--archive", metavar="DIR", type=Path, help=kept)
     mend = "write rows that are missing or changed again, from the archive, and delete those that are too many"
@@ -79,7 +83,7 @@ def _verdict(given: Namespace, store: "StoreReader") -> "Reconciliation":
     from exporter.reconcile import reconcile
     from exporter.rounds import ALL, Newest
 
-    page = None if given.scrape is None else lambda: _page(given.scrape)
+    page = None if given.scrape is None else lambda: _page(given)
     selection = ALL if given.full else Newest(_NEWEST)
     return reconcile(store, int(time.time() * 1000), page, given.sensor or None, selection=selection)
 
@@ -140,14 +144,15 @@ def _warn(message: str) -> None:
     sys.stderr.write(f"pcapline: {message}\n")
 
 
-def _page(url: str) -> str:
+def _page(given: Namespace) -> str:
     """The text of an exporter's page. Raises `PcaplineError` for any other's: nothing on it would differ."""
     from exporter.reconcile import is_exporters
     from exporter.service import fetch
 
-    page = fetch(url)
+    token = given.scrape_token_file.read_text().strip() if given.scrape_token_file else ""
+    page = fetch(given.scrape, token, given.scrape_ca_file)
     if not is_exporters(page):
-        raise PcaplineError(f"{url} has no counters of pcapline's exporter: is it the exporter's page?")
+        raise PcaplineError(f"{given.scrape} has no counters of pcapline's exporter: is it the exporter's page?")
     return page
 
 

@@ -15,9 +15,10 @@ import httpx
 import pytest
 
 from exporter.scrape import samples
+from exporter.service import fetch
 from pcapline.http import HttpFace
 from pcapline.webgate import WebGate
-from schema.errors import SettingsError
+from schema.errors import SettingsError, StoreUnavailableError
 from tests.pcapline.web import Authority, Process, served
 
 ALICE, BOB = ("alice", "wonder"), ("bob", "builder")
@@ -160,6 +161,20 @@ def test_new_connections_get_the_new_certificate(tmp_path: Path) -> None:
             httpx.get(address + "/telemetry")  # an authority that is not trusted
         with pytest.raises(httpx.RemoteProtocolError):
             httpx.get(address.replace("https", "http") + "/telemetry")
+
+
+def test_a_page_is_fetched_with_token_and_authority(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    gate = gate_of(tls_text(*authority.sign("server")) + users_and_tokens(), tmp_path)
+    with served(replace(Process().face(), gate=gate)) as address:
+        page = address + "/telemetry"
+        assert fetch(page, "read it", str(authority.file)).startswith("x_total 1")
+        with pytest.raises(StoreUnavailableError, match="Unauthorized"):
+            fetch(page, "", str(authority.file))
+        with pytest.raises(StoreUnavailableError, match="certificate verify failed"):
+            fetch(page, "read it")
+        with pytest.raises(SettingsError, match=r"web\.yml holds no certificates"):
+            fetch(page, "read it", str(tmp_path / "web.yml"))
 
 
 def test_clients_show_certificates_and_the_authority_may_change(tmp_path: Path) -> None:
