@@ -21,6 +21,7 @@ from cassandra.query import SimpleStatement, tuple_factory
 from schema.errors import PermissionDeniedError, SettingsError, StoreUnavailableError
 from schema.store.cassandra.failures import ANOTHER_MAY_ANSWER, Refusal, explained, meaning, refusal_of
 from schema.store.cassandra.options import CassandraOptions
+from schema.store.cassandra.rows import routing_key
 from schema.store.cassandra.values import PortProtocol, with_port_types
 from schema.store.cassandra.window import Window
 
@@ -60,10 +61,17 @@ class Connection:
                 found = self._prepared[statement] = with_port_types(prepared)
         return found
 
-    def owner_of(self, routing_key: bytes) -> Any:
-        """The node that a partition's rows are sent to first, while it is up; None where the cluster's map is not known."""
-        replicas = self.cluster.metadata.get_replicas(self.keyspace, routing_key)
-        return replicas[0] if replicas else None
+    def owner_of(self) -> Callable[[bytes], Any]:
+        """Tells of a partition, by its key as values on the wire, which node its rows are sent to first while that is up; None
+        where one node has all, or the cluster's map is not known."""
+        metadata = self.cluster.metadata
+        if len(metadata.all_hosts()) == 1:
+            return lambda _key: None
+
+        def first_replica(key: bytes) -> Any:
+            return next(iter(metadata.get_replicas(self.keyspace, routing_key(key))), None)
+
+        return first_replica
 
     def bound(self, statement: str, values: Sequence[Any] = ()) -> Any:
         """A prepared statement with its values, as they cross the port."""

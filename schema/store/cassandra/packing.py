@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from schema.store.cassandra.rowbytes import Gathered
-from schema.store.cassandra.rows import routing_key
 
 _MOST_PARTITIONS = 10  # unlogged_batch_across_partitions_warn_threshold
 _MOST_BYTES = 5 << 10  # batch_size_warn_threshold, of batches over partitions
@@ -33,14 +32,14 @@ def packed(groups: Iterable[Group], owner_of: Callable[[bytes], Hashable]) -> It
     """The same rows in fewer batches, each with a statement of any of them. Partitions of several tables with one key lie side
     by side, and count as one.
 
-    `owner_of`: who keeps a partition, by its routing key; only partitions of one owner leave together.
+    `owner_of`: who keeps a partition, by its key; only partitions of one owner leave together.
     """
     parcels: dict[Hashable, _Parcel] = {}
     for group in sorted(groups, key=_key):
         if group.size_there > _MOST_BYTES // 2:  # its request carries enough
             yield group.prepared, group.gathered
             continue
-        owner = owner_of(routing_key(group.gathered.key))
+        owner = owner_of(group.gathered.key)
         parcel = parcels.get(owner)
         if parcel is None or not parcel.put(group):
             if parcel is not None:

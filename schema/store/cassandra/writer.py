@@ -94,7 +94,7 @@ class Writer:
         ]
         self._waiting.clear()
         self._waiting_rows = 0
-        for prepared, gathered in packed(waiting, self._connection.owner_of):
+        for prepared, gathered in packed(waiting, self._connection.owner_of()):
             self._deliver(prepared, gathered)
 
     def _deliver(self, prepared: Any, gathered: Gathered) -> None:
