@@ -86,7 +86,7 @@ def _compared(log: str, capture: Path, rounds: int) -> str:
         gocql = Gocql(Path(scratch) / "rows.json", node.port, Path(scratch))
         connection = store._connection
         turns: Turns = {
-            LOAD: lambda: timed(lambda: load(store, capture)),
+            LOAD: lambda: load(store, capture),
             WRITER: lambda: timed(lambda: write_encoded(connection, batches, stamp)),
             BOUND: lambda: timed(lambda: write_bound(connection, batches, stamp)),
             GOCQL: gocql.write,

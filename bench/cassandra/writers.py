@@ -12,6 +12,7 @@ from typing import Any
 
 from cassandra.query import UNSET_VALUE, BatchStatement, BatchType
 
+from loader.outcome import FileOutcome
 from loader.pipeline import SensorLoader
 from loader.settings import LoaderSettings
 from schema.enums import FileState
@@ -41,12 +42,15 @@ def timed(work: Callable[[], object]) -> Took:
     return Took(time.perf_counter() - began, time.process_time() - cpu)
 
 
-def load(store: CassandraStore, capture: Path) -> None:
-    """The loader: from the file to the commit, decoding included."""
+def load(store: CassandraStore, capture: Path) -> Took:
+    """The loader: from the file to the commit, decoding included. It has the sensor's lease before, as others are connected."""
     lease = store.take_sensor("bench", "bench", f"bench:1:{time.monotonic_ns()}", int(time.time() * 1000) + 600_000)
-    outcome = SensorLoader(store, lease, LoaderSettings(), time.time).load(capture)
+    loader, outcomes = SensorLoader(store, lease, LoaderSettings(), time.time), list[FileOutcome]()
+    took = timed(lambda: outcomes.append(loader.load(capture)))
+    (outcome,) = outcomes
     if outcome.state is not FileState.LOADED:
         raise RuntimeError(f"{capture}: {outcome.state.value}: {outcome.reason}")
+    return took
 
 
 def write_encoded(connection: Connection, batches: Sequence[RowBatch], stamp: int) -> None:
