@@ -21,9 +21,13 @@ class SensorEventKind(StrEnum):
 class SensorCounts:
     """Since the sensor was started."""
 
-    captures: int = 0
+    captures: int = 0  # handed over
     packets: int = 0  # in captures handed over
-    kernel_drops: int = 0
+    bytes: int = 0  # size of captures handed over
+    handed_over_at: float = 0.0  # Unix time of the newest; 0: none yet
+    rotations_by_time: int = 0  # a file's time was over, whether it had packets or not
+    rotations_by_size: int = 0
+    kernel_drops: int = 0  # by the word of captures handed over
     interface_drops: int = 0
     disk_drops: int = 0  # captured, but there was no room to write them
     restarts: int = 0  # of tcpdump

@@ -5,7 +5,6 @@ idle link the last ones would stay unseen.
 """
 
 import select
-import socket
 import threading
 import time
 from collections.abc import Callable
@@ -17,7 +16,7 @@ from capture.pcap import PcapStreamError
 from capture.rotation import RotationClock, StreamSplitter
 from capture.settings import CaptureSettings
 from capture.tcpdump import Tcpdump, check_filter, check_interface, failure
-from capture.writing import CaptureWriter, Journal, Report, recover
+from capture.writing import CaptureWriter, Journal, recover
 from schema.errors import PcaplineError
 
 _KERNEL_HOLDS_S = 1.25  # libpcap's block time-out of 1 s, and room for the way through the pipe
@@ -27,15 +26,14 @@ _LAST_WORDS_S = 1.0  # tcpdump may take so long to end
 
 
 def run_sensor(  # noqa: PLR0913 - what is captured, where to, and the two ways out
-    settings: CaptureSettings, interface: str, directory: Path, bpf: str | None, stop: threading.Event, report: Report
+    settings: CaptureSettings, interface: str, directory: Path, bpf: str | None, stop: threading.Event, journal: Journal
 ) -> None:
     """Capture until `stop` is set. Raises `SettingsError` or `PermissionDeniedError` before the first packet; after that,
-    whatever ends tcpdump is told, and it is started again."""
+    whatever ends tcpdump is told to `journal`, and it is started again."""
     check_interface(interface)
     if bpf:
         check_filter(settings, interface, bpf)
-    journal = Journal(report)
-    with HandOver(directory, settings.sensor or socket.gethostname()) as handover:
+    with HandOver(directory, settings.name) as handover:
         recover(handover, journal)
         writer = CaptureWriter(handover, journal)
         _Supervisor(settings, interface, bpf, writer, journal).run(stop)
@@ -58,11 +56,12 @@ class _Supervisor:
         pause_s = self._settings.retry_s
         while not stop.is_set():
             tcpdump = Tcpdump(self._settings, self._interface, self._bpf)
-            run = _Run(tcpdump, self._settings, self._writer, self._clock)
+            run = _Run(tcpdump, self._settings, self._writer, self._clock, self._journal)
             self._writer.tcpdump_began()
             try:
                 run.follow(stop, self._started)
             finally:
+                self._journal.captures_now = False
                 status = tcpdump.close()
                 self._writer.close(tcpdump.statistics)
             if stop.is_set():
@@ -72,7 +71,7 @@ class _Supervisor:
             stop.wait(pause_s)
 
     def _started(self) -> None:
-        self._ever_ran = True
+        self._ever_ran = self._journal.captures_now = True
         self._journal.tell(SensorEventKind.STARTED, f"capturing on {self._interface}")
 
     def _ended(self, tcpdump: Tcpdump, status: int) -> None:
@@ -87,8 +86,11 @@ class _Supervisor:
 class _Run:
     """One run of tcpdump, from its first byte to its last."""
 
-    def __init__(self, tcpdump: Tcpdump, settings: CaptureSettings, writer: CaptureWriter, clock: RotationClock) -> None:
+    def __init__(
+        self, tcpdump: Tcpdump, settings: CaptureSettings, writer: CaptureWriter, clock: RotationClock, journal: Journal
+    ) -> None:
         self._tcpdump, self._settings, self._writer, self._clock = tcpdump, settings, writer, clock
+        self._journal = journal
         self._splitter = StreamSplitter(settings.rotate_bytes)
         self._poll = select.poll()
         self._poll.register(tcpdump.packets_fd, select.POLLIN)
@@ -142,6 +144,7 @@ class _Run:
                 self._writer.write(self._splitter.header, piece)
                 self.has_captured = self.has_captured or piece.records > 0
                 if piece.closes:
+                    self._journal.count(rotations_by_size=1)
                     self._writer.close(self._tcpdump.statistics)
         except PcapStreamError as error:
             self._tcpdump.message = str(error)
@@ -155,6 +158,7 @@ class _Run:
             self._asked_for_s = close_s
             self._tcpdump.ask_statistics()
         if now_s >= close_s:
+            self._journal.count(rotations_by_time=1)
             self._writer.close(self._tcpdump.statistics)
             self._splitter.begin_file()
             self._clock.close(now_s)

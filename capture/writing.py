@@ -18,16 +18,27 @@ Report = Callable[[SensorEvent], None]
 
 @dataclass(slots=True)
 class Journal:
-    """Counts of a sensor and whoever hears of them."""
+    """Counts of a sensor and whoever hears of them. One thread counts; any may look: `counts` is replaced whole."""
 
     report: Report
     counts: SensorCounts = field(default_factory=SensorCounts)
+    captures_now: bool = False  # whether tcpdump runs
+    clock: Callable[[], float] = time.time
 
     def tell(self, kind: SensorEventKind, detail: str, path: Path | None = None, **added: int) -> None:
         """Count, then report."""
+        self.count(**added)
+        self.report(SensorEvent(kind=kind, detail=detail, counts=self.counts, path=path))
+
+    def handed_over(self, kind: SensorEventKind, detail: str, path: Path, size: int, **added: int) -> None:
+        """The capture at `path` is complete (and perhaps loaded and gone by now): count it, then report."""
+        self.counts = replace(self.counts, handed_over_at=self.clock())
+        self.tell(kind, detail, path, captures=1, bytes=size, **added)
+
+    def count(self, **added: int) -> None:
+        """What nobody has to hear of at once."""
         raised = {name: getattr(self.counts, name) + number for name, number in added.items()}
         self.counts = replace(self.counts, **raised)
-        self.report(SensorEvent(kind=kind, detail=detail, counts=self.counts, path=path))
 
 
 class CaptureWriter:
@@ -79,12 +90,12 @@ class CaptureWriter:
             self._no_room(0, "is full")  # it stays the current file until there is room for its name
             return
         file.close()
-        packets = self._packets
+        packets, size = self._packets, self._size
         self._part, self._packets, self._first_ns = None, 0, 0
         if has_facts:  # otherwise the next file says it
             self._stated, self._disk_drops = statistics, 0
-        self._journal.tell(
-            SensorEventKind.HANDED_OVER, f"{target.name}: {packets} packets", target, captures=1, packets=packets,
+        self._journal.handed_over(
+            SensorEventKind.HANDED_OVER, f"{target.name}: {packets} packets", target, size, packets=packets,
             kernel_drops=facts["kernel_drops"] if has_facts else 0,
             interface_drops=facts["interface_drops"] if has_facts else 0,
         )  # fmt: skip
@@ -133,7 +144,7 @@ class CaptureWriter:
     def _no_room(self, packets: int, why: str) -> None:
         self._disk_drops += packets
         told = SensorEventKind.DISK_FULL
-        self._journal.counts = replace(self._journal.counts, disk_drops=self._journal.counts.disk_drops + packets)
+        self._journal.count(disk_drops=packets)
         if self._size == 0 and self._part is not None:  # not even the header
             path, file = self._part
             file.close()
@@ -161,4 +172,5 @@ def recover(handover: HandOver, journal: Journal) -> None:
         facts = {"packets": records.count, "kernel_drops": None, "recovered": True}
         target = handover.finish(path, records.first_ns or time.time_ns(), facts).path
         detail = f"{target.name}: {records.count} packets that an earlier run had not handed over"
-        journal.tell(SensorEventKind.RECOVERED, detail, target, captures=1, packets=records.count)
+        size = FILE_HEADER_BYTES + records.end
+        journal.handed_over(SensorEventKind.RECOVERED, detail, target, size, packets=records.count)

@@ -30,9 +30,10 @@ def add_network_option(parser: ArgumentParser) -> None:
     parser.add_argument("--network", metavar="NAME", help="where the sensor sits; fixed when it is first seen")
 
 
-def add_web_options(parser: ArgumentParser, *, port: int) -> None:
-    """`--web.listen-address` as `listen`, `--web.config.file` as `web_config`."""
-    parser.add_argument("--web.listen-address", dest="listen", metavar="HOST:PORT", help=f"default 127.0.0.1:{port}")
+def add_web_options(parser: ArgumentParser, *, port: int | None) -> None:
+    """`--web.listen-address` as `listen`, `--web.config.file` as `web_config`. `port`: of the default address; None: none."""
+    where = "metrics at this address; default: nowhere" if port is None else f"default 127.0.0.1:{port}"
+    parser.add_argument("--web.listen-address", dest="listen", metavar="HOST:PORT", help=where)
     help_text = "TLS, and who may ask: a file as other exporters take it"
     parser.add_argument("--web.config.file", dest="web_config", metavar="FILE", help=help_text)
 
@@ -66,6 +67,8 @@ _FLAG_NAMES = {
     "capture.rotate_s": "--rotate",
     "capture.rotate_bytes": "--rotate-bytes",
     "capture.snaplen": "--snaplen",
+    "capture.listen": "--web.listen-address",
+    "capture.web_config": "--web.config.file",
     "loader.after": "--after",
     "loader.workers": "--workers",
     "loader.listen": "--web.listen-address",

@@ -2,12 +2,11 @@
 
 import os
 import secrets
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Event, Thread
+from threading import Event
 
 from exporter.service import ExporterService
 from exporter.settings import ExporterSettings
@@ -21,10 +20,10 @@ from loader.telemetry import LoaderTelemetry
 from loader.turns import Surroundings
 from pcapline import __version__
 from pcapline.api import exporter_api
+from pcapline.faces import gate_of, serving, url_of
 from pcapline.http import HttpFace, serve
 from pcapline.inventory import inventory_faults
 from pcapline.rereading import Rereading
-from pcapline.webgate import WebGate
 from pcapline.wiring import Purpose, open_store, opened_store, refuse_impossible_store, store_files, store_kind
 from pcapline.worker import Place
 from pcapline.workers import Workers
@@ -58,7 +57,7 @@ def watch_directory(
         return
     telemetry = LoaderTelemetry(store_kind(wanted), __version__)
     face = _loader_face(own, telemetry, rereading)
-    with opened_store(wanted, Purpose.LOAD) as store, _serving(own.listen, face, world.stop, bound):
+    with opened_store(wanted, Purpose.LOAD) as store, serving(own.listen, face, world.stop, bound):
         run_watch(store, request, own, telemetry, replace(world, feed=_feed(settings, request, telemetry, world)))
 
 
@@ -86,7 +85,7 @@ def _watch_together(
             for number in range(own.workers)
         ]
         face = _loader_face(own, together, rereading)
-        with _serving(own.listen, face, world.stop, bound):
+        with serving(own.listen, face, world.stop, bound):
             Workers(places, together, world.stop, world.tell).run()
 
 
@@ -96,7 +95,7 @@ def _loader_face(own: LoaderSettings, shows: LoaderTelemetry | GroupCounts, rere
         version=__version__,
         metrics=shows.expose,
         ready=shows.ready,
-        gate=_gate(own.web_config),
+        gate=gate_of(own.web_config),
         reload=lambda: _refuse_bad_inventory(rereading.settings()),
     )
 
@@ -141,43 +140,6 @@ def _refuse_store_within(directory: Path, store: StoreSettings) -> None:
             )
 
 
-@contextmanager
-def _serving(listen: str, face: HttpFace, stop: Event, bound: Callable[[str], None]) -> Iterator[None]:
-    """Answer HTTP beside what the block does. An address that cannot be had ends the block before it begins."""
-    failures: list[BaseException] = []
-    answering = Event()
-
-    def ready(host: str, port: int) -> None:
-        bound(_url(face.gate, host, port, face.telemetry_path))
-        answering.set()
-
-    def answer() -> None:
-        try:
-            serve(listen, face, stop, ready)
-        except BaseException as error:  # told by the thread that waits for it
-            failures.append(error)
-            answering.set()
-
-    thread = Thread(target=answer, name="http")
-    thread.start()
-    answering.wait()
-    try:
-        if failures:
-            raise failures[0]
-        yield
-    finally:
-        stop.set()
-        thread.join()
-
-
-def _gate(web_config: str) -> WebGate:
-    return WebGate(Path(web_config) if web_config else None)
-
-
-def _url(gate: WebGate, host: str, port: int, path: str) -> str:
-    return f"{gate.scheme}://{f'[{host}]' if ':' in host else host}:{port}{path}"
-
-
 def serve_exporter(
     settings: Settings, stop: Event, tell: Callable[[str], None], read: Callable[[], Settings] | None = None
 ) -> None:
@@ -186,12 +148,12 @@ def serve_exporter(
     `read`: the settings as they are set by then, where they may change."""
     wanted, own = settings.of(StoreSettings), settings.of(ExporterSettings)
     refuse_impossible_store(wanted)
-    gate = _gate(own.web_config)
+    gate = gate_of(own.web_config)
     service = ExporterService(lambda: open_store(wanted, Purpose.FOLLOW), own, store=store_kind(wanted), version=__version__)
     api = exporter_api(service, settings, lambda: open_store(wanted, Purpose.READ), stop)
 
     def bound(host: str, port: int) -> None:
-        url = _url(gate, host, port, own.telemetry_path)
+        url = url_of(gate, host, port, own.telemetry_path)
         if own.web_config:
             service.scrape_within()
         else:

@@ -1,4 +1,4 @@
-"""metrics.md, from what the exporter and the loader declare: names, labels, kinds, what each says."""
+"""metrics.md, from what the exporter, the loader and the sensor declare: names, labels, kinds, what each says."""
 
 from collections.abc import Iterable, Iterator
 from itertools import chain
@@ -6,6 +6,8 @@ from itertools import chain
 from prometheus_client import Counter
 from prometheus_client.metrics import MetricWrapperBase
 
+from capture.events import SensorCounts
+from capture.telemetry import families
 from exporter.admissions import Series
 from exporter.metric_names import ENDPOINT_COUNTERS
 from exporter.metrics import NAMED_TOTALS, of_build, of_ledgers, of_moment
@@ -28,7 +30,12 @@ _LOADER = """## Loader
 `http://127.0.0.1:10111/metrics` (`loader.listen`): what this process does, and what a store that is away cannot report.
 These counters begin anew with the process.
 """
-_WEB = """## Both
+_SENSOR = """## Sensor
+
+`http://127.0.0.1:10112/metrics`, where `capture.listen` says so: what happens before a loader sees a file. It needs the
+extra `web`. These counters begin anew with the process.
+"""
+_WEB = """## All of them
 
 Of the address itself (docs/decisions/0025), on the page of each.
 """
@@ -38,8 +45,8 @@ _HEAD = "\n| metric | kind | labels | |\n|---|---|---|---|\n"
 def page() -> str:
     """The whole page."""
     exporter, loader, web = _of_exporter(), _of_registry(LoaderTelemetry("x", "x")), _of_registry(WebCounts())
-    parts = (_EXPORTER + _HEAD + _lines(exporter), _LOADER + _HEAD + _lines(loader), _WEB + _HEAD + _lines(web))
-    return "\n".join((INTRODUCTION, *parts))
+    parts = ((_EXPORTER, exporter), (_LOADER, loader), (_SENSOR, _of_sensor()), (_WEB, web))
+    return "\n".join((INTRODUCTION, *(about + _HEAD + _lines(metrics) for about, metrics in parts)))
 
 
 def _lines(rows: Iterable[tuple[str, str, Iterable[str], str]]) -> str:
@@ -55,6 +62,12 @@ def _of_exporter() -> Iterator[tuple[str, str, Iterable[str], str]]:
         yield sample.name, family.type, sample.labels, family.documentation
     for spec in ENDPOINT_COUNTERS:
         yield spec.sample, "counter", ("network", "server_address"), spec.help
+
+
+def _of_sensor() -> Iterator[tuple[str, str, Iterable[str], str]]:
+    for family in families(SensorCounts(), captures_now=True, sensor="x", version="x"):
+        sample = family.samples[0]
+        yield sample.name, family.type, sample.labels, family.documentation
 
 
 def _everything() -> Snapshot:

@@ -9,6 +9,7 @@ from pathlib import Path
 from capture.events import SensorEvent
 from capture.sensor import run_sensor
 from capture.settings import CaptureSettings
+from capture.writing import Journal
 
 
 def main() -> None:
@@ -16,7 +17,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     interface, directory, rotate_s, bpf = (*sys.argv[1:4], (sys.argv[4:] or [""])[0])
     settings = CaptureSettings(sensor="probe", rotate_s=float(rotate_s), retry_s=0.1, retry_max_s=0.5)
-    run_sensor(settings, interface, Path(directory), bpf or None, stop, tell)
+    run_sensor(settings, interface, Path(directory), bpf or None, stop, Journal(tell))
 
 
 def tell(event: SensorEvent) -> None:

@@ -14,6 +14,7 @@ from capture.events import SensorEvent
 from capture.handover import HandOver
 from capture.sensor import run_sensor
 from capture.settings import CaptureSettings
+from capture.writing import Journal
 from schema.capture_names import parse_capture_name
 from schema.errors import SettingsError
 from tests.capture.wire import Sensor, Wire, beside, packets_in, wire
@@ -101,7 +102,7 @@ def test_rotation_by_size(cable: Wire, tmp_path: Path) -> None:
     stop = threading.Event()
     settings = CaptureSettings(sensor="small", rotate_s=60, rotate_bytes=4_096)
     sender = "udp and dst host 127.0.0.1 and port 40998"
-    words = (settings, "lo", tmp_path, sender, stop, events.append)
+    words = (settings, "lo", tmp_path, sender, stop, Journal(events.append))
     thread = threading.Thread(target=run_sensor, args=words)
     thread.start()
     try:
@@ -135,7 +136,7 @@ def test_an_interface_that_is_down_is_waited_for(tmp_path: Path) -> None:
 
 def refusal(directory: Path, interface: str, bpf: str | None = None, sensor: str = "probe") -> str:
     with pytest.raises(SettingsError) as error:
-        run_sensor(CaptureSettings(sensor=sensor), interface, directory, bpf, threading.Event(), lambda _: None)
+        run_sensor(CaptureSettings(sensor=sensor), interface, directory, bpf, threading.Event(), Journal(lambda _: None))
     return str(error.value)
 
 
@@ -147,5 +148,7 @@ def test_what_cannot_work_is_refused_before_the_first_packet(tmp_path: Path) -> 
         with HandOver(tmp_path, "probe"):
             assert "another process" in refusal(tmp_path, "lo")
         with pytest.raises(SettingsError, match="not installed"):
-            run_sensor(CaptureSettings(tcpdump="no-such-tcpdump"), "lo", tmp_path, "tcp", threading.Event(), lambda _: None)
+            run_sensor(
+                CaptureSettings(tcpdump="no-such-tcpdump"), "lo", tmp_path, "tcp", threading.Event(), Journal(lambda _: None)
+            )
     assert list(tmp_path.glob("*.pcap")) == []

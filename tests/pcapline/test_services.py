@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.pcapline.captures import capture, conversation
-from tests.pcapline.command import clean_environment, command_line, objects, pcapline
+from tests.pcapline.command import ROOT, clean_environment, command_line, objects, pcapline
 from tests.servers import require
 
 Process = subprocess.Popen[str]
@@ -159,6 +159,51 @@ def test_capture_hands_over_what_it_saw(tmp_path: Path) -> None:
     assert process.returncode == 143
     note = json.loads(_found(spool)[0].with_name(_found(spool)[0].name + ".json").read_text())
     assert note["kernel_drops"] is not None
+
+
+def test_a_sensor_shows_what_it_handed_over(tmp_path: Path) -> None:
+    require(os.geteuid() == 0 and shutil.which("tcpdump") is not None, "capturing needs root and tcpdump")
+    spool, where = tmp_path / "spool", ("--web.listen-address", "127.0.0.1:0")
+    spool.mkdir()
+    words = ("capture", "-i", "lo", spool, "--sensor", "edge", "--rotate", "1", *where, "udp and dst host 127.0.0.8 and port 9")
+    with service(*words, cwd=tmp_path) as (process, log):
+        eventually(lambda: "capturing on lo" in log.read_text(), process, log)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            for _ in range(7):
+                sender.sendto(b"x", ("127.0.0.8", 9))
+        eventually(lambda: 'packets_captured_total{sensor="edge"} 7.0' in page(url_in(log)), process, log)
+        shown = page(url_in(log))
+        assert f'pcapline_sensor_captured_bytes_total{{sensor="edge"}} {float(sum(map(_size, _found(spool))))}' in shown
+        assert 'pcapline_sensor_packets_dropped_total{sensor="edge",where="kernel"} 0.0' in shown
+        assert 'pcapline_sensor_tcpdump_up{sensor="edge"} 1.0' in shown
+        assert "pcapline_web_requests_refused_total" in shown and "process_resident_memory_bytes" in shown
+        assert "is ready" in page(url_in(log).replace("/metrics", "/-/ready"))
+        process.terminate()
+        process.communicate(timeout=60)
+    assert process.returncode == 143
+
+
+def test_a_sensor_without_the_libraries_captures_and_says_what_its_metrics_need(tmp_path: Path) -> None:
+    for library in ("prometheus_client", "starlette", "uvicorn", "bcrypt", "yaml"):
+        (tmp_path / f"{library}.py").write_text(f"raise ModuleNotFoundError('No module named {library}')\n")
+    words, bare = ("capture", "-i", "nowhere0", tmp_path), {"PYTHONPATH": f"{tmp_path}:{ROOT}"}
+    done = pcapline(*words, cwd=tmp_path, environ=bare)
+    assert done.returncode == 3 and "no interface nowhere0" in done.stderr
+    done = pcapline(*words, "--web.listen-address", "127.0.0.1:0", cwd=tmp_path, environ=bare)
+    assert done.returncode == 3 and "pip install 'pcapline[web]'" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_sensors_address_that_is_taken_is_told_before_it_captures(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        done = pcapline("capture", "-i", "lo", tmp_path, "--web.listen-address", address, cwd=tmp_path)
+    assert done.returncode == 3 and address in done.stderr and "Traceback" not in done.stderr
+    done = pcapline("capture", "-i", "lo", tmp_path, "--web.config.file", "web.yml", cwd=tmp_path)
+    assert done.returncode == 3 and "listen" in done.stderr
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size
 
 
 def _found(spool: Path) -> list[Path]:
