@@ -11,6 +11,8 @@ class Bounds:
     connections: int = 128
     # Requests whose answer has not gone out. A scrape is answered in milliseconds: whoever comes to more is told to come again.
     in_flight: int = 32
+    # Metrics pages that are put together at a time, a megabyte each; others wait.
+    pages: int = 4
     # Passwords that wait to be computed, 100 ms each.
     passwords_waiting: int = 16
     # A request is there within so long of the connection, or of its own beginning; TLS is agreed on within it too.

@@ -1,9 +1,11 @@
 """What a process shows of itself: landing page, metrics, liveness, readiness, reload."""
 
+import asyncio
 import html
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
@@ -58,9 +60,13 @@ def routes_of(face: HttpFace) -> list[Route]:
     def landing(_request: Request) -> Response:
         return HTMLResponse(_landing_page(face), headers=_HEADERS)
 
-    def metrics(request: Request) -> Response:
+    room = asyncio.Semaphore(face.bounds.pages)
+
+    async def metrics(request: Request) -> Response:
         accept = request.headers.get("accept", "")
-        body, content_type = face.gate.counts.added_to(face.metrics(accept), accept)
+        async with room:
+            page = await run_in_threadpool(face.metrics, accept)
+        body, content_type = face.gate.counts.added_to(page, accept)
         return Response(body, headers={"Content-Type": content_type, **_HEADERS})
 
     def healthy(_request: Request) -> Response:
