@@ -59,6 +59,12 @@ class LoaderTelemetry:
         )
         self._packets = Counter("pcapline_loader_packets", "Packets in files loaded.", ["sensor"], registry=registry)
         self._rows = Counter("pcapline_loader_rows", "Rows committed, by table.", ["table"], registry=registry)
+        self._writes = Counter(
+            "pcapline_writes",
+            "Times the store was to take a capture: those that it took, and failures.",
+            ["store"],
+            registry=registry,
+        )
         self._write_failures = Counter(
             "pcapline_write_failures", "Times the store refused or did not answer.", ["store", "reason"], registry=registry
         )
@@ -154,6 +160,7 @@ class LoaderTelemetry:
         self._seen: set[str] = set()
         self._sensors: set[str] = set()
         self._leased: set[str] = set()
+        self._writes.labels(store)
         self.store_answers(True)
         self.directory_answers(True)
         self.remote_answers(True)
@@ -170,6 +177,7 @@ class LoaderTelemetry:
         if outcome.state is FileState.QUARANTINED:
             self._failures.labels(outcome.sensor, outcome.reason.partition(":")[0]).inc()
         if outcome.state is FileState.LOADED:
+            self._writes.labels(self._store).inc()
             self._packets.labels(outcome.sensor).inc(outcome.packets)
             for table, rows in outcome.rows.items():
                 self._rows.labels(table).inc(rows)
@@ -206,6 +214,7 @@ class LoaderTelemetry:
 
     def store_failed(self, reason: str) -> None:
         """The store refused or did not answer; `reason` is from a fixed set."""
+        self._writes.labels(self._store).inc()
         self._write_failures.labels(self._store, reason).inc()
 
     def store_refused(self, refusals: Mapping[str, int]) -> None:

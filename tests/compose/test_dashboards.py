@@ -7,12 +7,18 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
 
+from capture.events import SensorEventKind
+from capture.telemetry import SensorTelemetry
+from capture.writing import Journal
 from compose.grafana.__main__ import FOLDER, texts
 from compose.grafana.boards import DASHBOARDS
+from pcapline.faces import serving
+from pcapline.http import HttpFace
 from tests.pcapline.command import clean_environment, command_line
 from tests.servers.prometheus import Prometheus, prometheus, until
 
@@ -114,11 +120,22 @@ def demo(directory: Path) -> Iterator[list[str]]:
             process.communicate(timeout=60)
 
 
+@contextmanager
+def sensor() -> Iterator[str]:
+    """HOST:PORT of a sensor's metrics page. What it has counted is made up: capturing needs root."""
+    journal, addresses = Journal(lambda _: None), []
+    journal.handed_over(SensorEventKind.HANDED_OVER, "", Path("a.pcap"), 640, packets=9, kernel_drops=1)
+    telemetry = SensorTelemetry(journal, "edge", "0")
+    face = HttpFace(name="pcapline sensor", version="0", metrics=telemetry.expose, ready=telemetry.ready)
+    with serving("127.0.0.1:0", face, Event(), addresses.append):
+        yield re.findall(r"http://([\d.:]+)/metrics", addresses[0])[0]
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    """Has scraped a real exporter and a real loader, one of whose captures was refused, with the stack's rules."""
+    """Has scraped a sensor, a real exporter and a real loader, one of whose captures was refused; with the stack's rules."""
     directory = tmp_path_factory.mktemp("dashboards")
-    with demo(directory) as targets, prometheus(directory, *targets, rules=RULES) as running:
+    with demo(directory) as targets, sensor() as edge, prometheus(directory, *targets, edge, rules=RULES) as running:
         (directory / "demo" / "captures" / "note.pcap").write_text("this is no capture, though it is called one")
         until(lambda: asked(running, "sum(pcapline_captures_quarantined)") > 0, "the refused capture is shown", 60)
         until(lambda: asked(running, "min(rate(pcapline_ledger_position[1m]))") > 0, "captures are committed", 60)

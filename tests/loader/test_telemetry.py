@@ -35,6 +35,7 @@ def test_what_is_shown():
         'pcapline_loader_files_total{sensor="edge",state="loaded"} 1.0',
         'pcapline_loader_files_total{sensor="edge",state="empty"} 0.0',
         'pcapline_capture_failures_total{reason="not_a_capture",sensor="edge"} 1.0',
+        'pcapline_writes_total{store="sqlite"} 2.0',
         'pcapline_write_failures_total{reason="unavailable",store="sqlite"} 1.0',
         'pcapline_write_refusals_total{outcome="unknown",store="sqlite"} 5.0',
         'pcapline_write_refusals_total{outcome="full",store="sqlite"} 1.0',

@@ -5,6 +5,14 @@ from compose.grafana.model import Dashboard, Panel, Query
 
 _ONE_SENSOR = 'sensor=~"$sensor"'
 
+
+def _told(counter: str, by: str = "", said: str = "") -> Query:
+    """A counter of the sensors' own pages, as a rate."""
+    labels = f"sensor, {by}" if by else "sensor"
+    expr = f"sum by ({labels}) (rate({counter}{{{_ONE_SENSOR}}}[{RATE}]))"
+    return Query(expr=expr, legend="{{sensor}}" + (f": {said}{{{{{by}}}}}" if by else said))
+
+
 SENSORS = Dashboard(
     uid="pcapline-sensors",
     title="pcapline / Sensors",
@@ -58,6 +66,49 @@ SENSORS = Dashboard(
                 description="Packets that came faster than they could be captured, a second, by network.",
                 unit="pps",
             ),
+        ],
+        [
+            Panel(
+                title="Captured",
+                queries=[_told("pcapline_sensor_packets_captured_total")],
+                description="Packets in captures handed over, a second, by the word of the sensors that Prometheus asks.",
+                unit="pps",
+            ),
+            Panel(
+                title="Lost, by where",
+                queries=[_told("pcapline_sensor_packets_dropped_total", "where")],
+                description="Packets lost before they were in a capture, a second: kernel, interface or disk had no room.",
+                unit="pps",
+            ),
+        ],
+        [
+            Panel(
+                title="Since the last hand-over",
+                queries=[
+                    Query(
+                        expr=f"time() - (pcapline_sensor_last_handed_over_timestamp_seconds{{{_ONE_SENSOR}}} > 0)",
+                        legend="{{sensor}}",
+                    )
+                ],
+                description="Age of the newest capture of each sensor; on a link where nothing happens it rises.",
+                unit="s",
+            ),
+            Panel(
+                title="Rotations and restarts",
+                queries=[
+                    _told("pcapline_sensor_rotations_total", "by", "by "),
+                    _told("pcapline_sensor_tcpdump_restarts_total", said=": tcpdump started again"),
+                ],
+                description="Files closed a second, because their time was over or they were full; and restarts of tcpdump.",
+            ),
+        ],
+        [
+            Panel(
+                title="tcpdump",
+                queries=[Query(expr=f"pcapline_sensor_tcpdump_up{{{_ONE_SENSOR}}}", legend="{{sensor}}")],
+                description="1 while it runs, by sensor.",
+                width=24,
+            )
         ],
         [
             Panel(

@@ -45,6 +45,34 @@ STORE = Dashboard(
         ],
         [
             Panel(
+                title="Share of failed writes",
+                queries=[
+                    Query(
+                        expr=f"sum by (store) (rate(pcapline_write_failures_total[{RATE}]))"
+                        f" / sum by (store) (rate(pcapline_writes_total[{RATE}]) > 0) or vector(0)",
+                        legend="{{store}}",
+                    )
+                ],
+                description="Of the times that the store was to take a capture.",
+                unit="percentunit",
+            ),
+            Panel(
+                title="Answers of the JSON API",
+                queries=[
+                    Query(
+                        expr=f"sum by (status) (rate(pcapline_web_api_answers_total[{RATE}])) or vector(0)", legend="{{status}}"
+                    ),
+                    Query(
+                        expr=f'sum(rate(pcapline_web_requests_refused_total{{reason="busy"}}[{RATE}])) or vector(0)',
+                        legend="turned away: too many at once",
+                    ),
+                ],
+                description="A second, by status.",
+                unit="rps",
+            ),
+        ],
+        [
+            Panel(
                 title="Refresh of the exporter",
                 queries=[Query(expr="max by (instance) (pcapline_exporter_scrape_duration_seconds)", legend="{{instance}}")],
                 description="What following the ledgers took, the last time.",
