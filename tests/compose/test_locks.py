@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PARTS = {"stack": ("loader", "exporter", "cassandra"), "sensor": ()}  # lock -> the extras in it
+PARTS = {"stack": ("loader", "exporter", "cassandra"), "sensor": ("web",)}  # lock -> the extras in it
 
 
 def pins(name: str) -> dict[str, set[str]]:

@@ -56,7 +56,8 @@ class Stack:
         self._ports = {name: free_port() for name in ("CQL", "EXPORTER", "PROMETHEUS", "GRAFANA")}
         ports = {f"PCAPLINE_{name}_PORT": str(port) for name, port in self._ports.items()}
         # what is captured is what the probe sends: this machine's own traffic is nobody's business here
-        self._environment = docker.environment | ports | {"PCAPLINE_INTERFACE": "lo", "PCAPLINE_FILTER": "host 192.0.2.1"}
+        chosen = {"PCAPLINE_INTERFACE": "lo", "PCAPLINE_FILTER": "host 192.0.2.1", "PCAPLINE_BRIDGE": f"pcl{os.getpid()}"}
+        self._environment = docker.environment | ports | chosen
         self._command = [*require_compose(), "-p", f"pcapline-test-{os.getpid()}", "--profile", "demo"]
 
     def compose(self, *arguments: str, expect: int | None = 0) -> str:
