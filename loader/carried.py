@@ -12,7 +12,7 @@ from loader.naming import awaiting
 # The three numbers of the state, octets of open flows, rows that await a name. What the store keeps is a version's octet, and
 # the rest packed: a busy sensor's state is megabytes, and is written with every commit.
 _HEADER = Struct("<qqqII")
-_VERSION = b"\x04"
+_VERSION = b"\x05"
 NO_SEQUENCE = -1
 
 

@@ -28,11 +28,20 @@ def test_nothing_carried_yet() -> None:
     assert CarriedState.decode(None).is_before(5, None)
 
 
-@given(st.binary(max_size=80).filter(lambda data: data[:1] != b"\x02"))
+@given(st.binary(max_size=80))
 def test_a_state_that_is_not_ours_carries_nothing_and_says_so(data: bytes) -> None:
     state = CarriedState.decode(data)
     assert state.unreadable
     assert (state.open_flows, state.awaiting, state.sequence) == (b"", (), NO_SEQUENCE)
+
+
+@given(states)
+def test_one_of_another_version_is_told_as_that(state: CarriedState) -> None:
+    """And not as one that is spoilt."""
+    encoded = state.encode()
+    for version in set(range(256)) - {encoded[0]}:
+        told = CarriedState.decode(bytes((version,)) + encoded[1:]).unreadable
+        assert told == f"it has version {version:02x}; this loader reads {encoded[0]:02x}"
 
 
 @given(states, st.data())

@@ -9,17 +9,16 @@ from typing import Self
 from schema.errors import StoreError
 from schema.records import NO_TOTALS, LedgerPosition, NameRepair
 from schema.store.cassandra import captures, ledger
+from schema.store.cassandra.carriedstate import PUT_PART, parts_of
 from schema.store.cassandra.commitments import Commitment, read_commitment
 from schema.store.cassandra.hold import Hold
 from schema.store.cassandra.own_rows import delete_rows_in
 from schema.store.cassandra.repairs import repaired_rows
 from schema.store.cassandra.writer import Writer
-from schema.store.codec import CHUNK_BYTES, encode_deltas
+from schema.store.codec import encode_deltas
 from schema.store.port import Claim, Commit, LedgerHead
 from schema.tables import RowBatch, Table
 
-_PUT_DELTAS = "INSERT INTO pcapline.commit_deltas (sensor, segment, seq, nonce, deltas) VALUES (?, ?, ?, ?, ?)"
-_PUT_CARRIED = "INSERT INTO pcapline.carried_state (sensor, version, nonce, part, data) VALUES (?, ?, ?, ?, ?)"
 _DROP_CARRIED = "DELETE FROM pcapline.carried_state WHERE sensor = ? AND version < ?"
 
 
@@ -100,11 +99,10 @@ class CassandraAttempt:
     def _write_what_it_names(self, step: ledger.Step, carried: bytes | None) -> None:
         at, sensor = step.after.position, self._hold.sensor
         assert step.record.deltas is not None
-        self._connection.write(_PUT_DELTAS, (sensor, at.segment, at.seq, at.nonce, encode_deltas(step.record.deltas)))
+        self._connection.write(ledger.PUT_DELTAS, (sensor, at.segment, at.seq, at.nonce, encode_deltas(step.record.deltas)))
         if carried is not None:
-            for part, start in enumerate(range(0, len(carried) or 1, CHUNK_BYTES)):
-                chunk = carried[start : start + CHUNK_BYTES]
-                self._connection.write(_PUT_CARRIED, (sensor, at.seq, at.nonce, part, chunk))
+            for part in parts_of((sensor, at.seq, at.nonce), carried):
+                self._connection.write(PUT_PART, part)
 
     def _make(self, step: ledger.Step) -> None:
         def made() -> bool:

@@ -7,6 +7,7 @@ from itertools import islice
 from schema.records import CaptureRecord, EndpointTotals, LedgerPosition
 from schema.store.capture_row import RECORD
 from schema.store.cassandra import captures, claims, ledger
+from schema.store.cassandra.carriedstate import read_carried
 from schema.store.cassandra.commitments import find_commitment, read_committed
 from schema.store.cassandra.connection import Connection, Row
 from schema.store.cassandra.guard import current_guard
@@ -49,7 +50,6 @@ _ENDPOINTS = """
     WHERE sensor = ? AND segment = ? AND kind = 'endpoint' AND seq = 0
 """
 _TOTALS = "SELECT key, value, at_seq FROM pcapline.ledger WHERE sensor = ? AND segment = ? AND kind = 'total' AND seq = 0"
-_CARRIED = "SELECT data FROM pcapline.carried_state WHERE sensor = ? AND version = ? AND nonce = ?"
 
 
 class CassandraCopySource:
@@ -189,9 +189,7 @@ class CassandraCopySource:
 
     def carried(self, ledger: LedgerCopy) -> bytes | None:
         """The state that the head names."""
-        named = (ledger.sensor, ledger.state_version, ledger.state_nonce)
-        parts = self._connection.read(_CARRIED, named) if ledger.state_version else []
-        return b"".join(data for (data,) in parts) if parts else None
+        return read_carried(self._connection, (ledger.sensor, ledger.state_version, ledger.state_nonce))
 
 
 class _Chunks:

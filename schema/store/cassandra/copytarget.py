@@ -9,8 +9,9 @@ from itertools import groupby, pairwise
 
 from schema.bucketpolicy import BucketRule
 from schema.records import AdmissionBook, CaptureRecord
-from schema.store.cassandra import admissions, captures, policy
+from schema.store.cassandra import admissions, captures, carriedstate, policy
 from schema.store.cassandra.connection import Connection
+from schema.store.cassandra.ledger import PUT_DELTAS
 from schema.store.cassandra.newsegment import (
     COPY_CAPTURE,
     COPY_COMMIT,
@@ -23,7 +24,6 @@ from schema.store.cassandra.newsegment import (
     NewSegment,
 )
 from schema.store.cassandra.writer import Writer
-from schema.store.codec import CHUNK_BYTES
 from schema.store.copying import CaptureCopy, CommitCopy, EndpointEntry, LedgerCopy, Origin, SealCopy, SealPart, TotalEntry
 from schema.tables import TABLES, RowBatch, Table
 
@@ -44,8 +44,6 @@ _ORIGIN_TTL_S = 2_592_000  # as the table has it
 _PUT_ORIGIN = "INSERT INTO pcapline.captures_by_origin (origin, noted_at, capture_id) VALUES (?, ?, ?) USING TTL ?"
 _PUT_CHUNK = "INSERT INTO pcapline.manifests (capture_id, attempt, part, data) VALUES (?, ?, ?, ?)"
 _ROWS_FROM = "SELECT state, inputs FROM pcapline.captures WHERE capture_id = ?"
-_PUT_DELTAS = "INSERT INTO pcapline.commit_deltas (sensor, segment, seq, nonce, deltas) VALUES (?, ?, ?, ?, ?)"
-_PUT_CARRIED = "INSERT INTO pcapline.carried_state (sensor, version, nonce, part, data) VALUES (?, ?, ?, ?, ?)"
 _PUT_SENSOR = "INSERT INTO pcapline.sensors (sensor, network, segment, first_seen) VALUES (?, ?, ?, ?) USING TIMESTAMP 1"
 
 
@@ -106,7 +104,7 @@ class CassandraCopyTarget:
     def put_commits(self, ledger: LedgerCopy, commits: Sequence[CommitCopy]) -> None:
         """Commits, and what each added."""
         deltas = ((c.record.position, c.deltas) for c in commits if c.deltas is not None)
-        self._all(_PUT_DELTAS, ((ledger.sensor, at.segment, at.seq, at.nonce, blob) for at, blob in deltas))
+        self._all(PUT_DELTAS, ((ledger.sensor, at.segment, at.seq, at.nonce, blob) for at, blob in deltas))
         for segment, some in groupby(commits, lambda commit: commit.record.position.segment):
             NewSegment(self._connection, ledger.sensor, segment).put(COPY_COMMIT, list(map(_commit_row, some)))
 
@@ -126,10 +124,8 @@ class CassandraCopyTarget:
         """Flat totals, carried state, the guards of sealed segments, and last the open one's."""
         self._open(ledger).put(COPY_TOTAL, totals)
         if carried is not None:
-            state = (ledger.sensor, ledger.state_version, ledger.state_nonce)
-            starts = range(0, len(carried) or 1, CHUNK_BYTES)
-            parts = ((*state, part, carried[start : start + CHUNK_BYTES]) for part, start in enumerate(starts))
-            self._all(_PUT_CARRIED, parts)
+            named = (ledger.sensor, ledger.state_version, ledger.state_nonce)
+            self._all(carriedstate.PUT_PART, carriedstate.parts_of(named, carried))
         for (segment, _), (successor, closed_at) in pairwise(ledger.begins.items()):
             NewSegment(self._connection, ledger.sensor, segment).put(COPY_SEALED, [(closed_at, ledger.epoch, successor)])
         size = (ledger.size.endpoints, ledger.size.opened_seq, ledger.size.opened_endpoints)

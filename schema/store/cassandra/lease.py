@@ -8,6 +8,7 @@ from schema.errors import LeaseHeldError, StoreMovedError, StoreUnavailableError
 from schema.records import CaptureFacts, NameTold
 from schema.store.cassandra import captures, claims, ledger, names
 from schema.store.cassandra.attempt import CassandraAttempt
+from schema.store.cassandra.carriedstate import read_carried
 from schema.store.cassandra.connection import Connection
 from schema.store.cassandra.guard import Guard, current_guard, note_segment, read_guard, segment_of
 from schema.store.cassandra.hold import Clock, Hold
@@ -27,7 +28,6 @@ _TAKE = """
 """
 _RENEW = "UPDATE pcapline.ledger SET lease_until = ? WHERE sensor = ? AND segment = ? IF epoch = ?"
 _RELEASE = "UPDATE pcapline.ledger SET owner = '', lease_until = 0 WHERE sensor = ? AND segment = ? IF epoch = ?"
-_CARRIED = "SELECT data FROM pcapline.carried_state WHERE sensor = ? AND version = ? AND nonce = ?"
 _TAKE_TRIES = 20
 
 
@@ -91,10 +91,7 @@ class CassandraLease:
 
     def carried(self) -> bytes | None:
         """The open flows that `head` names."""
-        head = self.head
-        asked = (self.sensor, head.state_version, head.state_nonce)
-        parts = self.connection.read(_CARRIED, asked) if head.state_version else []
-        return b"".join(data for (data,) in parts) if parts else None
+        return read_carried(self.connection, (self.sensor, self.head.state_version, self.head.state_nonce))
 
     def names_told(self, clients: Collection[bytes]) -> Iterator[NameTold]:
         """What these clients were told, as of `head`."""

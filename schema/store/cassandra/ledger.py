@@ -44,6 +44,7 @@ _COMMITS = """
     SELECT seq, nonce, previous, capture_id, frames, flows, packets, bytes, rows, non_flow, loaded_at FROM pcapline.ledger
     WHERE sensor = ? AND segment = ? AND kind = 'commit' AND seq > ?
 """
+PUT_DELTAS = "INSERT INTO pcapline.commit_deltas (sensor, segment, seq, nonce, deltas) VALUES (?, ?, ?, ?, ?)"
 DELTAS = "SELECT deltas FROM pcapline.commit_deltas WHERE sensor = ? AND segment = ? AND seq = ? AND nonce = ?"
 _MOVE_HEAD = """
     UPDATE pcapline.ledger SET version = ?, row_ts = ?, endpoints = ? WHERE sensor = ? AND segment = ?

@@ -1,4 +1,4 @@
-"""Rows of one partition on their way through the driver: bytes that are ready, in a batch that it takes for one of its own."""
+"""Rows on their way through the driver: bytes that are ready, in a batch that it takes for one of its own."""
 
 from io import BytesIO
 from typing import Any
@@ -30,7 +30,8 @@ class Rows:
 
 
 def batch_of(prepared: Any, gathered: Gathered) -> Any:
-    """The rows of one partition as a statement to execute; `prepared`: of any of them, for its keyspace and key."""
+    """The rows as a statement to execute, which goes to who keeps the partition `gathered.key`; `prepared`: of any of them, for
+    its keyspace."""
     bound = BoundStatement(prepared, routing_key=routing_key(gathered.key))
     bound.values = Rows(gathered.rows, gathered.body)
     batch = BatchStatement(BatchType.UNLOGGED)

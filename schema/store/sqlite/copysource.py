@@ -21,6 +21,7 @@ from schema.store.copying import (
 from schema.store.sealing import SegmentSize
 from schema.store.sqlite import captures, ledger
 from schema.store.sqlite.database import Database, Row
+from schema.store.sqlite.ledger import CARRIED
 from schema.store.sqlite.values import port_rows
 from schema.tables import Ownership, Table
 
@@ -167,7 +168,7 @@ class SqliteCopySource:
     def carried(self, ledger: LedgerCopy) -> bytes | None:
         """The state that the head names."""
         named = (ledger.sensor, ledger.state_version, ledger.state_nonce)
-        rows = self._database.execute("SELECT data FROM carried_state WHERE sensor = ? AND version = ? AND nonce = ?", named)
+        rows = self._database.execute(CARRIED, named)
         return rows[0][0] if rows else None
 
 

@@ -78,7 +78,7 @@ class SqliteLease:
         """The open flows that `head` names."""
         with self._database.snapshot() as session:
             rows = session.execute(
-                "SELECT data FROM carried_state WHERE sensor = ? AND version = ? AND nonce = ?",
+                ledger.CARRIED,
                 (self._sensor, self._head.state_version, self._head.state_nonce),
             )
         return rows[0][0] if rows else None

@@ -17,6 +17,7 @@ from schema.store.port import LedgerHead, SensorRecord
 from schema.store.sealing import SegmentSize, broken_chain
 from schema.store.sqlite.database import Database, Row, Session, Transaction
 
+CARRIED = "SELECT data FROM carried_state WHERE sensor = ? AND version = ? AND nonce = ?"
 _ADD_ENDPOINT = """
     INSERT INTO ledger_endpoints (sensor, endpoint, flows, packets, bytes, packets_rev, bytes_rev, at_seq)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?)

@@ -1,0 +1,24 @@
+"""What a sensor's captures hand on, as a keyspace has it: in parts, under the step that it came with."""
+
+from collections.abc import Iterator
+
+from schema.store.cassandra.connection import Connection
+from schema.store.codec import CHUNK_BYTES
+
+Named = tuple[str, int, bytes]  # sensor; version and nonce, as its ledger's head names them
+
+PUT_PART = "INSERT INTO pcapline.carried_state (sensor, version, nonce, part, data) VALUES (?, ?, ?, ?, ?)"
+_PARTS = "SELECT data FROM pcapline.carried_state WHERE sensor = ? AND version = ? AND nonce = ?"
+
+
+def read_carried(connection: Connection, named: Named) -> bytes | None:
+    """The state of that name; None where there is none, or nothing was carried yet (version 0)."""
+    _, version, _ = named
+    parts = connection.read(_PARTS, named) if version else []
+    return b"".join(data for (data,) in parts) if parts else None
+
+
+def parts_of(named: Named, carried: bytes) -> Iterator[tuple[object, ...]]:
+    """Values for `PUT_PART`; of an empty state one part."""
+    for part, start in enumerate(range(0, len(carried) or 1, CHUNK_BYTES)):
+        yield (*named, part, carried[start : start + CHUNK_BYTES])
