@@ -20,7 +20,7 @@ import bcrypt
 
 from pcapline.webconfig import WebConfig
 
-# Answers of bcrypt that are kept, right and wrong ones: a scrape must not cost 100 ms of arithmetic each time.
+# Answers of bcrypt that are kept, so many right and so many wrong ones: a scrape must not cost 100 ms of arithmetic each time.
 _REMEMBERED = 100
 _OWN_HOST = re.compile(r"(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?")
 _BCRYPT_READS = 72  # bytes of a password; whoever made the hash has left off the rest likewise
@@ -59,25 +59,34 @@ class Passwords:
     def __init__(self) -> None:
         self.lock = threading.Lock()  # held while one is computed
         self._key = secrets.token_bytes(32)
-        self._answers: OrderedDict[bytes, bool] = OrderedDict()
+        # Apart, so that wrong guesses crowd out no right answer: there are as many of those as users, or few more.
+        self._right: OrderedDict[bytes, bool] = OrderedDict()
+        self._wrong: OrderedDict[bytes, bool] = OrderedDict()
 
     def known(self, config: WebConfig, given: Password) -> bool | None:
         """Whether it is right, at once; None: it has to be computed."""
-        return self._answers.get(self._mark(config, given))
+        return self._answer(self._mark(config, given))
 
     def right(self, config: WebConfig, given: Password) -> bool:
         """Whether it is right. Takes as long for users that there are as for others; one computation at a time."""
         mark = self._mark(config, given)
         with self.lock:
-            if mark not in self._answers:
-                self._answers[mark] = _matches(_hash_of(config, given), given.password) and given.user in config.users
-                while len(self._answers) > _REMEMBERED:
-                    self._answers.popitem(last=False)
-            return self._answers[mark]
+            answer = self._answer(mark)
+            if answer is None:
+                answer = _matches(_hash_of(config, given), given.password) and given.user in config.users
+                answers = self._right if answer else self._wrong
+                answers[mark] = answer
+                while len(answers) > _REMEMBERED:
+                    answers.popitem(last=False)
+            return answer
+
+    def _answer(self, mark: bytes) -> bool | None:
+        return self._right.get(mark, self._wrong.get(mark))
 
     def _mark(self, config: WebConfig, given: Password) -> bytes:
         """Stands for all that the answer depends on, and tells none of it."""
-        parts = (given.user.encode(), _hash_of(config, given), given.password)
+        # whether the user is there: two may have one hash, and the answer for one who is gone would be that of the other's
+        parts = (given.user.encode(), bytes([given.user in config.users]), _hash_of(config, given), given.password)
         told = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
         return hmac.digest(self._key, told, "sha256")
 

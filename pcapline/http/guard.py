@@ -14,6 +14,7 @@ from exporter.api.problems import BUSY, NOT_ALLOWED, NOT_OPEN, TOO_LARGE, UNAUTH
 from pcapline.http.api import problem_response
 from pcapline.http.bounds import Bounds
 from pcapline.webaccess import Access, Password, Role, access_of_anyone, access_of_user, claimed, is_cross_site
+from pcapline.webconfig import WebConfig
 from pcapline.webgate import WebGate
 
 _CHANGES_NOTHING = ("GET", "HEAD", "OPTIONS")
@@ -50,19 +51,19 @@ class Guard:
         headers = Headers(scope=scope)
         if self._gate.is_due:
             await asyncio.to_thread(self._gate.look)
+        config = self._gate.config  # one for all that is asked of this request: another may be taken meanwhile
         try:
-            access = await self._access(scope, headers)
+            access = await self._access(scope, headers, config)
         except BusyError:
             await self._refusal(scope, "busy", 503)(scope, receive, send)
             return
-        if refusal := self._refused(scope, headers, access):
+        if refusal := self._refused(scope, headers, access, asks=config.asks):
             await refusal(scope, receive, send)
             return
         scope.setdefault("state", {})["access"] = access
         await self._app(scope, _Receiving(receive, self._bounds.body_bytes).receive, send)
 
-    async def _access(self, scope: Scope, headers: Headers) -> Access | None:
-        config = self._gate.config
+    async def _access(self, scope: Scope, headers: Headers, config: WebConfig) -> Access | None:
         if not config.asks:
             return access_of_anyone(headers, loopback=_is_loopback(scope))
         found = claimed(config, headers.get("authorization", ""))
@@ -70,24 +71,24 @@ class Guard:
             return found
         right = self._gate.passwords.known(config, found)
         if right is None:
-            right = await self._compute(found)
+            right = await self._compute(config, found)
         return access_of_user(config, found.user) if right else None
 
-    async def _compute(self, given: Password) -> bool:
+    async def _compute(self, config: WebConfig, given: Password) -> bool:
         if self._passwords_waiting >= self._bounds.passwords_waiting:
             raise BusyError
         self._passwords_waiting += 1
         try:
             right = self._gate.passwords.right
-            return await asyncio.get_running_loop().run_in_executor(self._computing, right, self._gate.config, given)
+            return await asyncio.get_running_loop().run_in_executor(self._computing, right, config, given)
         finally:
             self._passwords_waiting -= 1
 
-    def _refused(self, scope: Scope, headers: Headers, access: Access | None) -> Response | None:
+    def _refused(self, scope: Scope, headers: Headers, access: Access | None, *, asks: bool) -> Response | None:
         if access is None:
             is_open = scope["path"] in _OPEN and scope["method"] in _CHANGES_NOTHING
             return None if is_open else self._refusal(scope, "unauthorized", 401)
-        if _is_api(scope) and not self._gate.config.asks and not access.may(Role.OPERATE):
+        if _is_api(scope) and not asks and not access.may(Role.OPERATE):
             return self._refusal(scope, "closed", 403)
         if int(headers.get("content-length") or "0") > self._bounds.body_bytes:
             return self._refusal(scope, "too_large", 413)

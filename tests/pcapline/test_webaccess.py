@@ -89,6 +89,25 @@ def test_a_user_who_is_not_there_costs_a_computation_too() -> None:
     assert passwords.known(CONFIG, given) is False
 
 
+@pytest.mark.parametrize("first_is_there", [True, False])
+def test_a_user_who_came_or_went_is_asked_anew_whoever_has_the_same_hash(first_is_there: bool) -> None:
+    shared = hashed("shared")
+    both, one = WebConfig(users={"alice": shared, "bob": shared}), WebConfig(users={"alice": shared})
+    passwords, bob = Passwords(), Password("bob", b"shared")
+    before, after = (both, one) if first_is_there else (one, both)
+    assert passwords.right(before, bob) is first_is_there
+    assert passwords.known(after, bob) is None
+    assert passwords.right(after, bob) is not first_is_there
+
+
+def test_wrong_guesses_crowd_out_no_right_answer() -> None:
+    passwords, right = Passwords(), Password("alice", b"wonder: land")
+    assert passwords.right(CONFIG, right)
+    for number in range(101):
+        passwords.right(CONFIG, Password("alice", str(number).encode()))
+    assert passwords.known(CONFIG, right) is True
+
+
 def test_what_is_remembered_is_bounded() -> None:
     passwords, first = Passwords(), Password("alice", b"0")
     for number in range(101):
