@@ -83,7 +83,7 @@ def web_config(text: str, beside: Path) -> WebConfig:
     """Of the file's text; `beside`: the directory where relative paths begin. Raises `SettingsError` with the key at fault."""
     try:
         document = yaml.load(text, _Loader)  # a SafeLoader
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # no such day, a number too long, brackets without end
         raise SettingsError(f"not YAML: {' '.join(str(error).split())}") from error
     parts = _keys(
         {} if document is None else document,
@@ -128,6 +128,8 @@ def _keys(value: object, where: str, known: tuple[str, ...]) -> Mapping[str, Any
 def _text(value: object, where: str) -> str:
     if not isinstance(value, str) or not value:
         raise SettingsError(f"{where}: expected text, not {value!r}")
+    if "\0" in value:
+        raise SettingsError(f"{where}: holds a NUL")
     return value
 
 
@@ -186,7 +188,7 @@ def _operators(value: object, users: Mapping[str, bytes]) -> frozenset[str]:
     if not isinstance(value, list):
         raise SettingsError(f"pcapline_operators: expected a list of users, not {value!r}")
     for name in value:
-        if name not in users:
+        if _text(name, "pcapline_operators") not in users:
             raise SettingsError(f"pcapline_operators: {name!r} is none of basic_auth_users")
     return frozenset(value)
 

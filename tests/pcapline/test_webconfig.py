@@ -90,7 +90,11 @@ def test_nothing_of_it(text: str) -> None:
         ("http_server_config: {headers: {X-Frame-Options: maybe}}", "X-Frame-Options is 'maybe'"),
         ('http_server_config: {headers: {X-XSS-Protection: "1\\r\\nSet-Cookie: a"}}', "not one line of ASCII"),
         ("[1, 2]", "the file: expected keys"),
+        ("pcapline_operators: [[alice]]", "pcapline_operators: expected text"),
+        ('tls_server_config: {cert_file: "a\\0b", key_file: b}', "tls_server_config.cert_file: holds a NUL"),
         ("a: [", "not YAML"),
+        ("a: 2026-13-45", "not YAML"),
+        ("[" * 2000, "not YAML"),
         ("a: !!python/object/apply:os.system [true]", "not YAML"),
     ],
 )
