@@ -42,7 +42,7 @@ def changes(world: World, asked: ChangesQuestion) -> Changes:
         changes=told.changes,
         gaps=told.gaps,
         next=_cursor(told.places, waiting[0] if waiting else ""),
-        more=any(told.seq(sensor) != now[sensor][1] for sensor in turns),
+        more=any(told.seq(sensor) < now[sensor][1] for sensor in turns),
     )
 
 
@@ -90,8 +90,9 @@ class _Told:
         """Some steps of a sensor (with its network) further. Where they end before `until`, or do not follow one another,
         there is a gap."""
         sensor, network = of
-        if self.seq(sensor) > until:  # another store's ledger, or an older copy of it
-            self._gap(sensor, until, "")
+        if self.seq(sensor) > until:  # of an exporter that has followed further; or of another store, or an older copy of it
+            if not self._is_in(reader, sensor):
+                self._gap(sensor, until, "")
             return
         taken = 0
         for step in takewhile(lambda step: step.position.seq <= until, _steps(reader, sensor, self.seq(sensor))):
@@ -104,6 +105,12 @@ class _Told:
         if self.seq(sensor) < until:
             self._gap(sensor, until, "")
 
+    def _is_in(self, reader: StoreReader, sensor: str) -> bool:
+        """Whether the step that was told last is in this store's ledger."""
+        seq, nonce = self.places[sensor]
+        step = next(_steps(reader, sensor, seq - 1, deltas=False), None)
+        return step is not None and step.position.seq == seq and step.position.nonce.hex().startswith(nonce)
+
     def _check(self, sensor: str, step: _Step) -> None:
         seq, nonce = self.places.get(sensor, (0, ""))
         if step.position.seq != seq + 1 or (nonce and not step.previous.hex().startswith(nonce)):
@@ -115,10 +122,10 @@ class _Told:
         self.places[sensor] = (next_seq, nonce)
 
 
-def _steps(reader: StoreReader, sensor: str, after_seq: int) -> Iterator[_Step]:
+def _steps(reader: StoreReader, sensor: str, after_seq: int, *, deltas: bool = True) -> Iterator[_Step]:
     """Commits and seals, in order. A commit is read when it is asked for."""
     return merge(
-        reader.commits(sensor, after_seq, deltas=True), reader.seals(sensor, after_seq), key=lambda step: step.position.seq
+        reader.commits(sensor, after_seq, deltas=deltas), reader.seals(sensor, after_seq), key=lambda step: step.position.seq
     )
 
 

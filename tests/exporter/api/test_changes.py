@@ -10,8 +10,11 @@ from hypothesis import strategies as st
 
 from exporter.api import changes
 from exporter.api.exchange import Asked
+from schema.store.port import Store
+from schema.store.sqlite import open_sqlite
 from schema.tables import FLOWS
-from tests.exporter.api.scene import Scene, flow, load, scene_at
+from tests.exporter.api.scene import Scene, flow, load, scene_at, scene_over
+from tests.exporter.captures import clock
 
 Seen = list[tuple[str, int]]
 
@@ -117,6 +120,25 @@ def test_a_ledger_that_is_another_one_is_a_gap(scene: Scene, tmp_path: Path) -> 
         assert drain(other, after)[0] == [("edge-1", seq) for seq in range(2, 7)]
         seen, gaps, _ = drain(other, place)  # longer than what was seen, but not its continuation
         assert (seen, gaps) == ([("edge-1", 5), ("edge-1", 6)], [{"sensor": "edge-1", "after_seq": 4, "next_seq": 5}])
+
+
+def test_a_place_of_an_exporter_that_has_followed_further_is_no_gap(scene: Scene) -> None:
+    lease = scene.lease()
+    load(lease, "one")
+    scene.follow()
+
+    def opened(read_only: bool) -> Store:
+        return open_sqlite(scene.path, clock, read_only=read_only, create=False)
+
+    with scene_over(opened(False), opened, "sqlite") as other:
+        load(lease, "two")
+        scene.follow()
+        _, _, ahead = drain(scene, "0")
+        told = other.get("/changes", since=ahead)
+        assert (told["changes"], told["gaps"], told["more"], told["next"]) == ([], [], False, ahead)
+        load(lease, "three")
+        other.follow()
+        assert drain(other, ahead)[:2] == ([("edge-1", 3)], [])
 
 
 def test_more_sensors_than_an_address_can_name(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
