@@ -5,10 +5,11 @@ from itertools import permutations
 
 import pytest
 
+from schema.errors import LeaseLostError
 from schema.store.port import Store
 from schema.tables import IPS_BY_NAME, NAMES_BY_DOMAIN, NAMES_BY_IP, Table
 from tests.schema.store.factory import SteppedClock, StoreFactory
-from tests.schema.store.samples import CLIENT, SERVER, T0_MS, load, now_ms, sample, scanned, take, with_rows
+from tests.schema.store.samples import CLIENT, SERVER, T0_MS, Sample, abandon, load, now_ms, sample, scanned, take, with_rows
 
 
 def key_of(table: Table, name: str) -> tuple[object, ...]:
@@ -62,3 +63,35 @@ def test_an_old_capture_loaded_late_keeps_a_row_as_long_as_a_new_one(store: Stor
     load(lease, with_rows({NAMES_BY_IP: [(*key, "sni", T0_MS + 50, T0_MS + 60)]}))
     store.expire(now_ms() + 2 * day_ms, 1_000)  # a store that lets rows expire by itself: test_cassandra_protocol
     assert store.names_of(SERVER).rows == [(*key, "dns", T0_MS + 5, T0_MS + 100)]
+
+
+def saw(first: int, last: int) -> Sample:
+    return with_rows({NAMES_BY_IP: [(SERVER, "www.example.com", "edge-1", "dns", T0_MS + first, T0_MS + last)]})
+
+
+def test_what_counts_is_in_the_row_whatever_was_abandoned_between(store: Store) -> None:
+    """What was abandoned is true as well, and may be in it: nobody takes it back from a row of many captures."""
+    lease, abandoned = take(store), saw(40, 60)
+    abandon(lease, abandoned)  # the first of its sensor, on whom nothing is read
+    load(lease, saw(20, 30))
+    abandon(lease, abandoned)
+    load(lease, saw(10, 11))
+    ((*_, first, last),) = store.names_of(SERVER).rows
+    assert (first, last) in {(T0_MS + 10, T0_MS + 30), (T0_MS + 10, T0_MS + 60)}
+    load(lease, abandoned)
+    assert store.names_of(SERVER).rows[0][-2:] == (T0_MS + 10, T0_MS + 60)
+
+
+def test_what_another_loader_saw_meanwhile_is_not_lost(store_factory: StoreFactory) -> None:
+    """What a lease's holder knows of rows is of no use once the lease was another's."""
+    clocks = [SteppedClock() for _ in range(3)]
+    for minutes, clock in enumerate(clocks):
+        clock.advance(120 * minutes)
+    stores = [store_factory(clock=clock) for clock in clocks]
+    slept = take(stores[0])
+    load(slept, saw(20, 30))
+    load(take(stores[1]), saw(5, 50))
+    with pytest.raises(LeaseLostError):
+        load(slept, saw(21, 22))
+    load(take(stores[2]), saw(23, 24))
+    assert stores[0].names_of(SERVER).rows[0][-2:] == (T0_MS + 5, T0_MS + 50)
