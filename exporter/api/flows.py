@@ -81,7 +81,9 @@ def _named_page(reader: StoreReader, names: set[str], query: FlowQuery, wanted: 
         if len(addresses) > MOST_ADDRESSES:
             detail = f"these names were seen at more than {MOST_ADDRESSES:,} addresses"
             raise ProblemError(TOO_BROAD, detail, "ask for one of the names, or for one address, at a time")
-    sources = [_flows_in_order(reader, replace(query, destination=address), span, limit) for address in sorted(addresses)]
+    # each holds what it fetched: a full page of every address would be half a million rows
+    share = -(-limit // max(1, len(addresses)))
+    sources = [_flows_in_order(reader, replace(query, destination=address), span, share) for address in sorted(addresses)]
     return page_of(sources, limit, lambda row: row[_HOSTNAME] in names or row[_ENDPOINT] in names)
 
 

@@ -1,12 +1,16 @@
 """The changes as server-sent events: the answers of `changes`, one event each, as the exporter follows the ledgers."""
 
+import logging
 from collections.abc import Callable
 
 import msgspec
 
 from exporter.api.answers import Changes
+from exporter.api.problems import ProblemError
 from exporter.api.questions import ChangesQuestion
+from schema.errors import PcaplineError
 
+_LOG = logging.getLogger(__name__)
 # Whoever takes them learns so often that the connection lives, and the exporter that nobody takes them any more.
 _HEARTBEAT_S = 15.0
 _PAUSE_S = 0.5
@@ -31,7 +35,11 @@ class ChangeStream:
         """The next event; b"" when there is none yet."""
         if self._closed or self._ended(0 if self._silent_s is None else _PAUSE_S):
             return None
-        told = self._ask(self._asked)
+        try:
+            told = self._ask(self._asked)
+        except (ProblemError, PcaplineError) as error:  # whoever takes it asks again, and is told with a status what it is
+            _LOG.info("exporter: a stream ends: %s", error)
+            return None
         self._asked = msgspec.structs.replace(self._asked, since=told.next)
         if told.changes or told.gaps or self._silent_s is None:
             self._silent_s = None if told.more else 0.0

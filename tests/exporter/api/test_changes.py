@@ -184,6 +184,21 @@ def test_the_stream_tells_the_same(scene: Scene) -> None:
         assert one.next() is None
 
 
+def test_a_stream_ends_in_good_order_where_the_store_goes_away(scene: Scene) -> None:
+    lease = scene.lease()
+    load(lease, "one")
+    scene.follow()
+    stream = scene.api.answer(Asked(method="GET", path="/stream")).body  # no news yet: no reader is opened
+    assert not isinstance(stream, bytes)
+    place = event(stream.next())["next"]
+    load(lease, "two")
+    scene.follow()
+    scene.path.rename(scene.path.with_name("away.db"))
+    assert stream.next() is None
+    assert scene.refused("/stream", 503, since=place)["type"] == "urn:pcapline:problem:store-away"
+    stream.close()
+
+
 def test_a_stream_is_not_begun_for_its_head_alone(scene: Scene) -> None:
     scene.follow()
     for _ in range(20):
