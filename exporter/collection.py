@@ -8,6 +8,7 @@ from dataclasses import replace
 from exporter.book import BookKeeper, NotYetError
 from exporter.follower import Follower
 from exporter.newest import NewestPackets
+from exporter.nodes import NodeWatch
 from exporter.reconcile import reconcile
 from exporter.rounds import Rounds
 from exporter.settings import ExporterSettings
@@ -25,7 +26,7 @@ class Collection:
         """`store` is the kind that metrics name (sqlite, cassandra); `clock` gives seconds since the epoch."""
         self._open_reader, self._settings, self._clock = open_reader, settings, clock
         self._reader: StoreReader | None = None
-        self._follower, self._newest = Follower(), NewestPackets()
+        self._follower, self._newest, self._nodes = Follower(), NewestPackets(), NodeWatch()
         self._rounds = Rounds(settings.reconcile_captures, settings.reconcile_s)
         self._books: dict[str, BookKeeper] = {}
         self._snapshot = Snapshot(store=store)
@@ -99,6 +100,7 @@ class Collection:
         current = replace(
             self._snapshot,
             store_up=True,
+            nodes=self._nodes.look(reader, self._clock()),
             read_at=self._clock(),
             schema_version=health.schema_version,
             wanted_schema_version=health.wanted_schema_version,

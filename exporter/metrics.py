@@ -7,6 +7,7 @@ from typing import NamedTuple
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 
 from exporter.metric_names import ENDPOINT_COUNTERS, LEDGER_POSITION, EndpointCounter
+from exporter.node_metrics import of_nodes
 from exporter.reconciliation import Reach, Reconciliation
 from exporter.snapshot import NetworkMoment, Snapshot
 from schema.records import IDLE_TOTAL, OTHER_ENDPOINT
@@ -69,6 +70,7 @@ def of_moment(snapshot: Snapshot) -> Iterator[Metric]:
     yield from _of_store(snapshot)
     yield _newest_packets(snapshot)
     yield _quarantined(snapshot)
+    yield from of_nodes(snapshot.nodes)
     if snapshot.reconciliation is not None:
         yield from _of_reconciliation(snapshot.reconciliation)
 

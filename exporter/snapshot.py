@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from exporter.admissions import Series
 from exporter.reconciliation import Reconciliation
 from schema.records import EndpointTotals
+from schema.store.nodes import NodeHealth
 from schema.store.port import SensorRecord
 
 
@@ -42,6 +43,7 @@ class Snapshot:
     quarantined: Mapping[tuple[str, str], int] = field(default_factory=dict)  # (network, reason) -> captures
     newest_packet_ns: Mapping[str, int] = field(default_factory=dict)  # sensor -> Unix ns
     sensors: Sequence[SensorRecord] = ()  # every one, and who loads it
+    nodes: Sequence[NodeHealth] = ()  # of the store, where it has any and they may be asked
     read_at: float = 0.0  # Unix time of the last refresh that the store answered; 0: never
     refresh_seconds: float = 0.0  # what the last refresh took
     reconciliation: Reconciliation | None = None  # None: never checked

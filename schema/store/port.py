@@ -28,6 +28,7 @@ from schema.records import (
     Seal,
 )
 from schema.store.copying import CopySource, CopyTarget
+from schema.store.nodes import NodeHealth
 from schema.store.sealing import Sealing
 from schema.tables import RowBatch, Table
 
@@ -258,6 +259,10 @@ class StoreReader(Protocol):
 
     def health(self) -> StoreHealth:
         """What the store is and whether what it acknowledges lasts."""
+
+    def nodes(self) -> list[NodeHealth]:
+        """What each node of a cluster says of itself, by address; none: the store is no cluster. One that does not answer is
+        down. Raises `StorePermissionError` where this user may not ask."""
 
     def sensors(self) -> list[SensorRecord]:
         """Every sensor that ever was taken."""

@@ -16,6 +16,7 @@ from exporter.snapshot import NetworkMoment, Snapshot
 from loader.telemetry import LoaderTelemetry
 from pcapline.webtelemetry import WebCounts
 from schema.records import NO_TOTALS
+from schema.store.nodes import NodeHealth, PoolTasks, TableOnNode
 from scripts.reference.markdown import row
 
 INTRODUCTION = """# Metrics
@@ -81,6 +82,8 @@ def _everything() -> Snapshot:
         totals=totals,
         last_loaded_at_ms=0,
     )
+    pools, tables = {"x": PoolTasks(pending=0, blocked=0)}, {"x": TableOnNode()}
+    node = NodeHealth(node="x", up=True, pools=pools, tables=tables)
     checked = Reconciliation(
         at_ms=0,
         identities=(Identity(name="x", left=0, right=0, difference=0),),
@@ -96,6 +99,7 @@ def _everything() -> Snapshot:
         networks={"x": moment},
         quarantined={("x", "x"): 1},
         newest_packet_ns={"x": 1},
+        nodes=[node],
         reconciliation=checked,
     )
 

@@ -25,7 +25,7 @@ from tests.servers.prometheus import Prometheus, prometheus, until
 ROOT = Path(__file__).resolve().parents[2]
 RULES = ROOT / "compose" / "prometheus" / "rules"
 KINDS = {"timeseries", "stat", "table"}
-UNITS = {"short", "s", "wps", "pps", "rps", "Bps", "percentunit"}
+UNITS = {"short", "s", "wps", "pps", "rps", "Bps", "percentunit", "bytes"}
 # Grafana's own variables, as a person who looks at a quarter of an hour has them.
 GIVEN = {"$__rate_interval": "1m", "$__range": "15m", "$network": ".*", "$server_address": ".*", "$sensor": ".*"}
 

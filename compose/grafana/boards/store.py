@@ -73,6 +73,53 @@ STORE = Dashboard(
         ],
         [
             Panel(
+                title="Nodes: waiting tasks",
+                queries=[
+                    Query(
+                        expr="topk(10, sum by (node, pool) (cassandra_thread_pool_pending_tasks)) or vector(0)",
+                        legend="{{node}}: {{pool}}",
+                    )
+                ],
+                description="Tasks that wait for a thread, by node and pool. An embedded store has no nodes.",
+            ),
+            Panel(
+                title="Nodes: time of an operation",
+                queries=[
+                    Query(
+                        expr="max by (table, operation) (cassandra_table_operation_latency_p99_seconds) or vector(0)",
+                        legend="{{table}}: {{operation}}",
+                    )
+                ],
+                description="99 of 100 take less, on the slowest node.",
+                unit="s",
+            ),
+        ],
+        [
+            Panel(
+                title="Nodes: tables on disk",
+                queries=[
+                    Query(
+                        expr="sum by (table) (cassandra_table_disk_space_bytes) or vector(0)",
+                        legend="{{table}}",
+                    )
+                ],
+                description="All copies together.",
+                unit="bytes",
+            ),
+            Panel(
+                title="Nodes: largest partition",
+                queries=[
+                    Query(
+                        expr="max by (table) (cassandra_table_partition_size_maximum_bytes) or vector(0)",
+                        legend="{{table}}",
+                    )
+                ],
+                description="Beyond 100 MB reading slows down and compaction takes memory.",
+                unit="bytes",
+            ),
+        ],
+        [
+            Panel(
                 title="Refresh of the exporter",
                 queries=[Query(expr="max by (instance) (pcapline_exporter_scrape_duration_seconds)", legend="{{instance}}")],
                 description="What following the ledgers took, the last time.",

@@ -86,6 +86,13 @@ class Connection:
             bound.consistency_level = ConsistencyLevel.SERIAL
         return self._asked(lambda: list(self.session.execute(bound)))
 
+    def read_at(self, host: Any, statement: str) -> list[Row]:
+        """All rows, by this node's word and no other's; asked once. `host` is the driver's."""
+        bound = self.bound(statement)
+        bound.consistency_level = ConsistencyLevel.ONE
+        with explained(self.where):
+            return list(self.session.execute(bound, host=host))
+
     def stream(self, statement: str, values: Sequence[Any] = (), *, serial: bool = False) -> Iterator[Row]:
         """Rows, one page in memory at a time; `serial` as with `read`."""
         bound = self.bound(statement, values)

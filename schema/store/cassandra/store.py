@@ -23,9 +23,11 @@ from schema.store.cassandra.copysource import CassandraCopySource
 from schema.store.cassandra.copytarget import CassandraCopyTarget
 from schema.store.cassandra.guard import current_guard
 from schema.store.cassandra.health import read_health
+from schema.store.cassandra.nodes import read_nodes
 from schema.store.cassandra.own_rows import recount_capture, rows_of_capture
 from schema.store.codec import partitions_of
 from schema.store.copying import CopySource, CopyTarget
+from schema.store.nodes import NodeHealth
 from schema.store.notes import refuse_reading
 from schema.store.port import (
     AnswerQuery,
@@ -51,6 +53,10 @@ class CassandraStore:
     def health(self) -> StoreHealth:
         """What `doctor` and `/-/ready` say."""
         return read_health(self._connection)
+
+    def nodes(self) -> list[NodeHealth]:
+        """What each node says of itself."""
+        return read_nodes(self._connection)
 
     def apply_schema(self) -> list[str]:
         """Apply the migrations that are missing; returns their names."""

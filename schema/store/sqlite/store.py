@@ -10,6 +10,7 @@ from schema.bucketpolicy import BucketRule
 from schema.records import AdmissionBook, BookChange, CaptureRecord, CommitRecord, LedgerTotals, NameTold, PartitionCounts, Seal
 from schema.store.codec import partitions_of
 from schema.store.copying import CopySource, CopyTarget
+from schema.store.nodes import NodeHealth
 from schema.store.notes import refuse_reading
 from schema.store.port import (
     AnswerQuery,
@@ -51,6 +52,10 @@ class SqliteStore:
             durable=True,
             detail=f"{path}, {_bytes_of(path):,} bytes",
         )
+
+    def nodes(self) -> list[NodeHealth]:
+        """None: it is a file."""
+        return []
 
     def apply_schema(self) -> list[str]:
         """Apply the migrations that are missing; returns their names."""

@@ -53,6 +53,16 @@ def test_node_that_syncs_before_it_answers(cassandra_store_factory: CassandraFac
     assert "1 of 1 copies acknowledge at LOCAL_QUORUM, commit log: group" in health.detail
 
 
+def test_what_a_node_says_of_itself(cassandra_store_factory: CassandraFactory) -> None:
+    (node,) = cassandra_store_factory().nodes()
+    assert node.up and node.connections >= 1
+    assert {"MutationStage", "ReadStage", "Native-Transport-Requests"} <= node.pools.keys()
+    assert all(tasks.pending >= 0 and tasks.blocked >= 0 for tasks in node.pools.values())
+    assert {"flows", "ledger", "captures"} <= node.tables.keys()
+    assert sum(table.disk_bytes for table in node.tables.values()) >= 0
+    assert all(0 <= table.write_p99_s < 60 for table in node.tables.values())
+
+
 def test_keyspace_without_a_commit_log(cassandra_store_factory: CassandraFactory, cassandra_keyspace: Keyspace) -> None:
     store, name = cassandra_store_factory(), cassandra_keyspace.name
     cassandra_keyspace.execute(f"ALTER KEYSPACE {name} WITH durable_writes = false")
