@@ -6,7 +6,7 @@ from pathlib import Path
 from threading import Event, Thread
 
 from pcapline.http import HttpFace, serve
-from pcapline.webgate import WebGate
+from pcapline.http.gate import WebGate
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from exporter.api.exchange import PREFIX, Answered, Asked, Parts
 from exporter.api.problems import BUSY, NOT_ALLOWED, NOT_OPEN, TOO_LARGE, UNAUTHORIZED, Kind, ProblemError, refusal
-from pcapline.webtelemetry import WebCounts
+from pcapline.http.telemetry import WebCounts
 
 # All of them come in: which are taken, and where, is the API's own matter.
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]

@@ -12,7 +12,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from pcapline.http.bounds import Bounds
 from pcapline.http.face import HttpFace
-from pcapline.webtelemetry import WebCounts
+from pcapline.http.telemetry import WebCounts
 
 _AGAIN_S = 0.1  # after the system had no room for a connection
 

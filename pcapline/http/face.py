@@ -13,7 +13,7 @@ from starlette.routing import Route
 from exporter.api.exchange import Answered, Asked
 from pcapline.http.api import api_route
 from pcapline.http.bounds import Bounds
-from pcapline.webgate import WebGate
+from pcapline.http.gate import WebGate
 from schema.errors import PcaplineError
 
 _HEADERS = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'"}

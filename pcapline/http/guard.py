@@ -11,11 +11,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from exporter.api.exchange import PREFIX
 from exporter.api.problems import BUSY, NOT_ALLOWED, NOT_OPEN, TOO_LARGE, UNAUTHORIZED
+from pcapline.http.access import Access, Password, Role, access_of_anyone, access_of_user, claimed, is_cross_site
 from pcapline.http.api import problem_response
 from pcapline.http.bounds import Bounds
-from pcapline.webaccess import Access, Password, Role, access_of_anyone, access_of_user, claimed, is_cross_site
-from pcapline.webconfig import WebConfig
-from pcapline.webgate import WebGate
+from pcapline.http.config import WebConfig
+from pcapline.http.gate import WebGate
 
 _CHANGES_NOTHING = ("GET", "HEAD", "OPTIONS")
 _OPEN = ("/-/healthy", "/-/ready")  # for whoever supervises the process

@@ -19,8 +19,8 @@ from exporter.collection import Collection
 from exporter.settings import ExporterSettings
 from pcapline.http.api import api_route
 from pcapline.http.bounds import Bounds
+from pcapline.http.gate import WebGate
 from pcapline.http.guard import Guard
-from pcapline.webgate import WebGate
 from schema.addresses import address_bytes
 from schema.buckets import bucket_of, day_of
 from schema.objects import Object

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pcapline.webaccess import Passwords
-from pcapline.webconfig import TlsConfig, WebConfig, web_config
-from pcapline.webtelemetry import WebCounts
+from pcapline.http.access import Passwords
+from pcapline.http.config import TlsConfig, WebConfig, web_config
+from pcapline.http.telemetry import WebCounts
 from schema.errors import PcaplineError, PermissionDeniedError, SettingsError
 
 _LOG = logging.getLogger(__name__)

@@ -1,4 +1,4 @@
-"""Who is let in over HTTP: passwords, tokens, certificates; and a configuration that changes while the process runs."""
+"""Stands before every route: passwords, tokens, certificates; and a configuration that changes while the process runs."""
 
 import logging
 import shutil
@@ -17,7 +17,7 @@ import pytest
 from exporter.scrape import samples
 from exporter.service import fetch
 from pcapline.http import HttpFace
-from pcapline.webgate import WebGate
+from pcapline.http.gate import WebGate
 from schema.errors import SettingsError, StoreUnavailableError
 from tests.pcapline.web import Authority, Process, served
 

@@ -18,7 +18,7 @@ from enum import IntEnum
 
 import bcrypt
 
-from pcapline.webconfig import WebConfig
+from pcapline.http.config import WebConfig
 
 # Answers of bcrypt that are kept, so many right and so many wrong ones: a scrape must not cost 100 ms of arithmetic each time.
 _REMEMBERED = 100

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pcapline.webconfig import TlsConfig, WebConfig, web_config
+from pcapline.http.config import TlsConfig, WebConfig, web_config
 from schema.errors import SettingsError
 
 BESIDE = Path("/etc/pcapline")

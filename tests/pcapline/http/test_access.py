@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pcapline.webaccess import Access, Password, Passwords, Role, access_of_anyone, access_of_user, claimed
-from pcapline.webconfig import Token, WebConfig
+from pcapline.http.access import Access, Password, Passwords, Role, access_of_anyone, access_of_user, claimed
+from pcapline.http.config import Token, WebConfig
 
 
 def hashed(password: str) -> bytes:

@@ -14,8 +14,8 @@ import pytest
 from exporter.scrape import samples
 from pcapline.http import HttpFace
 from pcapline.http.bounds import Bounds
-from pcapline.webgate import WebGate
-from tests.pcapline.test_http_access import ALICE, users_and_tokens
+from pcapline.http.gate import WebGate
+from tests.pcapline.http.test_guard import ALICE, users_and_tokens
 from tests.pcapline.web import PAGE, Authority, Process, served
 from tests.servers.prometheus import until
 
