@@ -8,7 +8,17 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from threading import Lock
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Metric, disable_created_metrics, values
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Metric,
+    PlatformCollector,
+    ProcessCollector,
+    disable_created_metrics,
+    values,
+)
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.multiprocess import MultiProcessCollector
 
@@ -70,6 +80,8 @@ class GroupCounts:
         for number in self._numbers:
             self._running.labels(str(number)).set(0)
         registry.register(_Folded(directory))
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):  # of this process, which loads nothing itself
+            collector(registry=registry)
         self._up = [False] * workers
 
     def started(self, number: int) -> None:

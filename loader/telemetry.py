@@ -7,7 +7,16 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import product
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    disable_created_metrics,
+)
 from prometheus_client.exposition import choose_encoder
 
 from loader.archivecheck import ArchiveVerdict
@@ -152,6 +161,8 @@ class LoaderTelemetry:
         )
         info = Gauge("pcapline_loader_info", "Build of the loader; always 1.", ["version"], registry=registry)
         info.labels(version).set(1)
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=registry)
         self._store = store
         self._failing: dict[str, bool] = {}
         self._refusals_told: dict[str, int] = {}

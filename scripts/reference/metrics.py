@@ -22,7 +22,7 @@ from scripts.reference.markdown import row
 INTRODUCTION = """# Metrics
 
 Names and units follow Prometheus' conventions. The exporter's counters go on over restarts, for they are read from the
-ledger; its page has the usual `process_...` and `python_...` metrics of the process as well. `server_address` has
+ledger. Every page has the usual `process_...` and `python_...` metrics of its process as well. `server_address` has
 `exporter.max_endpoints` values a network at most; the rest is `_other`.
 """
 _EXPORTER = "## Exporter\n\n`http://127.0.0.1:10110/metrics` (`exporter.listen`): what the store holds.\n"
@@ -107,7 +107,8 @@ def _everything() -> Snapshot:
 def _of_registry(counts: LoaderTelemetry | WebCounts) -> Iterator[tuple[str, str, Iterable[str], str]]:
     """prometheus_client has no public list of a registry's metrics, nor of a metric's labels."""
     for metric in counts._registry._collector_to_names:
-        assert isinstance(metric, MetricWrapperBase)
+        if not isinstance(metric, MetricWrapperBase):
+            continue  # of the process
         family = next(iter(metric.describe()))
         name = family.name + ("_total" if isinstance(metric, Counter) else "")
         yield name, family.type, metric._labelnames, family.documentation

@@ -83,7 +83,7 @@ def test_one_store_that_does_not_answer_is_enough_not_to_be_ready(tmp_path: Path
 def test_there_is_a_rule_for_every_gauge(tmp_path: Path) -> None:
     count(tmp_path, 0)
     counts = GroupCounts(tmp_path, 1)
-    gauges = {line.split()[2] for line in page(counts) if line.startswith("# TYPE") and line.endswith(" gauge")}
+    gauges = {line.split()[2] for line in page(counts) if line.startswith("# TYPE pcapline_") and line.endswith(" gauge")}
     assert gauges - {"pcapline_loader_worker_up"} <= FOLDS.keys()
 
 

@@ -52,6 +52,7 @@ def test_what_is_shown():
         'pcapline_loader_rows_total{table="flows"} 3.0',
     ):
         assert line in page, line
+    assert any(line.startswith("process_resident_memory_bytes ") for line in page)
 
 
 def test_what_is_over_goes_back_to_nothing():
