@@ -63,8 +63,11 @@ class Hold:
         return LeaseLostError(f"another loader took sensor {self.sensor} over: its captures are loaded there")
 
     def next_row_ts(self, last_row_ts: int) -> int:
-        """The write timestamp of a new attempt (microseconds): larger than any committed one and the last attempt's."""
-        return max(int(self.clock() * 1_000_000), self.row_ts + 1, last_row_ts + 1)
+        """The write timestamp of a new attempt (microseconds): larger than the capture's last one, than any committed one, and
+        than any that a holder of this lease used before it gave it back. An attempt that was abandoned leaves dictionary rows
+        and late names in rows of other captures, which all later ones have to win over, whatever the clocks say."""
+        self.row_ts = max(int(self.clock() * 1_000_000), self.row_ts + 1, last_row_ts + 1)
+        return self.row_ts
 
     def seconds_left(self, table: Table, rows_from_ms: int) -> int:
         """What is left of the lifetime of rows that count from then; 0 or less: nothing."""
@@ -89,7 +92,7 @@ class Hold:
 
     def stand_at(self, step: ledger.Step) -> None:
         """The commit that made this step is in the ledger."""
-        self.head, self.row_ts = step.after, step.row_ts
+        self.head = step.after
         self.size = replace(self.size, endpoints=step.endpoint_count)
         self._committed.add(step.record.capture_id)
         self._endpoints.update(step.endpoints)

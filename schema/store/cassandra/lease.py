@@ -27,7 +27,7 @@ _TAKE = """
     WHERE sensor = ? AND segment = ? IF epoch = ? AND version = ?
 """
 _RENEW = "UPDATE pcapline.ledger SET lease_until = ? WHERE sensor = ? AND segment = ? IF epoch = ?"
-_RELEASE = "UPDATE pcapline.ledger SET owner = '', lease_until = 0 WHERE sensor = ? AND segment = ? IF epoch = ?"
+_RELEASE = "UPDATE pcapline.ledger SET owner = '', lease_until = 0, row_ts = ? WHERE sensor = ? AND segment = ? IF epoch = ?"
 _TAKE_TRIES = 20
 
 
@@ -143,7 +143,7 @@ class CassandraLease:
 
     def release(self) -> None:
         """Let another loader have the sensor at once."""
-        statement = self.connection.bound(_RELEASE, self._fence())
+        statement = self.connection.bound(_RELEASE, (self._hold.row_ts, *self._fence()))
         self.connection.conditionally(statement, lambda: True)  # refused: another loader has it already
 
     def _names(self) -> names.NamesAsOf:

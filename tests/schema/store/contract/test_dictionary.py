@@ -95,3 +95,24 @@ def test_what_another_loader_saw_meanwhile_is_not_lost(store_factory: StoreFacto
         load(slept, saw(21, 22))
     load(take(stores[2]), saw(23, 24))
     assert stores[0].names_of(SERVER).rows[0][-2:] == (T0_MS + 5, T0_MS + 50)
+
+
+def test_what_counts_wins_over_what_was_abandoned_under_a_clock_that_is_ahead(store_factory: StoreFactory) -> None:
+    ahead = SteppedClock()
+    ahead.advance(3_600)
+    lease = take(store_factory(clock=ahead))
+    abandon(lease, saw(40, 60))
+    lease.release()
+    store = store_factory()
+    load(take(store), saw(10, 20))
+    assert store.names_of(SERVER).rows[0][-2] == T0_MS + 10
+
+
+def test_so_it_does_where_a_clock_is_set_back(store_factory: StoreFactory) -> None:
+    clock = SteppedClock()
+    store = store_factory(clock=clock)
+    lease = take(store)
+    abandon(lease, saw(40, 60))
+    clock.advance(-30)
+    load(lease, saw(10, 20))
+    assert store.names_of(SERVER).rows[0][-2] == T0_MS + 10
