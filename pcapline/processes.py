@@ -20,8 +20,8 @@ from loader.telemetry import LoaderTelemetry
 from loader.turns import Surroundings
 from pcapline import __version__
 from pcapline.api import exporter_api
-from pcapline.faces import gate_of, serving, url_of
 from pcapline.http import HttpFace, serve
+from pcapline.http.beside import gate_of, serving, url_of
 from pcapline.inventory import inventory_faults
 from pcapline.rereading import Rereading
 from pcapline.wiring import Purpose, open_store, opened_store, refuse_impossible_store, store_files, store_kind

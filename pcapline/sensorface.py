@@ -8,8 +8,8 @@ from capture.settings import CaptureSettings
 from capture.telemetry import SensorTelemetry
 from capture.writing import Journal
 from pcapline import __version__
-from pcapline.faces import gate_of, serving
 from pcapline.http import HttpFace
+from pcapline.http.beside import gate_of, serving
 from pcapline.rereading import Rereading
 from schema.settings import Settings
 

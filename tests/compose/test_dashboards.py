@@ -17,8 +17,8 @@ from capture.telemetry import SensorTelemetry
 from capture.writing import Journal
 from compose.grafana.__main__ import FOLDER, texts
 from compose.grafana.boards import DASHBOARDS
-from pcapline.faces import serving
 from pcapline.http import HttpFace
+from pcapline.http.beside import serving
 from tests.pcapline.command import clean_environment, command_line
 from tests.servers.prometheus import Prometheus, prometheus, until
 

@@ -5,8 +5,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
 
-from pcapline.http import HttpFace, serve
+from pcapline.http.face import HttpFace
 from pcapline.http.gate import WebGate
+from pcapline.http.serving import serve
 
 
 @contextmanager
