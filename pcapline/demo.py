@@ -1,5 +1,7 @@
 """The demo's parts, wired: made-up traffic -> watched directory -> embedded store -> metrics. No root, no server."""
 
+import fcntl
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,9 +27,10 @@ from loader.turns import Surroundings
 from pcapline.processes import serve_exporter, watch_directory
 from pcapline.truth_check import TruthCheck, check_truth
 from pcapline.wiring import Purpose, lease_owner, opened_store
-from schema.errors import PcaplineError, StoreUnavailableError
+from schema.errors import PcaplineError, SettingsError, StoreUnavailableError
 from schema.records import DEFAULT_NETWORK
 from schema.settings import Settings, StoreSettings
+from schema.store.notes import refuse_loading
 from schema.store.port import StoreReader
 
 LIVE_SENSOR = "demo"
@@ -53,6 +56,14 @@ class Running:
     loader_url: str = ""
     failure: BaseException | None = None
 
+    def guard(self, work: Callable[[], object]) -> None:
+        """Do it; what it raises ends all, and is told by `check`, in the thread that waits."""
+        try:
+            work()
+        except BaseException as error:
+            self.failure = error
+            self.stop.set()
+
     def check(self) -> None:
         """Raise what ended a thread."""
         if self.failure is not None:
@@ -65,6 +76,28 @@ def demo_settings(directory: Path, listen: tuple[str, str] = (_FREE_PORT, _FREE_
     exporter = ExporterSettings(listen=listen[0], refresh_s=1.0, reconcile_s=10.0)
     store = StoreSettings(url=f"sqlite:{directory / 'pcapline.db'}")
     return Settings({"store": store, "loader": loader, "remote": RemoteSettings(), "exporter": exporter})
+
+
+@contextmanager
+def sole_demo(directory: Path) -> Iterator[None]:
+    """No other demo is in this directory, and its store is there to be loaded into, while the block runs.
+
+    Raises `SettingsError` where one is, `StoreMovedError` for a store that was copied elsewhere."""
+    lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise SettingsError(
+                f"a demo is running in {directory}: stop it, or give this one a directory of its own by --out DIR"
+            ) from error
+        with opened_store(
+            demo_settings(directory).of(StoreSettings), Purpose.LOAD
+        ) as store:  # the exporter must find its tables
+            refuse_loading(store.notes())
+        yield
+    finally:
+        os.close(lock)
 
 
 @contextmanager
@@ -85,18 +118,11 @@ def running(settings: Settings, captures: Path, stop: Event, told: Told) -> Iter
 
     def kept(work: Callable[[], None], ready: Event) -> Thread:
         def run() -> None:
-            try:
-                work()
-            except BaseException as error:  # told by `check`, in the thread that waits
-                parts.failure = error
-                stop.set()
-            finally:
-                ready.set()
+            parts.guard(work)
+            ready.set()
 
         return Thread(target=run, name="demo")
 
-    with opened_store(settings.of(StoreSettings), Purpose.LOAD):
-        pass  # the exporter must find its tables
     threads = [
         kept(lambda: watch_directory(settings, request, world, loader_bound), up[0]),
         kept(lambda: serve_exporter(settings, stop, exporter_bound), up[1]),

@@ -10,6 +10,7 @@ import sys
 import time
 from argparse import ArgumentParser, Namespace
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, NamedTuple
@@ -39,10 +40,11 @@ def arguments(parser: ArgumentParser) -> None:
 
 def run(given: Namespace) -> int:
     """The live demo until a signal, or a bounded one to its verdict."""
+    from pcapline.demo import sole_demo
     from pcapline.signals import stop_on_signals
 
     _make_place(given.out / "captures")
-    with stop_on_signals() as stop:
+    with sole_demo(given.out), stop_on_signals() as stop:
         if given.once:
             return _once(given.out, given.seed, given.packets, stop)
         return _live(given.out, given.seed, given.rate, stop)
@@ -97,7 +99,8 @@ def _live(out: Path, seed: int, rate: float, stop: "Stop") -> int:
     with running(settings, captures, stop.event, quiet) as parts:
         _introduce(out, parts)
         _tell_earlier(out, settings.of(StoreSettings))
-        traffic = Thread(target=make_live_traffic, args=(captures, seed, rate, stop.event), name="traffic")
+        made = partial(make_live_traffic, captures, seed, rate, stop.event)
+        traffic = Thread(target=parts.guard, args=(made,), name="traffic")
         traffic.start()
         try:
             _show_counters(settings.of(StoreSettings), parts)

@@ -24,7 +24,11 @@ _DIFFERS = 1
 
 def arguments(parser: ArgumentParser) -> None:
     """What is done, and with which stores."""
-    parser.add_argument("action", choices=("copy", "reopen"), help="copy a store, or load again in one that was copied")
+    parser.add_argument(
+        "action",
+        choices=("copy", "reopen"),
+        help="copy: move to another store, the old one refuses to load then; reopen: load again in one that was copied",
+    )
     parser.add_argument("--from", dest="source", metavar="URL", help="copy: the store that is copied; default --store")
     made = "copy: the store that becomes the same; empty, or half a copy that was interrupted; a server has its tables already"
     parser.add_argument("--to", dest="target", metavar="URL", help=made)
@@ -69,7 +73,8 @@ def _copy(given: Namespace, source: Settings, target: Settings) -> int:
                 _say(f"{there.url} is not what {here.url} is, and stays closed to loaders: pcapline verify --full, on both")
                 return _DIFFERS
         copier.finish()
-    _say(f"{here.url} is moved to {there.url}: load there; the old one can be read, and refuses to load")
+    _say(f"{here.url} is moved to {there.url}: load there")
+    _say(f"the old one can be read, and refuses to load; pcapline store reopen --store {here.url} has it load again")
     return 0
 
 

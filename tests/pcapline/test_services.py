@@ -81,6 +81,10 @@ def test_the_live_demo_counts_and_ends_on_ctrl_c(tmp_path: Path) -> None:
         assert process.stdout is not None
         lines = (line for line in process.stdout if "flow rows" in line)
         first, second = next(lines), next(lines)
+        for form in ((), ("--once",)):
+            refused = pcapline("demo", *form, cwd=tmp_path)
+            assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (3, "", 1), refused.stderr
+            assert "a demo is running in pcapline-demo" in refused.stderr and "--out DIR" in refused.stderr
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=60)
     counts = [int(re.findall(r"packets ([\d,]+)", line)[0].replace(",", "")) for line in (first, second)]

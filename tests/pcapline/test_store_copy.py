@@ -35,6 +35,7 @@ def test_move(folder: Path) -> None:
     assert contents(open_sqlite(folder / "new.db")) == contents(open_sqlite(folder / "pcapline.db", read_only=True))
     assert pcapline("verify", "--full", *NEW, cwd=folder).returncode == 0
     assert counters(pcapline("exporter", "--once", *NEW, cwd=folder).stdout) == counters(page)
+    assert "refuses to load; pcapline store reopen --store sqlite:pcapline.db" in done.stderr
 
     refused = pcapline("load", "2.pcap", cwd=folder)
     assert refused.returncode == 3
@@ -106,3 +107,12 @@ def test_bad_input(folder: Path, arguments: tuple[str, ...], code: int, why: str
     done = pcapline("store", *arguments, cwd=folder)
     assert (done.returncode, why in done.stderr) == (code, True), done.stderr
     assert not (folder / "absent.db").exists()
+
+
+def test_no_demo_loads_into_a_store_that_was_moved(folder: Path) -> None:
+    assert pcapline(*COPY, cwd=folder).returncode == 0
+    for form in ((), ("--once",)):
+        refused = pcapline("demo", *form, "--out", folder, cwd=folder)
+        assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (3, "", 1), refused.stderr
+        assert "was moved to sqlite:new.db" in refused.stderr
+    assert not any((folder / "captures").iterdir())
