@@ -186,15 +186,14 @@ def _counters(totals: _Totals) -> str:
 
 
 def _address(port: int) -> str:
-    """The usual port where it is free, any other else: somebody may have the real thing running beside the demo."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            _say(f"port {port} is taken, so any free one is used")
-            return "127.0.0.1:0"
-    return f"127.0.0.1:{port}"
+    """The usual port where it is free, any other else: somebody may have the real thing running beside the demo. It is taken
+    here and handed over, so that nobody comes in between."""
+    try:
+        listener = socket.create_server(("127.0.0.1", port))
+    except OSError:
+        _say(f"port {port} is taken, so any free one is used")
+        return "127.0.0.1:0"
+    return f"fd:{listener.detach()}"
 
 
 def _tell_verdict(verdict: "Verdict") -> None:

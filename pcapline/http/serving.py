@@ -23,7 +23,8 @@ _BACKLOG = 128
 
 
 def serve(listen: str, face: HttpFace, stop: threading.Event, bound: Callable[[str, int], None] | None = None) -> None:
-    """Answer on `listen` (HOST:PORT, port 0: any free one) until `stop` is set, then finish what is in flight.
+    """Answer on `listen` (HOST:PORT, port 0: any free one; fd:N, a socket that listens already) until `stop` is set, then
+    finish what is in flight.
 
     `bound` is told host and port before the first answer. Raises `SettingsError` where the address cannot be had.
     """
@@ -81,6 +82,8 @@ def _run(server: uvicorn.Server, listener: socket.socket, stop: threading.Event)
 
 def _listening(listen: str) -> socket.socket:
     host, separator, port = listen.rpartition(":")
+    if host == "fd" and port.isdecimal():
+        return _handed_over(int(port))
     host = host.removeprefix("[").removesuffix("]")
     if not separator or not port.isdecimal() or int(port) > 65_535:
         raise SettingsError(f"cannot listen on {listen!r}: give HOST:PORT, such as 127.0.0.1:10110")
@@ -90,6 +93,18 @@ def _listening(listen: str) -> socket.socket:
     except OSError as error:
         why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
         raise SettingsError(f"cannot listen on {listen}: {why}; choose another address, or end what holds it") from error
+
+
+def _handed_over(number: int) -> socket.socket:
+    try:
+        listener = socket.socket(fileno=number)
+        listening = listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+    except OSError as error:
+        raise SettingsError(f"cannot listen on fd:{number}: {error.strerror}") from error
+    if not listening:
+        listener.detach()  # another's, whatever it is
+        raise SettingsError(f"cannot listen on fd:{number}: it is no socket that listens")
+    return listener
 
 
 def _application(face: HttpFace) -> Starlette:

@@ -1,8 +1,10 @@
 """The HTTP face, over a real socket."""
 
 import gzip
+import os
 import socket
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -57,6 +59,20 @@ def test_what_is_not_there() -> None:
 def test_ipv6() -> None:
     with client_of(Process(), "[::1]:0") as client:
         assert client.get("/-/healthy").status_code == 200
+
+
+def test_a_socket_that_listens_already() -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    with client_of(Process(), f"fd:{listener.detach()}") as client:
+        assert client.get("/-/healthy").status_code == 200
+
+
+def test_what_is_handed_over_must_listen() -> None:
+    with socket.socket() as idle, Path(os.devnull).open() as file:
+        for number in (idle.fileno(), file.fileno()):
+            with pytest.raises(SettingsError, match=f"cannot listen on fd:{number}: "):
+                serve(f"fd:{number}", Process().face(), threading.Event())
+        assert idle.getsockname()  # and is left as it is
 
 
 def test_a_port_in_use_is_the_operators_matter() -> None:
