@@ -43,10 +43,11 @@ def take(connection: Connection, clock: Clock, asked: tuple[str, str, str], unti
         held = guard.owner not in ("", owner) and guard.lease_until_ms > int(clock() * 1000)
         if held and not known_dead(guard.owner, owner):
             raise LeaseHeldError(sensor, guard.owner, guard.lease_until_ms)
-        if ledger.check_chain(connection, guard) and _raise_epoch(connection, guard, (owner, until_ms)):
+        row_ts = max(guard.row_ts, guard.lease_until_ms * 1000)  # who died without giving it back was before its end
+        now = replace(guard, epoch=guard.epoch + 1, owner=owner, lease_until_ms=until_ms, row_ts=row_ts)
+        if ledger.check_chain(connection, guard) and _raise_epoch(connection, guard, now):
             if guard.segment != noted:  # whoever sealed it died
                 note_segment(connection, sensor, noted, guard.segment)
-            now = replace(guard, epoch=guard.epoch + 1, owner=owner, lease_until_ms=until_ms)
             return _allowed(CassandraLease(Hold(connection, clock, now)))
     raise StoreUnavailableError(f"many loaders ask for sensor {sensor} at once: try again")
 
@@ -61,14 +62,13 @@ def _allowed(lease: "CassandraLease") -> "CassandraLease":
     return lease
 
 
-def _raise_epoch(connection: Connection, guard: Guard, holder: tuple[str, int]) -> bool:
-    owner, until_ms = holder
+def _raise_epoch(connection: Connection, guard: Guard, now: Guard) -> bool:
     before = (guard.epoch, guard.version) if guard.epoch else (None, None)
-    values = (guard.epoch + 1, owner, until_ms, guard.version, guard.row_ts, guard.sensor, guard.segment, *before)
+    values = (now.epoch, now.owner, now.lease_until_ms, now.version, now.row_ts, now.sensor, now.segment, *before)
 
     def taken() -> bool:
-        now = read_guard(connection, guard.sensor, guard.segment)
-        return (now.epoch, now.owner) == (guard.epoch + 1, owner)
+        found = read_guard(connection, guard.sensor, guard.segment)
+        return (found.epoch, found.owner) == (now.epoch, now.owner)
 
     return connection.conditionally(connection.bound(_TAKE, values), taken)
 

@@ -1,6 +1,7 @@
 """The dictionary: names and addresses both ways, from when to when they were seen, whatever came first."""
 
 from dataclasses import replace
+from functools import partial
 from itertools import permutations
 
 import pytest
@@ -9,7 +10,20 @@ from schema.errors import LeaseLostError
 from schema.store.port import Store
 from schema.tables import IPS_BY_NAME, NAMES_BY_DOMAIN, NAMES_BY_IP, Table
 from tests.schema.store.factory import SteppedClock, StoreFactory
-from tests.schema.store.samples import CLIENT, SERVER, T0_MS, Sample, abandon, load, now_ms, sample, scanned, take, with_rows
+from tests.schema.store.samples import (
+    CLIENT,
+    SERVER,
+    T0_MS,
+    Sample,
+    abandon,
+    load,
+    now_ms,
+    owner,
+    sample,
+    scanned,
+    take,
+    with_rows,
+)
 
 
 def key_of(table: Table, name: str) -> tuple[object, ...]:
@@ -115,4 +129,14 @@ def test_so_it_does_where_a_clock_is_set_back(store_factory: StoreFactory) -> No
     abandon(lease, saw(40, 60))
     clock.advance(-30)
     load(lease, saw(10, 20))
+    assert store.names_of(SERVER).rows[0][-2] == T0_MS + 10
+
+
+def test_so_it_does_where_a_loader_is_killed_and_its_clock_set_back_before_the_next_one(store_factory: StoreFactory) -> None:
+    clock, holder = SteppedClock(), owner()
+    store = store_factory(clock=clock)
+    taken = partial(store.take_sensor, "edge-1", "office", holder, now_ms() + 60_000)
+    abandon(taken(), saw(40, 60))  # its lease is neither given back nor over
+    clock.advance(-30)
+    load(taken(), saw(10, 20))
     assert store.names_of(SERVER).rows[0][-2] == T0_MS + 10
