@@ -21,7 +21,6 @@ from cassandra.query import SimpleStatement, tuple_factory
 from schema.errors import PermissionDeniedError, SettingsError, StoreUnavailableError
 from schema.store.cassandra.failures import ANOTHER_MAY_ANSWER, Refusal, explained, meaning, refusal_of
 from schema.store.cassandra.options import CassandraOptions
-from schema.store.cassandra.rows import routing_key
 from schema.store.cassandra.values import PortProtocol, with_port_types
 from schema.store.cassandra.window import Window
 
@@ -60,18 +59,6 @@ class Connection:
                 prepared = self._asked(lambda: self.session.prepare(self.spelt(statement)))
                 found = self._prepared[statement] = with_port_types(prepared)
         return found
-
-    def owner_of(self) -> Callable[[bytes], Any]:
-        """Tells of a partition, by its key as values on the wire, which node its rows are sent to first while that is up; None
-        where one node has all, or the cluster's map is not known."""
-        metadata = self.cluster.metadata
-        if len(metadata.all_hosts()) == 1:
-            return lambda _key: None
-
-        def first_replica(key: bytes) -> Any:
-            return next(iter(metadata.get_replicas(self.keyspace, routing_key(key))), None)
-
-        return first_replica
 
     def bound(self, statement: str, values: Sequence[Any] = ()) -> Any:
         """A prepared statement with its values, as they cross the port."""
@@ -209,7 +196,7 @@ def connect(contact_points: Sequence[str], port: int, keyspace: str, options: Ca
     """Connect within `options.connect_timeout_s`: a half-up node may hold the driver far longer."""
     where = f"cassandra://{','.join(contact_points)}:{port}/{keyspace}"
     with explained(where):
-        cluster = _cluster(contact_points, port, options)
+        cluster = cluster_of(contact_points, port, options)
     outcome: list[Any] = []
 
     def attempt() -> None:
@@ -232,7 +219,8 @@ def connect(contact_points: Sequence[str], port: int, keyspace: str, options: Ca
     return Connection(cluster, session, keyspace, where, options)
 
 
-def _cluster(contact_points: Sequence[str], port: int, options: CassandraOptions) -> Any:
+def cluster_of(contact_points: Sequence[str], port: int, options: CassandraOptions) -> Any:
+    """The cluster as the options have it; nobody is asked yet. Raises SettingsError, PermissionDeniedError."""
     consistency = ConsistencyLevel.name_to_value.get(options.consistency)
     if consistency is None:
         raise SettingsError(f"store.consistency: {options.consistency!r} is none; take LOCAL_QUORUM, QUORUM, LOCAL_ONE or ONE")

@@ -10,6 +10,7 @@ from typing import Any, Self
 from schema.store.cassandra.connection import Connection, backoff_s
 from schema.store.cassandra.failures import Refusal, meaning
 from schema.store.cassandra.packing import Group, packed
+from schema.store.cassandra.replicas import owner_of
 from schema.store.cassandra.rowbytes import Gathered, RowBytes
 from schema.store.cassandra.rows import batch_of, form_of
 from schema.store.cassandra.statements import insert_of
@@ -94,7 +95,7 @@ class Writer:
         ]
         self._waiting.clear()
         self._waiting_rows = 0
-        for prepared, gathered in packed(waiting, self._connection.owner_of()):
+        for prepared, gathered in packed(waiting, owner_of(self._connection.cluster, self._connection.keyspace)):
             self._deliver(prepared, gathered)
 
     def _deliver(self, prepared: Any, gathered: Gathered) -> None:
