@@ -122,6 +122,16 @@ def _as_dns_has_it(what: str | None) -> str | None:
         raise UsageError(f"{what!r} is no name ({error}); names are found as DNS has them, too (xn--mnchen-3ya.de)") from error
 
 
+def registered_above(what: str) -> str | None:
+    """The registered domain that a question's name is in; None for an address, or where that cannot be told."""
+    if parse_address(what) is not None:
+        return None
+    try:
+        return _registered(parse_name((_as_dns_has_it(what) or "").removeprefix("*.")))
+    except (UsageError, SettingsError):
+        return None
+
+
 def _registered(below: str) -> str:
     try:
         from loader.domains import registered_domain

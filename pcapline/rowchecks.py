@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from exporter.reconciliation import Reconciliation
@@ -25,13 +25,14 @@ class RowChecks:
     store: Store
     decoding: Decoding
     files: CaptureFiles | None
+    archive: Path | None
     tell: Callable[[str], None]
 
     @classmethod
     def of(cls, store: Store, settings: LoaderSettings, archive: Path | None, tell: Callable[[str], None]) -> "RowChecks":
         """`archive`: a watched directory, or any other that captures are kept in."""
         decoding = Decoding(store=store, settings=settings, inventory=inventory_of(settings, tell))
-        return cls(store, decoding, CaptureFiles(archive_of(archive)) if archive else None, tell)
+        return cls(store, decoding, CaptureFiles(archive_of(archive)) if archive else None, archive, tell)
 
     def findings(self, verdict: Reconciliation, sensors: Collection[str], *, every: bool) -> Iterator[Findings]:
         """One for each capture whose rows the verdict says to differ. `every`: and of each other capture of these sensors (of
@@ -54,7 +55,9 @@ class RowChecks:
 
     def _examined(self, then: Then) -> Findings:
         file = self.files.of(then.record.facts) if self.files else None
-        return examine(self.decoding, file, then, _now_ms())
+        found = examine(self.decoding, file, then, _now_ms())
+        where = "--archive DIR names where it is kept" if self.archive is None else f"{self.archive} does not have it"
+        return found if file is not None else replace(found, inexact=f"{found.inexact}: {where}")
 
     def _then(self, capture_id: bytes) -> Then | None:
         record = self.store.capture(capture_id)

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from exporter.api import openapi, problems
-from exporter.api.exchange import Answered, Asked
+from exporter.api.exchange import PREFIX, Answered, Asked
 from exporter.api.problems import Kind, ProblemError
 from exporter.api.questions import Nothing, question_of
 from exporter.api.readers import Readers
@@ -134,7 +134,7 @@ def _route_of(asked: Asked) -> tuple[Route, dict[str, str]]:
         if asked.method in (_OPERATES if route.operates else _READS):
             return route, values
     if not found:
-        raise ProblemError(problems.NOT_FOUND, f"no path is called {asked.path!r}", "/api/v1/openapi.json lists them")
+        raise ProblemError(problems.NOT_FOUND, f"no path is called {PREFIX + asked.path!r}", "/api/v1/openapi.json lists them")
     allowed = ", ".join(_OPERATES if found[0][0].operates else _READS)
     raise ProblemError(problems.WRONG_METHOD, f"{asked.method} is not taken here", f"use {allowed}")
 

@@ -26,7 +26,7 @@ def arguments(parser: ArgumentParser) -> None:
     """Where, what, and how long each capture is."""
     parser.add_argument("-i", "--interface", metavar="IF", required=True, help="network interface")
     parser.add_argument("directory", metavar="DIR", type=Path, help="complete captures appear there")
-    parser.add_argument("bpf", metavar="BPF", nargs="*", help="a filter, as tcpdump takes it")
+    parser.add_argument("bpf", metavar="BPF", nargs="*", default=[], help="a filter, as tcpdump takes it")
     parser.add_argument("--sensor", metavar="NAME", help="default: the host's name")
     parser.add_argument("--rotate", metavar="SECONDS", type=float, help="hand a capture over after so long; default 10")
     parser.add_argument("--rotate-bytes", metavar="N", type=int, help="and earlier, when it has grown to so much")

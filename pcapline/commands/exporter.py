@@ -67,6 +67,7 @@ def _serve(settings: Settings, read: Callable[[], Settings]) -> int:
     log_to_stderr(logging.INFO)
     with stop_on_signals() as stop:
         serve_exporter(settings, stop.event, _tell_address, read)
+    sys.stderr.write("pcapline: stopped\n")
     return stop.exit_code
 
 

@@ -59,7 +59,7 @@ def run(given: Namespace) -> int:
         if stop.asked:
             return stop.exit_code
     if not given.as_json and there:
-        _sum_up(counts)
+        _sum_up(counts, there)
     if counts[FileState.WAITING]:
         return _COME_AGAIN
     return _REFUSED if counts[FileState.QUARANTINED] or len(there) < len(given.paths) else 0
@@ -168,11 +168,14 @@ def tell_outcome(outcome: "FileOutcome", *, as_json: bool = False) -> None:
     sys.stdout.flush()
 
 
-def _sum_up(counts: Counter[FileState]) -> None:
-    from pcapline.text import count_text
+def _sum_up(counts: Counter[FileState], asked: list[Path]) -> None:
+    from pcapline.text import count_text, printable
 
+    if not counts:
+        _say(f"nothing to load in {printable(', '.join(map(str, asked)))}")
+        return
     words = [f"{counts[state]:,} {state.value.replace('_', ' ')}" for state in FileState if counts[state]]
-    _say(f"{count_text(sum(counts.values()), 'file')}: {', '.join(words) or 'none found'}")
+    _say(f"{count_text(sum(counts.values()), 'file')}: {', '.join(words)}")
 
 
 def _say(message: str) -> None:

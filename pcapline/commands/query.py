@@ -6,6 +6,7 @@ pcapline query www.example.com --dns
 """
 
 import re
+import shlex
 import sys
 import time
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
@@ -130,3 +131,16 @@ def _tell_nothing(given: Namespace, newest: int | None) -> None:
     since = f" in the last {given.last.text}" if given.last else ""
     older = f"; the newest row is of {time_text(newest)}" if newest is not None else ""
     sys.stderr.write(f"pcapline: nothing found for {of_what}{since}{older}\n")
+    if newest is None and given.what:
+        _tell_where_names_are(given)
+
+
+def _tell_where_names_are(given: Namespace) -> None:
+    """A name is not there, or not so: those that are can be listed."""
+    from pcapline.program import program
+    from pcapline.questions import registered_above
+
+    store = f" --store {shlex.quote(given.store)}" if given.store else ""
+    domain = registered_above(given.what)
+    ways = [f"{program()} query --names {shlex.quote(f'*.{domain}')}{store}"] if domain and not given.names else []
+    sys.stderr.write(f"pcapline: names that are there: {' or '.join([*ways, f'{program()} explain FILE'])}\n")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from pcapline.options import add_config_option, add_json_option, add_store_option, settings_of
 from pcapline.text import count_text, printable
 from pcapline.usage import UsageError
-from schema.errors import PcaplineError
+from schema.errors import PcaplineError, StoreUnavailableError
 from schema.settings import Settings, StoreSettings
 
 if TYPE_CHECKING:
@@ -150,10 +150,30 @@ def _page(given: Namespace) -> str:
     from exporter.service import fetch
 
     token = given.scrape_token_file.read_text().strip() if given.scrape_token_file else ""
-    page = fetch(given.scrape, token, given.scrape_ca_file)
+    try:
+        page = fetch(given.scrape, token, given.scrape_ca_file)
+    except StoreUnavailableError as error:
+        raise StoreUnavailableError(f"{error}{_scrape_remedy(given.scrape, error.__cause__)}") from error
     if not is_exporters(page):
         raise PcaplineError(f"{given.scrape} has no counters of pcapline's exporter: is it the exporter's page?")
     return page
+
+
+def _scrape_remedy(url: str, cause: BaseException | None) -> str:
+    """What mends it, where the fault itself tells."""
+    import ssl
+    from http.client import HTTPException
+
+    if getattr(cause, "code", None) == 401:
+        return "; --scrape-token-file FILE has the token that it wants"
+    reason = getattr(cause, "reason", cause)
+    if isinstance(reason, ssl.SSLCertVerificationError):
+        return "; --scrape-ca-file FILE has the certificates to check it by"
+    if isinstance(reason, ssl.SSLError) and url.startswith("https:"):
+        return "; is it http:, not https:?"
+    if isinstance(reason, (HTTPException, ConnectionResetError)) and url.startswith("http:"):
+        return "; is it https:, not http:?"
+    return ""
 
 
 def _why_unchecked(given: Namespace) -> str:

@@ -78,6 +78,11 @@ class WebConfig:
         """Whether requests have to say who they are."""
         return bool(self.users or self.tokens)
 
+    @property
+    def lets_anyone_in(self) -> bool:
+        """Whether whoever reaches the address is answered: neither the request nor the connection says who they are."""
+        return not self.asks and (self.tls is None or self.tls.client_auth_type != "RequireAndVerifyClientCert")
+
 
 def web_config(text: str, beside: Path) -> WebConfig:
     """Of the file's text; `beside`: the directory where relative paths begin. Raises `SettingsError` with the key at fault."""

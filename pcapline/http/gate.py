@@ -106,8 +106,9 @@ class _Newest(ssl.SSLContext):
 
 
 def _read(file: Path) -> tuple[WebConfig, ssl.SSLContext | None]:
+    content = _content(file)
     try:
-        config = web_config(_content(file).decode(), file.absolute().parent)
+        config = web_config(content.decode(), file.absolute().parent)
         return config, None if config.tls is None else _context(config.tls)
     except UnicodeDecodeError as error:
         raise SettingsError(f"{file}: not UTF-8: {error}") from error

@@ -94,13 +94,16 @@ class Guard:
             return self._refusal(scope, "too_large", 413)
         if scope["method"] in _CHANGES_NOTHING:
             return None
-        if is_cross_site(headers) or not access.may(Role.OPERATE):
+        if is_cross_site(headers):
+            return self._refusal(scope, "forbidden", 403, _FOREIGN_PAGE)
+        if not access.may(Role.OPERATE):
             return self._refusal(scope, "forbidden", 403)
         return None
 
-    def _refusal(self, scope: Scope, reason: str, status: int) -> Response:
+    def _refusal(self, scope: Scope, reason: str, status: int, why: str = "") -> Response:
         self._gate.counts.refused(reason)
         text, extra = _REFUSALS[reason]
+        text = why or text
         if status == 401:
             extra = {"WWW-Authenticate": 'Basic realm="pcapline"' if self._gate.config.users else "Bearer"}
         if _is_api(scope):
@@ -116,11 +119,16 @@ class Guard:
         self._in_flight -= 1
 
 
+_FOREIGN_PAGE = "a page of another site asks for this: what changes something is asked for from a page of this address alone"
 _REFUSALS: dict[str, tuple[str, Mapping[str, str]]] = {
     "busy": ("too many requests at once: come again", {"Retry-After": "1"}),
     "unauthorized": ("say who you are: a user and password, or a bearer token, of the web configuration", {}),
     "closed": ("rows tell who called whom, so whoever comes from elsewhere has to be known", {}),
-    "forbidden": ("this needs the role operate, and a page of this address", {}),
+    "forbidden": (
+        "you may read, and this changes something: ask as one of pcapline_operators, or by a token whose role is operate; "
+        "without a web configuration, from this machine itself",
+        {},
+    ),
     "too_large": ("the body is larger than any that is asked for", {"Connection": "close"}),
 }
 

@@ -1,10 +1,12 @@
 """Answers on an address until told to stop."""
 
+import logging
 import os
 import socket
 import threading
 from asyncio import Server
 from collections.abc import Callable
+from ipaddress import ip_address
 from typing import cast
 
 import uvicorn
@@ -17,6 +19,7 @@ from pcapline.http.face import HttpFace, routes_of
 from pcapline.http.guard import Guard
 from schema.errors import SettingsError
 
+_LOG = logging.getLogger(__name__)
 # Requests in flight at the end get so long; a scrape takes about a second at most.
 _GRACE_S = 3
 _BACKLOG = 128
@@ -30,6 +33,8 @@ def serve(listen: str, face: HttpFace, stop: threading.Event, bound: Callable[[s
     """
     with _listening(listen) as listener:
         host, port = listener.getsockname()[:2]
+        if face.gate.config.lets_anyone_in and not ip_address(host.partition("%")[0]).is_loopback:
+            _LOG.warning("%s: whoever reaches %s may read; --web.config.file FILE says who may, and by TLS", face.name, listen)
         if bound is not None:
             bound(host, port)
         server = _Server(face)
@@ -92,7 +97,9 @@ def _listening(listen: str) -> socket.socket:
         return socket.create_server((host, int(port)), family=family, backlog=_BACKLOG)
     except OSError as error:
         why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
-        raise SettingsError(f"cannot listen on {listen}: {why}; choose another address, or end what holds it") from error
+        raise SettingsError(
+            f"cannot listen on {listen}: {why}; choose another by --web.listen-address HOST:PORT, or end what holds it"
+        ) from error
 
 
 def _handed_over(number: int) -> socket.socket:

@@ -125,7 +125,7 @@ def test_a_directory_without_captures(tmp_path: Path) -> None:
     (tmp_path / "none").mkdir()
     done = pcapline("load", tmp_path / "none", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, "")
-    assert "none found" in done.stderr
+    assert done.stderr == f"pcapline: nothing to load in {tmp_path / 'none'}\n"
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,7 @@ def test_wrong_usage_is_2(tmp_path: Path) -> None:
     assert (wrong.returncode, wrong.stdout) == (2, "")
     assert "--limit" in wrong.stderr
     assert "pcapline query --help" in wrong.stderr
+    assert "are required: DIR;" in pcapline("capture", "-i", "lo", cwd=tmp_path).stderr
 
 
 def test_options_stand_anywhere_and_end_at_two_dashes(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """`query`: flows of an address, a name, a domain, a client; answers to a name; the dictionary."""
 
+import shlex
 import sqlite3
 import struct
 from pathlib import Path
@@ -72,6 +73,16 @@ def test_all_that_a_client_called(folder: Path) -> None:
     none = pcapline("query", "--source", "10.9.9.9", cwd=folder)
     assert (none.returncode, none.stdout) == (6, "")
     assert none.stderr == "pcapline: nothing found for what 10.9.9.9 called\n"
+
+
+def test_where_nothing_is_found_the_names_that_are_there_can_be_listed(folder: Path) -> None:
+    none = pcapline("query", "nobody.example.com", "--store", "sqlite:pcapline.db", cwd=folder)
+    assert none.returncode == 6
+    listed = none.stderr.splitlines()[1].partition("-m pcapline ")[2].partition(" or ")[0]
+    assert listed == "query --names '*.example.com' --store sqlite:pcapline.db"
+    assert pcapline(*shlex.split(listed), cwd=folder).returncode == 0
+    for what in ("192.0.2.99", "localhost", "*.example.org --names"):
+        assert "explain FILE" in pcapline("query", *what.split(), cwd=folder).stderr.splitlines()[1]
 
 
 def test_a_row_goes_by_a_name_of_its_own(folder: Path) -> None:

@@ -116,6 +116,7 @@ def test_watch_loads_what_lands_and_the_exporter_shows_it(tmp_path: Path) -> Non
             exporting.terminate()
             exporting.communicate(timeout=60)
             assert exporting.returncode == 143
+            assert export_log.read_text().endswith("pcapline: stopped\n")
         assert 'pcapline_captures_pending{sensor="gateway"}' in page(url_in(watch_log))
         status = objects(pcapline("status", spool, "--json", cwd=tmp_path))
         assert [item["sensor"] for item in status if item["record"] == "sensor"] == ["gateway"]
@@ -123,6 +124,7 @@ def test_watch_loads_what_lands_and_the_exporter_shows_it(tmp_path: Path) -> Non
         watching.send_signal(signal.SIGINT)
         watching.communicate(timeout=60)
         assert watching.returncode == 130
+        assert "pcapline: stopped; " in watch_log.read_text()
 
 
 def test_a_directory_that_vanishes_is_waited_for(tmp_path: Path) -> None:

@@ -4,16 +4,19 @@ import shutil
 import sqlite3
 import time
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from loader.kept import note_kept
 from loader.reading import file_identity
+from pcapline.http.gate import WebGate
 from schema.store.sqlite import open_sqlite
 from tests.pcapline.captures import START_S, capture, conversation
 from tests.pcapline.command import objects, pcapline
 from tests.pcapline.test_bad_input import settled
+from tests.pcapline.web import Authority, Process, served
 
 HOSTS = ("a.example.com", "b.example.com", "c.example.com")
 
@@ -52,7 +55,7 @@ def test_a_row_is_named_and_put_right(folder: Path, statement: str, said: str) -
     change(folder, statement)
     told = pcapline("verify", cwd=folder)
     assert told.returncode == 1
-    assert "1.pcap: which rows cannot be told: its file is not at hand" in told.stdout
+    assert "1.pcap: which rows cannot be told: its file is not at hand: --archive DIR names where" in told.stdout
     mended = pcapline("verify", "--archive", "kept", "--repair", cwd=folder)
     assert mended.returncode == 0, mended.stdout
     assert said in mended.stdout
@@ -100,7 +103,7 @@ def test_a_capture_whose_file_is_another_is_left_alone(folder: Path) -> None:
     settled(folder / "kept" / "1.pcap", (folder / "kept" / "2.pcap").read_bytes())
     told = pcapline("verify", "--archive", "kept", "--repair", cwd=folder)
     assert told.returncode == 1
-    assert "1.pcap is not repaired: its file is not at hand" in told.stderr
+    assert "1.pcap is not repaired: its file is not at hand: kept does not have it" in told.stderr
 
 
 def test_a_sensor_that_somebody_loads_is_left_alone_and_one_without_a_record_is_told(folder: Path) -> None:
@@ -148,3 +151,23 @@ def test_the_archive_of_a_watched_directory_is_held_against_the_ledger(folder: P
         "0.pcap": "missing",
         "1.pcap": "other content",
     }
+
+
+def test_a_page_that_cannot_be_had_is_told_with_what_mends_it(folder: Path, tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    certificate, key = authority.sign("server")
+    web = tmp_path / "web.yml"
+    web.write_text(
+        f"tls_server_config: {{cert_file: {certificate}, key_file: {key}}}\nbasic_auth_users: {{a: {'$2y$04$' + 'a' * 53}}}"
+    )
+
+    def told(url: str, *flags: str | Path) -> str:
+        done = pcapline("verify", "--scrape", f"{url}/telemetry", *flags, cwd=folder)
+        assert (done.returncode, done.stderr.count("\n")) == (5, 1), done.stderr
+        return done.stderr
+
+    with served(Process().face()) as plain, served(replace(Process().face(), gate=WebGate(web))) as guarded:
+        assert "--scrape-ca-file FILE" in told(guarded)
+        assert "--scrape-token-file FILE" in told(guarded, "--scrape-ca-file", authority.file)
+        assert "is it http:, not https:?" in told(plain.replace("http:", "https:"))
+        assert "is it https:, not http:?" in told(guarded.replace("https:", "http:"))

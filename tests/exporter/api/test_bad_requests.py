@@ -63,7 +63,9 @@ def test_a_parameter_that_is_given_twice(scene: Scene) -> None:
 
 
 def test_paths_and_methods(scene: Scene) -> None:
-    assert scene.refused("/nothing/here", 404)["remedy"] == "/api/v1/openapi.json lists them"
+    nothing = scene.refused("/nothing/here", 404)
+    assert nothing["remedy"] == "/api/v1/openapi.json lists them"
+    assert nothing["detail"] == "no path is called '/api/v1/nothing/here'"
     assert scene.refused("/", 404)
     assert scene.refused("/reconcile", 405)
     wrong = scene.client.delete("/api/v1/flows")

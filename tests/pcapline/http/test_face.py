@@ -10,7 +10,7 @@ import pytest
 
 from pcapline.http import serve
 from schema.errors import SettingsError
-from tests.pcapline.web import PAGE, Process, client_of
+from tests.pcapline.web import PAGE, Process, client_of, served
 
 
 def test_landing_page_is_escaped_and_leads_everywhere() -> None:
@@ -78,7 +78,7 @@ def test_what_is_handed_over_must_listen() -> None:
 def test_a_port_in_use_is_the_operators_matter() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(SettingsError, match=rf"cannot listen on 127\.0\.0\.1:{port}: .*in use"):
+        with pytest.raises(SettingsError, match=rf"cannot listen on 127\.0\.0\.1:{port}: .*in use.*--web\.listen-address"):
             serve(f"127.0.0.1:{port}", Process().face(), threading.Event())
 
 
@@ -92,3 +92,11 @@ def test_a_kept_connection_does_not_hold_up_the_end() -> None:
     with client_of(Process()) as client:
         assert client.get("/-/healthy").status_code == 200
         # the client keeps its connection open: `served` asserts that the server ends nevertheless
+
+
+def test_whoever_may_come_from_elsewhere_unasked_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    for listen, lines in (("0.0.0.0:0", 1), ("127.0.0.1:0", 0), ("[::1]:0", 0)):
+        caplog.clear()
+        with served(Process().face(), listen):
+            pass
+        assert [r.getMessage().count("--web.config.file") for r in caplog.records] == [1] * lines
