@@ -116,4 +116,5 @@ def _moment(book: AdmissionBook, shelf: Shelf) -> NetworkMoment:
         last_loaded_at_ms=now.last_loaded_at_ms,
         unread=shelf.unread,
         began_ms={endpoint: admission.since_ms for endpoint, admission in book.admissions.items() if admission.admitted},
+        evicted={endpoint: admission.shown for endpoint, admission in book.admissions.items() if not admission.admitted},
     )

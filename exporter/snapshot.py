@@ -22,6 +22,7 @@ class NetworkMoment:
     last_loaded_at_ms: int  # 0: never
     since_ms: int = 0  # when its first sensor was first seen (Unix ms), and all counters were 0
     began_ms: Mapping[str, int] = field(default_factory=dict)  # endpoint -> when its series began; 0: with the network
+    evicted: Mapping[str, EndpointTotals] = field(default_factory=dict)  # endpoint -> what its series last showed
     unread: tuple[str, ...] = ()  # sensors that did not answer: shown as they were last read
 
     @property
