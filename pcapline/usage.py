@@ -1,10 +1,14 @@
 """What commands are written with: their parser, and the types of what they are given."""
 
+import re
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
 from typing import Any, NoReturn
 
 WRONG_USAGE = 2
+# How argparse words them.
+_WRONG_CHOICE = re.compile(r"invalid choice: '(.*?)' \(choose from (.*)\)")
+_WRONG_FLAG = re.compile(r"unrecognized arguments: .*?(--[^ =]+)")
 
 
 class UsageError(Exception):
@@ -32,7 +36,20 @@ class Parser(ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """End the process."""
         self.print_usage(sys.stderr)
-        self.exit(WRONG_USAGE, f"{self.prog}: {message}; {self.prog} --help has all flags\n")
+        self.exit(WRONG_USAGE, f"{self.prog}: {message}{self._meant(message)}; {self.prog} --help has all flags\n")
+
+    def _meant(self, message: str) -> str:
+        """What was mistyped, as it may have been meant; "" where nothing is near."""
+        from difflib import get_close_matches  # here: only a mistake needs it
+
+        if choice := _WRONG_CHOICE.search(message):
+            typed, known = choice[1], [word.strip(" '") for word in choice[2].split(",")]
+        elif flag := _WRONG_FLAG.match(message):
+            typed, known = flag[1], [name for action in self._actions for name in action.option_strings]
+        else:
+            return ""
+        near = get_close_matches(typed, known, n=1)
+        return f"; did you mean {near[0]}?" if near else ""
 
 
 def at_least_one(text: str) -> int:

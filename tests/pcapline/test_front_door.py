@@ -57,6 +57,14 @@ def test_wrong_usage_is_2(tmp_path: Path) -> None:
     assert (wrong.returncode, wrong.stdout) == (2, "")
     assert "--limit" in wrong.stderr
     assert "pcapline query --help" in wrong.stderr
+    for typed, meant in (
+        ("lod x", "load"),
+        ("load x --sensr y", "--sensor"),
+        ("schema aply", "apply"),
+        ("query x --limt=3", "--limit"),
+    ):
+        assert f"; did you mean {meant}?; pcapline" in pcapline(*typed.split(), cwd=tmp_path).stderr
+    assert "did you mean" not in pcapline("query", "x", "--zzz", cwd=tmp_path).stderr
     assert "are required: DIR;" in pcapline("capture", "-i", "lo", cwd=tmp_path).stderr
 
 
