@@ -1,8 +1,8 @@
 """The page of old names: a metric an endpoint, for graphs that were made before there were labels. Off unless asked for.
 
 `hahaha.com` is `hahaha_com_writes_total` and `hahaha_com_write_throughput`. Endpoints that fall together are summed; where the
-series of one of them is evicted, what it last showed stays in the sum. So a name's counter never falls while it is shown, and is
-the same of every exporter of the store: it is a function of what the book and the ledgers say.
+series of one of them is evicted, what it last showed stays in the sum. So a name's counter never falls while it is shown, and
+is the same of every exporter of the store: it is a function of what the book and the ledgers say.
 """
 
 import re
