@@ -79,7 +79,7 @@ class LoaderTelemetry:
         )
         self._refusals = Counter(
             "pcapline_write_refusals",
-            "Requests that the store did not acknowledge, by what became of them; all but `poison` are repeated.",
+            "Requests that the store did not acknowledge, by what became of them; all but `poison` are repeated as they were.",
             ["store", "outcome"],
             registry=registry,
         )

@@ -42,6 +42,7 @@ class Connection:
         self.cluster, self.session, self.keyspace, self.where, self.options = cluster, session, keyspace, where, options
         self.spelt_keyspace = protect_name(keyspace)  # in quotes, where CQL has the word for itself: `full`
         self.window = Window(options.max_in_flight)
+        self.mixes_partitions = True  # small ones, in one request: until a node refuses one
         self.refusals: Counter[Refusal] = Counter()  # requests that were not acknowledged, as often as they were tried
         self._prepared: dict[str, Any] = {}
         self._preparing = threading.Lock()

@@ -55,8 +55,7 @@ def explained(where: str) -> Iterator[None]:
 
 def refusal_of(error: Exception) -> Refusal:
     """What became of the request that it answers. As every write may be repeated, all but a poisoned one are."""
-    if isinstance(error, NoHostAvailable) and (cause := _refusal(error)) is not None:
-        error = cause
+    error = _told(error)
     if isinstance(error, InvalidRequest) and _FULL in str(error):
         return Refusal.FULL
     if isinstance(error, _UNKNOWN):
@@ -64,10 +63,14 @@ def refusal_of(error: Exception) -> Refusal:
     return Refusal.FAILED if isinstance(error, _FAILED) else Refusal.POISON
 
 
+def is_invalid(error: Exception) -> bool:
+    """Whether a node refused the request for what it is, or for how much it is."""
+    return isinstance(_told(error), InvalidRequest)
+
+
 def meaning(error: Exception, where: str) -> PcaplineError:
     """The port's error for one of the driver's."""
-    if isinstance(error, NoHostAvailable) and (refusal := _refusal(error)) is not None:
-        error = refusal
+    error = _told(error)
     text = str(error)
     if isinstance(error, (Unauthorized, AuthenticationFailed)):
         return StorePermissionError(f"{where} refuses this user ({text}): check store.username and store.password_file")
@@ -84,10 +87,15 @@ def meaning(error: Exception, where: str) -> PcaplineError:
     return StoreError(f"{where} refuses a statement: {text}")
 
 
-def _refusal(error: NoHostAvailable) -> Exception | None:
-    """Why a host that was reached would not have us, where that is what happened."""
+def _told(error: Exception) -> Exception:
+    """Why a host that was reached would not have us, where that is what happened; else the error itself."""
+    if not isinstance(error, NoHostAvailable):
+        return error
     causes = error.errors.values() if isinstance(error.errors, dict) else error.errors
-    return next((cause for cause in causes if isinstance(cause, (Unauthorized, AuthenticationFailed, InvalidRequest))), None)
+    told: list[Exception] = [
+        cause for cause in causes if isinstance(cause, (Unauthorized, AuthenticationFailed, InvalidRequest))
+    ]
+    return told[0] if told else error
 
 
 def _short(error: Exception) -> str:

@@ -1,9 +1,10 @@
 """Small partitions that leave in one request: it costs the driver and the node more than the few rows of one.
 
-The batch that they make stays within what a node takes without a warning, and goes to a node that keeps all of them.
+The batch that they make stays within what a node takes without a warning, where nothing else is set, and goes to a node that
+keeps all of them.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,32 +29,44 @@ class Group:
         return len(self.gathered.body) + self.gathered.rows * self.values * _BESIDE_VALUE
 
 
-def packed(groups: Iterable[Group], owner_of: Callable[[bytes], Hashable]) -> Iterator[tuple[Any, Gathered]]:
-    """The same rows in fewer batches, each with a statement of any of them. Partitions of several tables with one key lie side
-    by side, and count as one.
+def packed(groups: Iterable[Group], owner_of: Callable[[bytes], Hashable]) -> Iterator[Sequence[Group]]:
+    """The same groups, by the batch that they leave in. Partitions of several tables with one key lie side by side, and count
+    as one.
 
     `owner_of`: who keeps a partition, by its key; only partitions of one owner leave together.
     """
     parcels: dict[Hashable, _Parcel] = {}
     for group in sorted(groups, key=_key):
         if group.size_there > _MOST_BYTES // 2:  # its request carries enough
-            yield group.prepared, group.gathered
+            yield (group,)
             continue
         owner = owner_of(group.gathered.key)
         parcel = parcels.get(owner)
         if parcel is None or not parcel.put(group):
             if parcel is not None:
-                yield parcel.batch
+                yield parcel.groups
             parcels[owner] = _Parcel(group)
     for parcel in parcels.values():
-        yield parcel.batch
+        yield parcel.groups
+
+
+def joined(groups: Sequence[Group]) -> Gathered:
+    """The rows of all of them, as if of the first one's partition."""
+    first = groups[0].gathered
+    if len(groups) == 1:
+        return first
+    whole = Gathered(first.key)
+    for group in groups:
+        whole.body += group.gathered.body
+        whole.rows += group.gathered.rows
+    return whole
 
 
 class _Parcel:
     """Groups that were put to a first one; they come by key."""
 
     def __init__(self, group: Group) -> None:
-        self.batch = group.prepared, group.gathered
+        self.groups = [group]
         self._size, self._partitions, self._newest_key = group.size_there, 1, group.gathered.key
 
     def put(self, group: Group) -> bool:
@@ -63,9 +76,7 @@ class _Parcel:
         if partitions > _MOST_PARTITIONS or size > _MOST_BYTES:
             return False
         self._size, self._partitions, self._newest_key = size, partitions, key
-        _, into = self.batch
-        into.body += group.gathered.body
-        into.rows += group.gathered.rows
+        self.groups.append(group)
         return True
 
 

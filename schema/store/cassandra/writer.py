@@ -3,13 +3,13 @@
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Self
 
 from schema.store.cassandra.connection import Connection, backoff_s
-from schema.store.cassandra.failures import Refusal, meaning
-from schema.store.cassandra.packing import Group, packed
+from schema.store.cassandra.failures import Refusal, is_invalid, meaning
+from schema.store.cassandra.packing import Group, joined, packed
 from schema.store.cassandra.replicas import owner_of
 from schema.store.cassandra.rowbytes import Gathered, RowBytes
 from schema.store.cassandra.rows import batch_of, form_of
@@ -21,10 +21,9 @@ _MOST_WAITING = 32_768  # rows that wait for others of their partition
 
 @dataclass(frozen=True, slots=True)
 class _Shipment:
-    """Rows that travel together; `prepared`: the statement of any of them."""
+    """Rows that travel together."""
 
-    prepared: Any
-    gathered: Gathered
+    parts: Sequence[Group]
     number: int = 0
     attempt: int = 0
 
@@ -63,7 +62,7 @@ class Writer:
 
         `ttl_seconds`: of all of them, or of each.
         """
-        prepared = self._connection.prepared(insert_of(batch.table))
+        prepared, values = self._connection.prepared(insert_of(batch.table)), _values_of(batch.table)
         _, groups = self._waiting.setdefault(batch.table, (prepared, {}))
         columns = [column if isinstance(column, list) else list(column) for column in batch.columns]
         columns.append([self._row_ts] * len(batch))
@@ -72,7 +71,7 @@ class Writer:
         full = self._rows.gather(form_of(prepared, batch.table), columns, groups, limit)
         self._waiting_rows += len(batch) - sum(gathered.rows for gathered in full)
         for gathered in full:
-            self._deliver(prepared, gathered)
+            self._deliver((Group(prepared, values, gathered),))
         if self._waiting_rows > _MOST_WAITING:
             self._flush()
 
@@ -89,17 +88,21 @@ class Writer:
 
     def _flush(self) -> None:
         waiting = [
-            Group(prepared, len(table.columns) - len(table.key), gathered)
+            Group(prepared, _values_of(table), gathered)
             for table, (prepared, groups) in self._waiting.items()
             for gathered in groups.values()
         ]
         self._waiting.clear()
         self._waiting_rows = 0
-        for prepared, gathered in packed(waiting, owner_of(self._connection.cluster, self._connection.keyspace)):
-            self._deliver(prepared, gathered)
+        for parts in packed(waiting, owner_of(self._connection.cluster, self._connection.keyspace)):
+            if self._connection.mixes_partitions:
+                self._deliver(parts)
+            else:
+                for part in parts:
+                    self._deliver((part,))
 
-    def _deliver(self, prepared: Any, gathered: Gathered) -> None:
-        self._send(_Shipment(prepared, gathered))
+    def _deliver(self, parts: Sequence[Group]) -> None:
+        self._send(_Shipment(parts))
         self._send_again()
 
     def _send(self, shipment: _Shipment) -> None:
@@ -111,9 +114,10 @@ class Writer:
         self._check_awake()
         with self._results:
             self._in_flight += 1
-        numbered = _Shipment(shipment.prepared, shipment.gathered, window.next_number(), shipment.attempt)
+        numbered = replace(shipment, number=window.next_number())
+        batch = batch_of(shipment.parts[0].prepared, joined(shipment.parts))
         try:
-            future = self._connection.session.execute_async(batch_of(shipment.prepared, shipment.gathered))
+            future = self._connection.session.execute_async(batch)
         except Exception as error:  # a full queue, a host that is down: the same as an answer that says so
             self._failed(error, numbered)
         else:
@@ -132,10 +136,13 @@ class Writer:
             self._connection.window.failed(shipment.number)
         with self._results:
             self._in_flight -= 1
-            if refusal is Refusal.POISON:
-                self._fatal = self._fatal or error
-            else:
+            if refusal is not Refusal.POISON:
                 self._again.append((shipment, error))
+            elif len(shipment.parts) > 1 and is_invalid(error):  # a node may take less at once than is usual
+                self._connection.mixes_partitions = False
+                self._again.extend((_Shipment((part,)), error) for part in shipment.parts)
+            else:
+                self._fatal = self._fatal or error
             self._results.notify()
 
     def _send_again(self) -> None:
@@ -149,8 +156,13 @@ class Writer:
             # the producer waits: that is the back-pressure
             time.sleep(backoff_s(min(shipment.attempt for shipment, _ in again)))
             for shipment, _ in again:
-                self._send(_Shipment(shipment.prepared, shipment.gathered, attempt=shipment.attempt + 1))
+                self._send(replace(shipment, attempt=shipment.attempt + 1))
 
     def _raise_fatal(self) -> None:
         if self._fatal is not None:
             raise meaning(self._fatal, self._connection.where) from self._fatal
+
+
+def _values_of(table: Table) -> int:
+    """How many a row has beside its key."""
+    return len(table.columns) - len(table.key)

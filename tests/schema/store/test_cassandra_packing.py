@@ -9,7 +9,7 @@ from cassandra.query import BatchStatement, BatchType
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from schema.store.cassandra.packing import Group, packed
+from schema.store.cassandra.packing import Group, joined, packed
 from schema.store.cassandra.rowbytes import Gathered
 from schema.store.cassandra.rows import batch_of
 from schema.store.cassandra.statements import insert_of
@@ -61,25 +61,26 @@ def group_of(key: bytes, body: int, rows: int, values: int) -> Group:
 def test_no_row_is_lost_and_no_batch_is_too_large(groups: list[Group], owners: int) -> None:
     octets = Counter(b"".join(bytes(group.gathered.body) for group in groups))
     rows, alone = sum(group.gathered.rows for group in groups), [group.gathered for group in groups]
-    before = {id(one): one.rows for one in alone}
-    batches = [one for _, one in packed(groups, lambda key: sum(key) % owners)]
+    sizes = [(one.rows, len(one.body)) for one in alone]
+    batches = [joined(parts) for parts in packed(groups, lambda key: sum(key) % owners)]
     assert sum(one.rows for one in batches) == rows
     assert Counter(b"".join(bytes(one.body) for one in batches)) == octets
     for one in batches:
-        assert one.rows == before[id(one)] or len(one.body) <= BYTES
+        assert one in alone or len(one.body) <= BYTES
+    assert [(one.rows, len(one.body)) for one in alone] == sizes  # each can leave alone, where a node refuses their batch
 
 
 def test_partitions_of_one_owner_leave_together_ten_at_a_time() -> None:
     groups = [group_of(bytes([n, n]), 1, 1, 1) for n in range(45)]
-    batches = [bytes(one.body) for _, one in packed(groups, lambda key: key[-1] % 2)]
+    batches = [bytes(joined(parts).body) for parts in packed(groups, lambda key: key[-1] % 2)]
     assert sorted(map(len, batches)) == [4, 6, 20, 20, 20, 20]
     assert all(len({octet % 2 for octet in body}) == 1 for body in batches)
 
 
 def test_partitions_of_one_key_count_once() -> None:
     groups = [group_of(bytes([n]), 1, 1, 1) for n in range(10) for _ in range(3)]
-    ((_, one),) = packed(groups, lambda key: None)
-    assert one.rows == 30
+    (parts,) = packed(groups, lambda key: None)
+    assert joined(parts).rows == 30
 
 
 def test_a_batch_of_several_tables_is_what_the_driver_would_send() -> None:
@@ -90,12 +91,13 @@ def test_a_batch_of_several_tables_is_what_the_driver_would_send() -> None:
             groups.append(Group(prepared_insert(table), 1, one))
             in_order.append((one.key, table, row))
     in_order.sort(key=lambda each: each[0])
-    for prepared, one in packed(groups, lambda key: None):
+    for parts in packed(groups, lambda key: None):
+        one = joined(parts)
         theirs = BatchStatement(BatchType.UNLOGGED)
         for _, table, row in in_order[: one.rows]:
             theirs.add(prepared_insert(table), parameters_of(table, row))
         del in_order[: one.rows]
-        ours = batch_of(prepared, one)
+        ours = batch_of(parts[0].prepared, one)
         assert on_the_wire(ours) == on_the_wire(theirs)
         assert (ours.routing_key, ours.keyspace) == (theirs.routing_key, theirs.keyspace)
     assert not in_order

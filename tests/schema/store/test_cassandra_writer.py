@@ -94,8 +94,13 @@ def meanwhile(work: Any, *arguments: Any) -> Iterator[threading.Thread]:
 
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CassandraNode]:
-    """Room for prepared statements of a megabyte, so that they can be driven out."""
-    node = CassandraNode(tmp_path_factory.mktemp("node"), settings={"prepared_statements_cache_size": "1MiB"})
+    """Room for prepared statements of a megabyte, so that they can be driven out; it refuses batches over partitions early."""
+    small = {
+        "batch_size_warn_threshold": "1KiB",
+        "batch_size_fail_threshold": "1KiB",
+    }  # it looks at the second behind the first
+    settings = {"prepared_statements_cache_size": "1MiB", **small}
+    node = CassandraNode(tmp_path_factory.mktemp("node"), settings=settings)
     node.start()
     yield node
     node.kill()
@@ -104,7 +109,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CassandraNode]:
 def test_a_frozen_node_delays_and_loses_nothing(node: CassandraNode) -> None:
     with opened(node, "frozen", request_timeout_s=1.0) as connection:
         history.apply_missing(connection, int(time.time() * 1000))
-        write(connection, flows(rows=1))
+        write(connection, flows(hosts=1, rows=1))
         node.freeze()
         try:
             with meanwhile(write, connection, flows()):
@@ -113,7 +118,7 @@ def test_a_frozen_node_delays_and_loses_nothing(node: CassandraNode) -> None:
         finally:
             node.thaw()
         assert connection.refusals[Refusal.POISON] == 0
-        assert count(connection) == HOSTS * ROWS_EACH
+        assert count(connection) == 1 + HOSTS * ROWS_EACH
 
 
 def test_who_is_overtaken_ends_with_nothing_on_its_way(node: CassandraNode) -> None:
@@ -149,11 +154,11 @@ def test_who_is_overtaken_ends_with_nothing_on_its_way(node: CassandraNode) -> N
 def test_statements_that_a_node_has_forgotten_are_prepared_again(node: CassandraNode) -> None:
     with opened(node, "forgotten") as connection:
         history.apply_missing(connection, int(time.time() * 1000))
-        write(connection, flows(rows=1))
+        write(connection, flows(hosts=1, rows=1))
         forget(connection)
         assert insert_of(FLOWS).replace("pcapline.", "forgotten.") not in prepared_there(connection)
         write(connection, flows())
-        assert count(connection) == HOSTS * ROWS_EACH
+        assert count(connection) == 1 + HOSTS * ROWS_EACH
         assert insert_of(FLOWS).replace("pcapline.", "forgotten.") in prepared_there(connection)
         assert not connection.refusals
 
@@ -172,6 +177,27 @@ def forget(connection: Connection) -> None:
 
 def prepared_there(connection: Connection) -> set[str]:
     return {row[0] for row in connection.run("SELECT query_string FROM system.prepared_statements")}
+
+
+def test_partitions_that_a_node_refuses_together_are_sent_one_by_one(node: CassandraNode) -> None:
+    with opened(node, "apart") as connection:
+        history.apply_missing(connection, int(time.time() * 1000))
+        write(connection, flows(rows=1))
+        assert count(connection) == HOSTS
+        refused = connection.refusals[Refusal.POISON]
+        assert refused > 0
+        write(connection, flows(rows=2))
+        assert count(connection) == 2 * HOSTS
+        assert connection.refusals == {Refusal.POISON: refused}  # it knows by then
+
+
+def test_a_poisoned_row_among_them_ends_the_write(node: CassandraNode) -> None:
+    with opened(node, "poisoned") as connection:
+        history.apply_missing(connection, int(time.time() * 1000))
+        rows = [flow_row(id_of("a"), 1, destination_ip=address) for address in (b"\n\0\0\1", b"neither v4 nor v6")]
+        with pytest.raises(StoreError, match="refuses a statement"):
+            write(connection, batches_of(FLOWS, rows))
+        assert connection.refusals == {Refusal.POISON: 2}
 
 
 def test_a_table_that_is_altered_meanwhile(cassandra_store_factory: CassandraFactory, cassandra_keyspace: Keyspace) -> None:
