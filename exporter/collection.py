@@ -65,8 +65,9 @@ class Collection:
         return self._snapshot
 
     def take(self, settings: ExporterSettings) -> None:
-        """From the next refresh on, this many endpoints. From any thread."""
+        """From the next refresh on, this many endpoints, and checks that are so far apart. From any thread."""
         self._settings = settings
+        self._rounds.period_s = settings.reconcile_s
         for book in list(self._books.values()):
             book.limit = settings.max_endpoints
 

@@ -2,14 +2,17 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import apsw
 import pytest
 
+from exporter.collection import Collection
 from exporter.reconcile import reconcile
 from exporter.reconciliation import Reach
 from exporter.rounds import Rounds
-from schema.store.port import Store
+from exporter.settings import ExporterSettings
+from schema.store.port import Recount, Store, StoreReader
 from schema.store.sealing import Sealing
 from tests.exporter.captures import NOW_MS, Capture, lease_of, load, store_at
 
@@ -60,6 +63,37 @@ def test_every_capture_has_its_turn(store: Store, path: Path, started: int) -> N
 def test_a_check_recounts_the_newest_and_so_many_others(store: Store) -> None:
     verdict = reconcile(store, NOW_MS, selection=Rounds(SHARE, PERIOD_S))
     assert (verdict.coverage.captures, verdict.coverage.checked) == (CAPTURES, 2 * SHARE)
+
+
+def test_a_period_that_is_changed_while_it_runs_holds_for_sensors_that_come_later(store: Store) -> None:
+    recounts = Recounts(store)
+    collection = Collection(lambda: recounts, exporter_settings(PERIOD_S), "sqlite", lambda: NOW_MS / 1000)
+    collection.take(exporter_settings(7.0))
+    collection.check(None)
+    another = Recounts(store)
+    reconcile(another, NOW_MS, selection=Rounds(SHARE, 7.0))
+    assert recounts.asked == another.asked
+    begun_as_before = Recounts(store)
+    reconcile(begun_as_before, NOW_MS, selection=Rounds(SHARE, PERIOD_S))
+    assert recounts.asked != begun_as_before.asked
+
+
+def exporter_settings(reconcile_s: float) -> ExporterSettings:
+    return ExporterSettings(reconcile_s=reconcile_s, reconcile_captures=SHARE)
+
+
+class Recounts:
+    """A reader that remembers which captures were recounted."""
+
+    def __init__(self, reader: StoreReader) -> None:
+        self._reader, self.asked = reader, list[bytes]()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reader, name)
+
+    def recount(self, capture_id: bytes) -> Recount:
+        self.asked.append(capture_id)
+        return self._reader.recount(capture_id)
 
 
 def test_what_differs_is_told_in_every_check_until_it_is_mended(store: Store, path: Path) -> None:
