@@ -37,7 +37,7 @@ class Role(IntEnum):
 class Access:
     """Who asks, and what they may do."""
 
-    who: str  # "user alice", "token grafana", "" where nobody is asked
+    who: str  # as the log names them: "user alice", "token grafana", "" where nobody is asked
     role: Role
 
     def may(self, role: Role) -> bool:

@@ -10,7 +10,6 @@ from starlette.types import Receive, Scope, Send
 
 from exporter.api.exchange import PREFIX, Answered, Asked, Parts
 from exporter.api.problems import BUSY, NOT_ALLOWED, NOT_OPEN, TOO_LARGE, UNAUTHORIZED, Kind, ProblemError, refusal
-from pcapline.http.telemetry import WebCounts
 
 # All of them come in: which are taken, and where, is the API's own matter.
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
@@ -23,7 +22,7 @@ _REMEDIES = {
 }
 
 
-def api_route(answer: Callable[[Asked], Answered], counts: WebCounts) -> Route:
+def api_route(answer: Callable[[Asked], Answered]) -> Route:
     """Every path under the prefix; answers are made in a thread."""
 
     def endpoint(request: Request) -> Response:
@@ -35,7 +34,6 @@ def api_route(answer: Callable[[Asked], Answered], counts: WebCounts) -> Route:
                 headers={name.lower(): value for name, value in request.headers.items()},
             )
         )
-        counts.answered(answered.status)
         return _response(answered)
 
     return Route(PREFIX + "/{path:path}", endpoint, methods=_METHODS)

@@ -90,7 +90,7 @@ def routes_of(face: HttpFace) -> list[Route]:
         Route("/-/healthy", healthy),
         Route("/-/ready", ready),
         Route("/-/reload", reload, methods=["POST"]),
-        *([api_route(face.api, face.gate.counts)] if face.api is not None else []),
+        *([api_route(face.api)] if face.api is not None else []),
     ]
 
 

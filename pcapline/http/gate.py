@@ -27,12 +27,20 @@ _CLIENT_AUTH = {
 class WebGate:
     """What `--web.config.file` says now. May be asked from any thread."""
 
-    def __init__(self, file: Path | None = None, *, clock: Callable[[], float] = time.time, look_every_s: float = 1.0) -> None:
-        """Without a file nobody is asked who they are, and there is no TLS. Raises `SettingsError` or
-        `PermissionDeniedError` where the file, or one that it names, cannot be used."""
-        self._file, self._clock, self._every_s = file, clock, look_every_s
+    def __init__(
+        self,
+        file: Path | None = None,
+        *,
+        look_every_s: float = 1.0,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Without a file nobody is asked who they are, and there is no TLS. `clock` gives Unix time, and `monotonic` how much
+        of it passes, whatever is done to the clock. Raises `SettingsError` or `PermissionDeniedError` where the file, or one
+        that it names, cannot be used."""
+        self._file, self._clock, self._monotonic, self._every_s = file, clock, monotonic, look_every_s
         self._lock = threading.Lock()
-        self._looked_at = time.monotonic()
+        self._looked_at = monotonic()
         self._seen = b""
         self.passwords, self.counts = Passwords(), WebCounts()
         self.config = WebConfig()
@@ -54,14 +62,14 @@ class WebGate:
     @property
     def is_due(self) -> bool:
         """Whether `look` would read files."""
-        return self._file is not None and time.monotonic() - self._looked_at >= self._every_s
+        return self._file is not None and self._monotonic() - self._looked_at >= self._every_s
 
     def look(self) -> None:
         """Take what has changed. What is wrong is told and counted once, and what was in force stays in force."""
         with self._lock:
             if not self.is_due:
                 return
-            self._looked_at = time.monotonic()
+            self._looked_at = self._monotonic()
             if _mark(self._file) == self._seen:  # type: ignore[arg-type]  # due: there is a file
                 return
             try:
@@ -154,12 +162,16 @@ def _context(tls: TlsConfig) -> ssl.SSLContext:
     except ssl.SSLError as error:
         why = "are not a certificate and its key, in PEM"
         raise SettingsError(f"{tls.cert_file} and {tls.key_file} {why} ({error.reason or error})") from error
+    except OSError as error:  # gone since it was read above
+        raise SettingsError(f"{tls.cert_file} and {tls.key_file}: {error.strerror}") from error
     context.verify_mode = _CLIENT_AUTH[tls.client_auth_type]
     if tls.client_ca_file is not None:
         try:
             context.load_verify_locations(tls.client_ca_file)
         except ssl.SSLError as error:
             raise SettingsError(f"{tls.client_ca_file} holds no certificates in PEM ({error.reason or error})") from error
+        except OSError as error:
+            raise SettingsError(f"{tls.client_ca_file}: {error.strerror}") from error
     return context
 
 

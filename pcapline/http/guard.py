@@ -2,10 +2,11 @@
 
 import asyncio
 import ipaddress
+import logging
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -17,6 +18,7 @@ from pcapline.http.bounds import Bounds
 from pcapline.http.config import WebConfig
 from pcapline.http.gate import WebGate
 
+_LOG = logging.getLogger(__name__)
 _CHANGES_NOTHING = ("GET", "HEAD", "OPTIONS")
 _OPEN = ("/-/healthy", "/-/ready")  # for whoever supervises the process
 
@@ -43,7 +45,7 @@ class Guard:
             return
         flight = _Flight(self)
         try:
-            await self._answer(scope, receive, _Sending(send, self._gate.config.headers, self._bounds.piece_bytes, flight).send)
+            await self._answer(scope, receive, _Sending(send, self._bounds.piece_bytes, flight).send)
         finally:
             flight.end()
 
@@ -60,6 +62,9 @@ class Guard:
         if refusal := self._refused(scope, headers, access, asks=config.asks):
             await refusal(scope, receive, send)
             return
+        if scope["method"] not in _CHANGES_NOTHING:
+            who = access.who if access and access.who else "somebody on this machine"
+            _LOG.info("web: %s asks for %s %r", who, scope["method"], scope["path"])
         scope.setdefault("state", {})["access"] = access
         await self._app(scope, _Receiving(receive, self._bounds.body_bytes).receive, send)
 
@@ -157,17 +162,14 @@ class _Flight:
 
 
 class _Sending:
-    """Adds the configured headers, and writes long answers in pieces, each when the one before it is on its way."""
+    """Writes long answers in pieces, each when the one before it is on its way."""
 
-    def __init__(self, send: Send, headers: Mapping[str, str], piece: int, flight: _Flight) -> None:
-        self._send, self._headers, self._piece, self._flight = send, headers, piece, flight
+    def __init__(self, send: Send, piece: int, flight: _Flight) -> None:
+        self._send, self._piece, self._flight = send, piece, flight
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            message.setdefault("headers", [])
-            headers = MutableHeaders(scope=message)
-            headers.update(self._headers)
-            if headers.get("content-type", "").startswith("text/event-stream"):
+            if Headers(raw=message.get("headers", [])).get("content-type", "").startswith("text/event-stream"):
                 self._flight.end()  # it may last for hours; connections are bounded too
         elif message["type"] == "http.response.body":
             body = message.get("body", b"")

@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 
+from pcapline.http.answers import Answers
 from pcapline.http.connections import BoundedProtocol, Listener
 from pcapline.http.face import HttpFace, routes_of
 from pcapline.http.guard import Guard
@@ -114,6 +115,11 @@ def _handed_over(number: int) -> socket.socket:
     return listener
 
 
-def _application(face: HttpFace) -> Starlette:
+def _application(face: HttpFace) -> Answers:
+    routes = routes_of(face)
     middleware = [Middleware(Guard, gate=face.gate, bounds=face.bounds), Middleware(GZipMiddleware, compresslevel=1)]
-    return Starlette(routes=list(routes_of(face)), middleware=middleware)
+    return Answers(
+        Starlette(routes=routes, middleware=middleware),
+        face.gate,
+        [route.path for route in routes if not route.param_convertors],
+    )

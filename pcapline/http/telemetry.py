@@ -3,6 +3,8 @@
 from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics
 from prometheus_client.exposition import choose_encoder
 
+from exporter.api.exchange import PREFIX
+
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a series a counter for what `process_start_time_seconds` says
 _REFUSALS = ("unauthorized", "closed", "forbidden", "busy", "too_large")
 _ENDS = ("slow", "no_room", "handshake")
@@ -20,7 +22,12 @@ class WebCounts:
         self._dropped = Counter(
             "pcapline_web_connections_dropped", "Connections ended before their answer was read.", ["reason"], registry=registry
         )
-        self._api = Counter("pcapline_web_api_answers", "Answers of the JSON API, by status.", ["status"], registry=registry)
+        self._answers = Counter(
+            "pcapline_web_answers",
+            f"Answers over HTTP. Path: one of the pages, {PREFIX} for all of the JSON API, or other.",
+            ["path", "status"],
+            registry=registry,
+        )
         self._failures = Counter(
             "pcapline_web_config_reload_failures",
             "Times the web configuration was read anew in vain; the one before stayed in force.",
@@ -43,9 +50,9 @@ class WebCounts:
         """A request: unauthorized | closed | forbidden | busy | too_large."""
         self._refused.labels(reason).inc()
 
-    def answered(self, status: int) -> None:
-        """By the JSON API."""
-        self._api.labels(str(status)).inc()
+    def answered(self, path: str, status: int) -> None:
+        """A request. `path`: one of a few, not what somebody may have made up."""
+        self._answers.labels(path, str(status)).inc()
 
     def dropped(self, reason: str) -> None:
         """A connection: slow (a deadline passed) | no_room | handshake (there was no TLS with it)."""

@@ -60,7 +60,8 @@ STORE = Dashboard(
                 title="Answers of the JSON API",
                 queries=[
                     Query(
-                        expr=f"sum by (status) (rate(pcapline_web_api_answers_total[{RATE}])) or vector(0)", legend="{{status}}"
+                        expr=f'sum by (status) (rate(pcapline_web_answers_total{{path="/api/v1"}}[{RATE}])) or vector(0)',
+                        legend="{{status}}",
                     ),
                     Query(
                         expr=f'sum(rate(pcapline_web_requests_refused_total{{reason="busy"}}[{RATE}])) or vector(0)',

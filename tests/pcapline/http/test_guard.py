@@ -1,9 +1,11 @@
 """Stands before every route: passwords, tokens, certificates; and a configuration that changes while the process runs."""
 
 import logging
+import os
 import shutil
 import socket
 import ssl
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,6 +19,7 @@ import pytest
 from exporter.scrape import samples
 from exporter.service import fetch
 from pcapline.http import HttpFace
+from pcapline.http.bounds import Bounds
 from pcapline.http.gate import WebGate
 from schema.errors import SettingsError, StoreUnavailableError
 from tests.pcapline.web import Authority, Process, served
@@ -104,6 +107,98 @@ def test_headers_of_the_file_are_on_every_answer(tmp_path: Path) -> None:
     with asked(replace(Process().face(), gate=gate)) as client:
         for path in ("/", "/telemetry", "/nothing"):
             assert client.get(path).headers["x-frame-options"] == "deny"
+    none_at_all = Bounds(in_flight=0)
+    with asked(replace(Process().face(), gate=gate, bounds=none_at_all)) as client:
+        busy = client.get("/telemetry")
+        assert (busy.status_code, busy.headers["x-frame-options"]) == (503, "deny")
+
+
+def test_a_failure_of_ours_is_an_answer_like_others(tmp_path: Path) -> None:
+    def fails(_accept: str) -> tuple[bytes, str]:
+        raise RuntimeError
+
+    gate = gate_of("http_server_config: {headers: {X-Frame-Options: deny}}", tmp_path)
+    with asked(replace(Process().face(), gate=gate, metrics=fails)) as client:
+        failed = client.get("/telemetry")
+        assert (failed.status_code, failed.headers["x-frame-options"]) == (500, "deny")
+    assert answered(gate) == {("/telemetry", "500"): 1}
+
+
+def test_answers_are_counted_by_path_and_status(tmp_path: Path) -> None:
+    gate, process = gate_of(users_and_tokens(), tmp_path), Process()
+    process.reason = "the store is away"
+    with asked(replace(process.face(), gate=gate), headers=OPERATOR) as client:
+        for path in ("/", "/telemetry", "/-/ready", "/-/ready", "/made/up", "/api/v1/made/up"):
+            client.get(path)
+        client.post("/-/reload")
+        client.get("/telemetry", headers={"Authorization": ""})
+    assert answered(gate) == {
+        ("/", "200"): 1,
+        ("/telemetry", "200"): 1,
+        ("/telemetry", "401"): 1,
+        ("/-/ready", "503"): 2,
+        ("/-/reload", "200"): 1,
+        ("/api/v1", "404"): 1,
+        ("other", "404"): 1,
+    }
+
+
+def answered(gate: WebGate) -> dict[tuple[str, str], float]:
+    page, _ = gate.counts.added_to((b"", ""), "")
+    found = (sample for sample in samples(page.decode()) if sample.name == "pcapline_web_answers_total")
+    return {(sample.labels["path"], sample.labels["status"]): sample.value for sample in found}
+
+
+def test_what_changes_something_is_logged_with_who_asked(guarded: httpx.Client, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "pcapline.http.guard"):
+        guarded.get("/telemetry", auth=ALICE)
+        guarded.post("/-/reload", auth=BOB)
+        guarded.post("/-/reload", auth=ALICE)
+        guarded.post("/made%0aup", headers=OPERATOR)
+    assert [record.getMessage() for record in caplog.records] == [
+        "web: user alice asks for POST '/-/reload'",
+        r"web: token deploy asks for POST '/made\nup'",
+    ]
+
+
+def test_files_are_looked_at_as_time_passes_whatever_the_clock_says(tmp_path: Path) -> None:
+    file, now = tmp_path / "web.yml", [100.0]
+    file.write_text("")
+    gate = WebGate(file, look_every_s=5, clock=lambda: -now[0], monotonic=lambda: now[0])
+    file.write_text(users_and_tokens())
+    for passed, asks in ((4.0, False), (2.0, True)):
+        now[0] += passed
+        gate.look()
+        assert gate.config.asks is asks
+
+
+def test_a_certificate_that_goes_while_it_is_read_leaves_the_one_before(tmp_path: Path) -> None:
+    certificate, key = Authority(tmp_path).sign("server")
+    gate = gate_of(tls_text(certificate, key), tmp_path)
+    before, another = gate.config, b"\n" + certificate.read_bytes()
+    certificate.unlink()
+    os.mkfifo(certificate)
+    # it is read three times: whether it has changed, what it will be known by, and whether it can be read
+    reads = threading.Thread(target=written_to_readers, args=(certificate, another, 3), daemon=True)
+    reads.start()
+    gate.look()
+    reads.join(10)
+    assert not certificate.exists()
+    assert gate.config is before
+    page, _ = gate.counts.added_to((b"", ""), "")
+    assert b"pcapline_web_config_reload_failures_total 1.0" in page
+
+
+def written_to_readers(pipe: Path, text: bytes, readers: int) -> None:
+    """Each gets all of it; when the last one has, the path is gone."""
+    for left in reversed(range(readers)):
+        with pipe.open("wb") as opened:
+            if left:
+                os.mkfifo(pipe.with_suffix(".next"))
+                pipe.with_suffix(".next").replace(pipe)
+            else:
+                pipe.unlink()
+            opened.write(text)
 
 
 def test_a_file_that_changes_is_taken_and_a_wrong_one_is_not(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
