@@ -7,6 +7,8 @@ from enum import Enum
 from struct import Struct, error
 
 from loader.codecs import packed, unpacked
+from loader.decode import layout
+from loader.decode.carriedstreams import MAX_STREAM_BYTES, MAX_TEXT_BYTES
 from loader.naming import awaiting
 
 # The three numbers of the state, octets of open flows, rows that await a name. What the store keeps is a version's octet, and
@@ -14,6 +16,19 @@ from loader.naming import awaiting
 _HEADER = Struct("<qqqII")
 _VERSION = b"\x05"
 NO_SEQUENCE = -1
+# What nothing that `encode` was given is above, whatever the settings: bytes that say they are more are spoilt.
+MAX_BYTES = (
+    8 * layout.CARRIED_FIELDS * layout.MAX_OPEN_FLOWS
+    + 8 * layout.QUERY_WIDTH * layout.MAX_QUERIES
+    + layout.MAX_QUERY_TEXT
+    + 8 * layout.DATAGRAM_WIDTH * layout.MAX_DATAGRAMS
+    + (layout.ROOM_BYTES + 8 * layout.ROOM_WORDS) * layout.DATAGRAM_ROOMS
+    + 2 * layout.MAX_SAID_TEXTS  # their lengths
+    + MAX_TEXT_BYTES
+    + 3 * MAX_STREAM_BYTES  # of three kinds
+    + awaiting.RECORD_BYTES * awaiting.MAX_AWAITING
+    + 4_096  # heads of sections, and clocks
+)
 
 
 class StateUsed(Enum):
@@ -49,7 +64,7 @@ class CarriedState:
         if data[:1] != _VERSION:
             return cls(unreadable=f"it has version {data[:1].hex() or 'none'}; this loader reads {_VERSION.hex()}")
         try:
-            data = unpacked(data[1:])
+            data = unpacked(data[1:], MAX_BYTES)
             first_ts_ns, clock_ns, sequence, of_flows, count = _HEADER.unpack_from(data)
             behind = _HEADER.size + of_flows
             if len(data) < behind:

@@ -11,7 +11,6 @@ from loader.decode.record import Record
 
 # Memory that a stream may ask for: the largest window of `zstd --long` without a further word, twice what `xz -9` needs.
 MAX_WINDOW_BYTES = 134_217_728
-MAX_PACKED_BYTES = 1_073_741_824  # that packed bytes may say they unpack to
 
 
 class Codec(Protocol):
@@ -236,12 +235,12 @@ def packed(data: bytes) -> bytes:
     return zstandard.ZstdCompressor(level=1, write_checksum=True).compress(data)
 
 
-def unpacked(data: bytes) -> bytes:
-    """What `packed` was given; raises `ValueError` for other bytes."""
+def unpacked(data: bytes, at_most: int) -> bytes:
+    """What `packed` was given; raises `ValueError` for other bytes, and for more than `at_most`, which take no memory."""
     import zstandard
 
     try:
-        if zstandard.frame_content_size(data) > MAX_PACKED_BYTES:
+        if zstandard.frame_content_size(data) > at_most:
             raise ValueError("the packed bytes say that they are too many")
         return zstandard.ZstdDecompressor().decompress(data, allow_extra_data=False)
     except zstandard.ZstdError as error:

@@ -22,6 +22,7 @@ _RECORD = Struct(">QB16sB16sqi16sq16s")
 _START, _DESTINATION = slice(8), slice(8, 25)
 _EARLIEST, _LATEST = -(1 << 63), (1 << 63) - 1
 MAX_AWAITING = 16_384
+RECORD_BYTES = _RECORD.size
 
 
 class Awaiting(NamedTuple):

@@ -4,7 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loader.carried import NO_SEQUENCE, CarriedState
+from loader.carried import MAX_BYTES, NO_SEQUENCE, CarriedState
+from loader.decode import layout
+from loader.naming import awaiting
 from loader.naming.awaiting import Awaiting
 
 from .naming.test_awaiting import entries
@@ -63,3 +65,15 @@ def test_nor_does_one_that_is_cut(state: CarriedState, data: st.DataObject) -> N
 )
 def test_order_is_the_sensors_own(first_ts_ns: int, sequence: int | None, in_order: bool) -> None:
     assert CarriedState(first_ts_ns=100, sequence=7).is_before(first_ts_ns, sequence) is in_order
+
+
+def test_as_many_flows_as_a_decoder_holds_come_back() -> None:
+    flows = bytes(8 * layout.CARRIED_FIELDS * layout.MAX_OPEN_FLOWS)
+    waiting = tuple(bytes(awaiting.RECORD_BYTES) for _ in range(awaiting.MAX_AWAITING))
+    state = CarriedState(open_flows=flows, awaiting=waiting)
+    assert CarriedState.decode(state.encode()) == state
+
+
+def test_bytes_that_say_they_are_more_than_any_state_are_of_no_use() -> None:
+    spoilt = CarriedState(open_flows=bytes(MAX_BYTES)).encode()
+    assert "too many" in CarriedState.decode(spoilt).unreadable
