@@ -21,10 +21,12 @@ def command_line(*arguments: str | Path) -> list[str]:
     return [sys.executable, "-m", "pcapline", *map(str, arguments)]
 
 
-def pcapline(*arguments: str | Path, cwd: Path, environ: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def pcapline(
+    *arguments: str | Path, cwd: Path, environ: Mapping[str, str] | None = None, patience_s: float = 120
+) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
     return subprocess.run(
-        command_line(*arguments), cwd=cwd, env=clean_environment(environ), capture_output=True, text=True, timeout=120
+        command_line(*arguments), cwd=cwd, env=clean_environment(environ), capture_output=True, text=True, timeout=patience_s
     )
 
 
