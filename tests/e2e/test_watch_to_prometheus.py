@@ -70,5 +70,5 @@ def test_what_is_watched_is_scraped_and_nothing_goes_down(tmp_path: Path) -> Non
             )
             assert found["packets"]["left"] == 6000
             assert promtool_lint(fetch(page)) == ""
-            for labels, values in server.range('{__name__=~"pcapline_.+_total"}').items():
+            for labels, values in server.range('{__name__=~"pcapline_.+_total",__name__!~"pcapline_web_.+"}').items():
                 assert values == sorted(values), labels

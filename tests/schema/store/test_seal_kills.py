@@ -36,11 +36,11 @@ class Countdown:
     def __init__(self) -> None:
         self.left = 0
 
-    def seen(self, label: str) -> None:
-        if label not in ("", "ROLLBACK") and self.left:
+    def seen(self, *labels: str) -> None:
+        if not {*labels} <= {"", "ROLLBACK"} and self.left:
             self.left -= 1
             if not self.left:
-                raise Death(label)
+                raise Death(*labels)
 
 
 @contextmanager
