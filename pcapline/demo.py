@@ -24,8 +24,9 @@ from loader.remote.settings import RemoteSettings
 from loader.service import WatchRequest
 from loader.settings import LoaderSettings
 from loader.turns import Surroundings
-from pcapline.processes import serve_exporter, watch_directory
+from pcapline.exporting import serve_exporter
 from pcapline.truth_check import TruthCheck, check_truth
+from pcapline.watching import watch_directory
 from pcapline.wiring import Purpose, lease_owner, opened_store
 from schema.errors import PcaplineError, SettingsError, StoreUnavailableError
 from schema.records import DEFAULT_NETWORK

@@ -60,8 +60,8 @@ def _exposition(settings: Settings) -> str:
 
 def _serve(settings: Settings, read: Callable[[], Settings]) -> int:
     """Until a signal; returns the exit code that says which."""
+    from pcapline.exporting import serve_exporter
     from pcapline.logs import log_to_stderr
-    from pcapline.processes import serve_exporter
     from pcapline.signals import stop_on_signals
 
     log_to_stderr(logging.INFO)

@@ -94,8 +94,8 @@ def sensor_name(wanted: str | None) -> str:
 def _watch(settings: Settings, request: "WatchRequest", read: Callable[[], Settings]) -> int:
     from loader.turns import Surroundings
     from pcapline.commands.load import tell_outcome
-    from pcapline.processes import watch_directory
     from pcapline.signals import stop_on_signals
+    from pcapline.watching import watch_directory
 
     with stop_on_signals() as stop:
         world = Surroundings(clock=time.time, stop=stop.event, tell=_say, on_outcome=tell_outcome)

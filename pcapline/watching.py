@@ -1,4 +1,4 @@
-"""The long-running processes, built from their settings: what starts, what serves, what stops, in which order."""
+"""The loader as a process, or several, built from its settings: what starts, what serves, what stops, in which order."""
 
 import os
 import secrets
@@ -6,10 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Event
 
-from exporter.service import ExporterService
-from exporter.settings import ExporterSettings
 from loader.disposal import Disposal
 from loader.feed import Feed, NoFeed
 from loader.groupcounts import GroupCounts
@@ -19,23 +16,15 @@ from loader.settings import LoaderSettings
 from loader.telemetry import LoaderTelemetry
 from loader.turns import Surroundings
 from pcapline import __version__
-from pcapline.api import exporter_api
-from pcapline.http import HttpFace, serve
-from pcapline.http.beside import gate_of, serving, url_of
+from pcapline.http import HttpFace
+from pcapline.http.beside import gate_of, serving
 from pcapline.inventory import inventory_faults
 from pcapline.rereading import Rereading
-from pcapline.wiring import Purpose, open_store, opened_store, refuse_impossible_store, store_files, store_kind
+from pcapline.wiring import Purpose, opened_store, store_files, store_kind
 from pcapline.worker import Place
 from pcapline.workers import Workers
 from schema.errors import PermissionDeniedError, SettingsError
 from schema.settings import Settings, StoreSettings
-
-_TAKEN = ("exporter.max_endpoints", "exporter.refresh_s", "exporter.reconcile_s")  # without a restart
-_DISCOVERY_PATH, _LEGACY_PATH = "/api/v1/sd/prometheus", "/metrics/legacy"
-_LINKS = {
-    "/api/v1/openapi.json": "API: what the JSON API under /api/v1 takes and answers",
-    _DISCOVERY_PATH: "Loaders, for Prometheus' HTTP service discovery",
-}
 
 
 def watch_directory(
@@ -138,45 +127,3 @@ def _refuse_store_within(directory: Path, store: StoreSettings) -> None:
             raise SettingsError(
                 f"the store {store.url} would be in the watched directory: name another one, or --store elsewhere"
             )
-
-
-def serve_exporter(
-    settings: Settings, stop: Event, tell: Callable[[str], None], read: Callable[[], Settings] | None = None
-) -> None:
-    """Follow the store's ledgers and answer HTTP until `stop`; `tell` gets the address of the metrics page.
-
-    `read`: the settings as they are set by then, where they may change."""
-    wanted, own = settings.of(StoreSettings), settings.of(ExporterSettings)
-    refuse_impossible_store(wanted)
-    gate = gate_of(own.web_config)
-    service = ExporterService(lambda: open_store(wanted, Purpose.FOLLOW), own, store=store_kind(wanted), version=__version__)
-    api = exporter_api(service, settings, lambda: open_store(wanted, Purpose.READ), stop)
-
-    def bound(host: str, port: int) -> None:
-        url = url_of(gate, host, port, own.telemetry_path)
-        if own.web_config:
-            service.scrape_within()
-        else:
-            service.scrape_at(url, stop.is_set)
-        service.start()
-        tell(url)
-
-    rereading = Rereading(settings, read or (lambda: settings), ("store", "exporter"), _TAKEN)
-    legacy = {_LEGACY_PATH: "Metrics by their old names"} if own.legacy_names else {}
-    face = HttpFace(
-        name="pcapline exporter",
-        version=__version__,
-        metrics=service.metrics,
-        ready=service.ready,
-        telemetry_path=own.telemetry_path,
-        pages={_DISCOVERY_PATH: service.discovered, **dict.fromkeys(legacy, service.legacy)},
-        links={**_LINKS, **legacy},
-        api=api.answer,
-        reload=lambda: service.take(rereading.settings().of(ExporterSettings)),
-        gate=gate,
-    )
-    try:
-        serve(own.listen, face, stop, bound)
-    finally:
-        api.close()
-        service.stop()
