@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import median
 
 from loader.decode.columns import DecodeOptions
-from loader.reading import CaptureReading
+from loader.reading.capture import CaptureReading
 
 
 def main() -> None:

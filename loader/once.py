@@ -6,11 +6,11 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from loader.commit.pipeline import Clock, SensorLoader
+from loader.commit.sensornames import inventory_of
 from loader.naming.listed import Inventory
 from loader.outcome import FileOutcome
-from loader.pipeline import Clock, SensorLoader
-from loader.reading import first_packet_time
-from loader.sensornames import inventory_of
+from loader.reading.capture import first_packet_time
 from loader.settings import LoaderSettings
 from schema.capture_names import parse_capture_name
 from schema.enums import FileState

@@ -37,7 +37,7 @@ def exporter_api(service: ExporterService, settings: Settings, open_reader: Call
 
 def _dns_spelling(name: str) -> str:
     try:
-        from loader.domains import a_labels
+        from loader.rows.domains import a_labels
     except ImportError as error:
         raise _needs_loader("names of other letters than ASCII's", error) from error
     return a_labels(name)
@@ -45,7 +45,7 @@ def _dns_spelling(name: str) -> str:
 
 def _registered_domain(name: str) -> str | None:
     try:
-        from loader.domains import registered_domain
+        from loader.rows.domains import registered_domain
     except ImportError as error:
         raise _needs_loader("names below a domain", error) from error
     return registered_domain(name)
@@ -56,8 +56,8 @@ def _lineage_by(settings: Settings) -> "Lineage":
 
     def told(reader: StoreReader, row: tuple[bytes, int, bytes]) -> Object | None:
         try:
-            from loader.lineage import lineage_of
-            from loader.sensornames import inventory_of
+            from loader.commit.sensornames import inventory_of
+            from loader.review.lineage import lineage_of
         except ImportError as error:
             raise _needs_loader("the lineage of a row", error) from error
         from pcapline.lineage import lineage_object

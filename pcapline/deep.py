@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from loader.decode.held import HeldFrame
-    from loader.reading import DeepAnswers, DeepDecoder
+    from loader.reading.capture import DeepAnswers, DeepDecoder
 
 
 def add_no_deep_option(parser: ArgumentParser) -> None:
@@ -22,6 +22,6 @@ def deep_decoder(given: Namespace) -> "DeepDecoder | None":
 
 def _ask_tshark(frames: "Sequence[HeldFrame]") -> "DeepAnswers":
     """Most captures have no need of it: it is loaded when it is asked."""
-    from loader.deep import TsharkBatch
+    from loader.reading.deep import TsharkBatch
 
     return TsharkBatch(frames)

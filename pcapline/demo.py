@@ -21,9 +21,9 @@ from exporter.service import fetch
 from exporter.settings import ExporterSettings
 from loader.outcome import FileOutcome
 from loader.remote.settings import RemoteSettings
-from loader.service import WatchRequest
 from loader.settings import LoaderSettings
-from loader.turns import Surroundings
+from loader.watch.service import WatchRequest
+from loader.watch.turns import Surroundings
 from pcapline.exporting import serve_exporter
 from pcapline.truth_check import TruthCheck, check_truth
 from pcapline.watching import watch_directory

@@ -8,8 +8,8 @@ from schema.objects import Object, json_value, uuid_text
 from schema.tables import Table
 
 if TYPE_CHECKING:
-    from loader.archivecheck import ArchiveVerdict
-    from loader.recheck import Findings, PartitionFault, RowFault
+    from loader.archive.check import ArchiveVerdict
+    from loader.review.recheck import Findings, PartitionFault, RowFault
 
 
 def finding_objects(findings: "Findings") -> Iterator[Object]:

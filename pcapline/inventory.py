@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from loader.inventory import InventoryFile
+from loader.naming.inventory import InventoryFile
 from loader.settings import LoaderSettings
 from schema.settings import Settings
 

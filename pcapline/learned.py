@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from loader.alone import builder_alone
+from loader.commit.alone import builder_alone
 from loader.decode.columns import DecodedBatch
 from pcapline.output import Field, table_lines
 from pcapline.text import count_text, printable

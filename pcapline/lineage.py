@@ -12,8 +12,8 @@ from schema.records import CaptureRecord
 from schema.tables import FLOWS
 
 if TYPE_CHECKING:
-    from loader.flowframes import FlowFrames
-    from loader.lineage import Answer, Lineage
+    from loader.review.flowframes import FlowFrames
+    from loader.review.lineage import Answer, Lineage
 
 Object = dict[str, Any]
 _NS = 1_000_000_000

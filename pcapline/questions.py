@@ -110,7 +110,7 @@ def _as_dns_has_it(what: str | None) -> str | None:
     if what is None or what.isascii():
         return what
     try:
-        from loader.domains import a_labels
+        from loader.rows.domains import a_labels
     except ImportError as error:
         raise SettingsError(
             f"a name of other letters than ASCII's needs {error.name}: pip install 'pcapline[loader]'"
@@ -134,7 +134,7 @@ def registered_above(what: str) -> str | None:
 
 def _registered(below: str) -> str:
     try:
-        from loader.domains import registered_domain
+        from loader.rows.domains import registered_domain
     except ImportError as error:
         raise SettingsError(
             f"names below a domain need the list of public suffixes ({error}): pip install 'pcapline[loader]'"

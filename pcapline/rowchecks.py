@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from exporter.reconciliation import Reconciliation
-from loader.again import Decoding, NotTheSameError, Then
-from loader.capture_files import CaptureFiles, archive_of
-from loader.recheck import Findings, by_partition, examine, repair
-from loader.sensornames import inventory_of
+from loader.archive.finding import CaptureFiles, archive_of
+from loader.commit.sensornames import inventory_of
+from loader.review.again import Decoding, NotTheSameError, Then
+from loader.review.recheck import Findings, by_partition, examine, repair
 from loader.settings import LoaderSettings
 from schema.errors import LeaseHeldError, StoreError
 from schema.objects import uuid_text

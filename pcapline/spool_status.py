@@ -7,12 +7,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from loader.inputs import loaded_part
-from loader.reading import first_part_matches
+from loader.commit.inputs import loaded_part
+from loader.reading.capture import first_part_matches
 from loader.settings import LoaderSettings
-from loader.spool import ARCHIVE, OWN_FOLDER, QUARANTINE, REASON_SUFFIX, captures_in, is_put_away
-from loader.spoolnote import LoaderNote, notes_in
-from loader.spoolstates import SeenFile, stays
+from loader.spool.files import ARCHIVE, OWN_FOLDER, QUARANTINE, REASON_SUFFIX, captures_in, is_put_away
+from loader.watch.note import LoaderNote, notes_in
+from loader.watch.states import SeenFile, stays
 from pcapline.wiring import lease_owner
 from schema.errors import CaptureError
 

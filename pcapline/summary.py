@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from loader.decode.columns import DecodedBatch, DecodeOptions
-from loader.reading import CaptureReading, DeepDecoder
+from loader.reading.capture import CaptureReading, DeepDecoder
 from pcapline.text import count_text, counts_text, printable
 from schema.enums import FileState
 from schema.errors import CaptureError

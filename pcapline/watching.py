@@ -7,14 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from loader.disposal import Disposal
-from loader.feed import Feed, NoFeed
-from loader.groupcounts import GroupCounts
+from loader.archive.disposal import Disposal
 from loader.remote.settings import RemoteSettings
-from loader.service import WatchRequest, run_watch
 from loader.settings import LoaderSettings
-from loader.telemetry import LoaderTelemetry
-from loader.turns import Surroundings
+from loader.watch.feed import Feed, NoFeed
+from loader.watch.groupcounts import GroupCounts
+from loader.watch.service import WatchRequest, run_watch
+from loader.watch.telemetry import LoaderTelemetry
+from loader.watch.turns import Surroundings
 from pcapline import __version__
 from pcapline.http import HttpFace
 from pcapline.http.beside import gate_of, serving

@@ -11,13 +11,13 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import NamedTuple
 
-from loader.fellows import Fellows
-from loader.groupcounts import share_counts
 from loader.outcome import FileOutcome
-from loader.service import WatchRequest, run_watch
 from loader.settings import LoaderSettings
-from loader.telemetry import LoaderTelemetry
-from loader.turns import Surroundings
+from loader.watch.fellows import Fellows
+from loader.watch.groupcounts import share_counts
+from loader.watch.service import WatchRequest, run_watch
+from loader.watch.telemetry import LoaderTelemetry
+from loader.watch.turns import Surroundings
 from pcapline import __version__
 from pcapline.collecting import collect_rarely
 from pcapline.wiring import Purpose, lease_owner, opened_store, store_kind

@@ -15,7 +15,7 @@ from multiprocessing.process import BaseProcess
 from threading import Event
 
 from loader.backoff import BackOff
-from loader.groupcounts import GroupCounts
+from loader.watch.groupcounts import GroupCounts
 from pcapline.worker import LOOK, SHARE, Farewell, Place, work
 from schema.errors import PermissionDeniedError, SettingsError
 

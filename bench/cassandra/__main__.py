@@ -23,7 +23,7 @@ from bench.cassandra.rows import KeepingLease, by_table, dump
 from bench.cassandra.writers import Gocql, Took, load, timed, write_bound, write_encoded
 from bench.page import put
 from bench.report import machine
-from loader.pipeline import SensorLoader
+from loader.commit.pipeline import SensorLoader
 from loader.settings import LoaderSettings
 from schema.store.cassandra.connection import connect
 from schema.store.cassandra.options import CassandraOptions

@@ -12,8 +12,8 @@ from typing import Any
 
 from cassandra.query import UNSET_VALUE, BatchStatement, BatchType
 
+from loader.commit.pipeline import SensorLoader
 from loader.outcome import FileOutcome
-from loader.pipeline import SensorLoader
 from loader.settings import LoaderSettings
 from schema.enums import FileState
 from schema.store.cassandra.connection import Connection

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loader.remote.port import RefusedError
-from loader.spool import sensor_of
+from loader.spool.files import sensor_of
 from schema.capture_names import SENSOR_NAME_RULE, is_sensor_name
 from schema.errors import SettingsError
 

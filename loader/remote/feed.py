@@ -18,8 +18,8 @@ from loader.remote.porter import Porter
 from loader.remote.queue import FetchQueue
 from loader.remote.reports import Reports
 from loader.remote.settings import RemoteSettings
-from loader.spool import SpoolFile
-from loader.telemetry import LoaderTelemetry
+from loader.spool.files import SpoolFile
+from loader.watch.telemetry import LoaderTelemetry
 from schema.errors import SettingsError
 
 

@@ -7,8 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from loader.moving import names_like
-from loader.spool import OWN_FOLDER, Stamp
+from loader.archive.moving import names_like
+from loader.spool.files import OWN_FOLDER, Stamp
 from schema.errors import PermissionDeniedError, SettingsError
 
 _INCOMING, _FETCHED = "incoming", "fetched"

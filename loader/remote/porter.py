@@ -15,7 +15,7 @@ from loader.remote.leaving import Root
 from loader.remote.port import Arrivals, Fate, Reference, RefusedError, Settled, Source, SourceAwayError
 from loader.remote.queue import FetchQueue, Landed
 from loader.remote.reports import Reports
-from loader.telemetry import LoaderTelemetry
+from loader.watch.telemetry import LoaderTelemetry
 from schema.enums import FileState
 
 _LOG = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from loader.backoff import BackOff
 from loader.remote.port import ObjectVersion, Reference
-from loader.spool import Stamp
+from loader.spool.files import Stamp
 
 _SHARE = 4  # one sensor has this part of all bytes at most, so that one that stands still does not stop the others
 

@@ -6,7 +6,7 @@ from queue import Empty, SimpleQueue
 from threading import Event
 
 from loader.outcome import FileOutcome
-from loader.spool import SpoolFile, Stamp
+from loader.spool.files import SpoolFile, Stamp
 
 
 @dataclass(frozen=True, slots=True)

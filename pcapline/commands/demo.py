@@ -78,7 +78,7 @@ def _once(out: Path, seed: int, packets: int, stop: "Stop") -> int:
 
 def _tell_where(out: Path) -> None:
     """Where it all is now: the loader has moved what it loaded."""
-    from loader.spool import ARCHIVE, OWN_FOLDER
+    from loader.spool.files import ARCHIVE, OWN_FOLDER
     from pcapline.program import program
 
     store = shlex.quote(f"sqlite:{out / 'pcapline.db'}")

@@ -19,7 +19,7 @@ from schema.errors import CaptureError, PcaplineError
 from schema.settings import StoreSettings
 
 if TYPE_CHECKING:
-    from loader.explaining import Explanation
+    from loader.review.explaining import Explanation
     from schema.objects import Object
 
 _NOTHING = 6  # exit code: nothing matched
@@ -72,9 +72,9 @@ def _row_id(given: Namespace) -> tuple[bytes, int, bytes] | None:
 
 
 def _row(given: Namespace, row: tuple[bytes, int, bytes]) -> int:
-    from loader.flowframes import frames_of
-    from loader.lineage import lineage_of
-    from loader.sensornames import inventory_of
+    from loader.commit.sensornames import inventory_of
+    from loader.review.flowframes import frames_of
+    from loader.review.lineage import lineage_of
     from loader.settings import LoaderSettings
     from pcapline.lineage import lineage_lines, lineage_object
     from pcapline.wiring import Purpose, opened_store
@@ -108,7 +108,7 @@ def _balance(given: Namespace) -> int:
 
 
 def _packet(given: Namespace) -> int:
-    from loader.explaining import explain
+    from loader.review.explaining import explain
 
     explanation = explain(given.capture, given.frame, deep_decoder(given))
     item = _object(explanation)
@@ -156,13 +156,13 @@ def _object(explanation: "Explanation") -> "Object":
 def _message(explanation: "Explanation") -> str | None:
     if not explanation.dns_message:
         return None
-    from loader.dnstext import message_text
+    from loader.review.dnstext import message_text
 
     return message_text(explanation.dns_message)
 
 
 def _layers(explanation: "Explanation") -> "list[Object]":
-    from loader.tshark import layers_of
+    from loader.reading.tshark import layers_of
 
     return [{"layer": layer.name, "fields": layer.fields} for layer in layers_of(explanation.frame)]
 

@@ -105,7 +105,7 @@ def _load_work(given: Namespace, there: list[Path], settings: Settings) -> _Work
 
 def _retry_work(given: Namespace, there: list[Path]) -> _Work:
     """The quarantined files of the directories, each as the sensor whose it is."""
-    from loader.retry import Retrial, quarantined_in
+    from loader.archive.retry import Retrial, quarantined_in
     from pcapline.wiring import lease_owner
 
     if given.sensor is not None:

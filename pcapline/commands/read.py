@@ -16,7 +16,7 @@ from schema.errors import CaptureError
 
 if TYPE_CHECKING:
     from loader.decode.columns import DecodedBatch
-    from loader.reading import CaptureReading, DeepDecoder
+    from loader.reading.capture import CaptureReading, DeepDecoder
     from pcapline.output import Object
 
     Batches = Iterable[DecodedBatch]
@@ -97,13 +97,13 @@ def _say(file: str, what: str) -> None:
 
 def _open(file: str, *, packets: bool) -> "CaptureReading":
     from loader.decode.columns import DecodeOptions
-    from loader.reading import CaptureReading
+    from loader.reading.capture import CaptureReading
 
     return CaptureReading(file, DecodeOptions(packets=packets), None, identify=False)
 
 
 def _flows(batches: "Batches") -> Iterator["Object"]:
-    from loader.alone import builder_alone
+    from loader.commit.alone import builder_alone
     from pcapline.objects import flow_objects
     from schema.tables import FLOWS
 

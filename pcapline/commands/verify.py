@@ -126,8 +126,8 @@ def _look_at_rows(given: Namespace, settings: Settings, store: "Store", verdict:
 
 def _hold_against_archive(given: Namespace, store: "StoreReader") -> int:
     """Tell whether the archive of a watched directory is what the ledger says; how many files are wrong."""
-    from loader.archivecheck import ArchiveCheck
-    from loader.spool import ARCHIVE, OWN_FOLDER
+    from loader.archive.check import ArchiveCheck
+    from loader.spool.files import ARCHIVE, OWN_FOLDER
     from pcapline.findings import archive_lines, archive_objects
     from pcapline.output import json_line
 

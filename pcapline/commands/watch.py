@@ -21,7 +21,7 @@ from schema.records import DEFAULT_NETWORK
 from schema.settings import Settings
 
 if TYPE_CHECKING:
-    from loader.service import WatchRequest
+    from loader.watch.service import WatchRequest
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -58,7 +58,7 @@ def run(given: Namespace) -> int:
         _refuse_bad_inventory(settings)
     if shown(settings, check=given.check, dump=given.dump):
         return 0
-    from loader.service import WatchRequest
+    from loader.watch.service import WatchRequest
 
     request = WatchRequest(
         directory=given.directory,
@@ -92,7 +92,7 @@ def sensor_name(wanted: str | None) -> str:
 
 
 def _watch(settings: Settings, request: "WatchRequest", read: Callable[[], Settings]) -> int:
-    from loader.turns import Surroundings
+    from loader.watch.turns import Surroundings
     from pcapline.commands.load import tell_outcome
     from pcapline.signals import stop_on_signals
     from pcapline.watching import watch_directory

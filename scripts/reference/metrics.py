@@ -13,7 +13,7 @@ from exporter.metric_names import ENDPOINT_COUNTERS
 from exporter.metrics import NAMED_TOTALS, of_build, of_ledgers, of_moment
 from exporter.reconciliation import Coverage, Identity, Reach, Reconciliation
 from exporter.snapshot import NetworkMoment, Snapshot
-from loader.telemetry import LoaderTelemetry
+from loader.watch.telemetry import LoaderTelemetry
 from pcapline.http.telemetry import WebCounts
 from schema.records import NO_TOTALS
 from schema.store.nodes import NodeHealth, PoolTasks, TableOnNode

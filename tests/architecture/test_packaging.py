@@ -86,7 +86,8 @@ def test_a_room_that_somebody_else_has_taken_is_told(tmp_path: Path, monkeypatch
 
 
 @pytest.mark.parametrize(
-    "module", ["loader.decode", "loader.decode.columns", "loader.rows", "schema.records", "schema.store", "schema.tables"]
+    "module",
+    ["loader.decode", "loader.decode.columns", "loader.rows.building", "schema.records", "schema.store", "schema.tables"],
 )
 def test_the_vocabulary_and_the_decoder_load_no_driver(module: str) -> None:
     assert loaded_by(f"import {module}") & DRIVERS == set()
@@ -101,5 +102,5 @@ def test_a_summary_starts_with_little() -> None:
 
 
 def test_reading_a_file_loads_neither_store_nor_server() -> None:
-    loaded = loaded_by("import pcapline.cli, pcapline.objects, pcapline.output, loader.rows")
+    loaded = loaded_by("import pcapline.cli, pcapline.objects, pcapline.output, loader.rows.building")
     assert loaded & (DRIVERS) == set()

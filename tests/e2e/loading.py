@@ -5,8 +5,8 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+from loader.commit.pipeline import SensorLoader
 from loader.outcome import FileOutcome
-from loader.pipeline import SensorLoader
 from loader.settings import LoaderSettings
 from schema.records import DEFAULT_NETWORK, STANDALONE_SENSOR
 from schema.store.port import Store, StoreReader

@@ -14,10 +14,10 @@ from contextlib import closing
 from pathlib import Path
 from threading import Event
 
-from loader.service import WatchRequest, run_watch
 from loader.settings import LoaderSettings
-from loader.telemetry import LoaderTelemetry
-from loader.turns import Surroundings
+from loader.watch.service import WatchRequest, run_watch
+from loader.watch.telemetry import LoaderTelemetry
+from loader.watch.turns import Surroundings
 from pcapline.options import settings_of
 from pcapline.wiring import Purpose, lease_owner, open_store, store_kind
 from schema.records import DEFAULT_NETWORK

@@ -17,11 +17,11 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-import loader.inputs
-from loader.service import WatchRequest, run_watch
+import loader.commit.inputs
 from loader.settings import LoaderSettings
-from loader.telemetry import LoaderTelemetry
-from loader.turns import Surroundings
+from loader.watch.service import WatchRequest, run_watch
+from loader.watch.telemetry import LoaderTelemetry
+from loader.watch.turns import Surroundings
 from pcapline.options import settings_of
 from pcapline.wiring import lease_owner
 from schema.records import DEFAULT_NETWORK
@@ -56,7 +56,7 @@ def _load(wanted: dict[str, Any]) -> None:
     os.dup2(log, 2)
     stop = Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    loader.inputs.DECODER_VERSION = wanted.get("decoder", loader.inputs.DECODER_VERSION)
+    loader.commit.inputs.DECODER_VERSION = wanted.get("decoder", loader.commit.inputs.DECODER_VERSION)
 
     def clock() -> float:
         return time.time() + float(wanted.get("ahead_s", 0))

@@ -11,8 +11,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from loader.spool import ARCHIVE, OWN_FOLDER, QUARANTINE, REASON_SUFFIX, SIDECAR_SUFFIX
-from loader.spoolnote import NOTES
+from loader.spool.files import ARCHIVE, OWN_FOLDER, QUARANTINE, REASON_SUFFIX, SIDECAR_SUFFIX
+from loader.watch.note import NOTES
 from schema.store.cassandra.rows import Rows
 
 Seen = Callable[..., None]  # told the label of what is about to be done, or the labels; "" for what changes nothing

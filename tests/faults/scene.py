@@ -17,7 +17,7 @@ from exporter.scrape import samples
 from exporter.service import fetch
 from loader.outcome import FileOutcome
 from loader.settings import LoaderSettings
-from loader.spool import ARCHIVE, OWN_FOLDER, sidecar_of
+from loader.spool.files import ARCHIVE, OWN_FOLDER, sidecar_of
 from pcapline.wiring import Purpose, open_store
 from schema.capture_names import capture_name
 from schema.errors import StoreUnavailableError

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from loader.spool import QUARANTINE
+from loader.spool.files import QUARANTINE
 from schema.enums import FileState
 from tests.faults.points import EVERY, NO_STEPS, POINTS, KillPoint
 from tests.faults.scene import Calm, Loaders, exporting, opened, put_away, sensor_captures, verify

@@ -13,7 +13,7 @@ from loader.decode.decoder import CaptureDecoder
 from loader.decode.formats import container_of
 from loader.decode.held import HeldFrame
 from loader.decode.walking import Unreadable
-from loader.reading import CaptureReading
+from loader.reading.capture import CaptureReading
 from schema.errors import CaptureError
 from tests.fuzz.containers import PCAP_SPAN_NS, Packet, pcapng_blocks, write_block, write_pcap
 from tests.fuzz.inputs import Input

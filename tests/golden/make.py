@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 from loader.decode.columns import DecodedBatch, DecodeOptions, DecodeReport
-from loader.deep import TsharkBatch
-from loader.reading import CaptureReading
+from loader.reading.capture import CaptureReading
+from loader.reading.deep import TsharkBatch
 from pcapline.objects import dns_objects, packet_objects
 from tests.golden import (
     container_captures,

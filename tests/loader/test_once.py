@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-import loader.spill
+import loader.rows.spill
 from loader.once import OnceLoader, Request, Surroundings, files_under
 from loader.outcome import FileOutcome
 from loader.settings import LoaderSettings
@@ -48,7 +48,7 @@ def test_no_temporary_directory_leaves_files_waiting(tmp_path: Path, store: Stor
     def missing(**_options: object) -> object:
         raise FileNotFoundError(2, "No usable temporary directory found")
 
-    monkeypatch.setattr(loader.spill.tempfile, "TemporaryFile", missing)
+    monkeypatch.setattr(loader.rows.spill.tempfile, "TemporaryFile", missing)
     outcome = load(store, good(tmp_path / "a.pcap"), settings=LoaderSettings(staging_rows=1))["a.pcap"]
     assert outcome.state is FileState.WAITING
     assert "make room" in outcome.reason

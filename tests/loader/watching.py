@@ -9,10 +9,10 @@ from pathlib import Path
 from threading import Event, Thread
 
 from loader.outcome import FileOutcome
-from loader.service import WatchRequest, run_watch
 from loader.settings import LoaderSettings
-from loader.telemetry import LoaderTelemetry
-from loader.turns import Surroundings
+from loader.watch.service import WatchRequest, run_watch
+from loader.watch.telemetry import LoaderTelemetry
+from loader.watch.turns import Surroundings
 from schema.enums import FileState
 from schema.store.port import Store
 from schema.store.sqlite import open_sqlite

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from loader.kept import note_kept
-from loader.reading import file_identity
+from loader.archive.kept import note_kept
+from loader.reading.capture import file_identity
 from pcapline.http.gate import WebGate
 from schema.store.sqlite import open_sqlite
 from tests.pcapline.captures import START_S, capture, conversation

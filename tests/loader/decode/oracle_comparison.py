@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from pathlib import Path
 
-from loader.reading import DeepDecoder
+from loader.reading.capture import DeepDecoder
 from schema.errors import CaptureError
 from tests.loader.decode.oracle_classes import UNEXPLAINED, UNSUPPORTED, Difference, class_of
 from tests.loader.decode.oracle_rows import (

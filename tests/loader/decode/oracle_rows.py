@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from loader.decode.columns import DecodeOptions, DecodeReport
 from loader.decode.mnemonics import type_text
-from loader.reading import CaptureReading, DeepDecoder
+from loader.reading.capture import CaptureReading, DeepDecoder
 from pcapline.objects import dns_objects, packet_objects
 from tests.shared_captures import SHARED
 

@@ -22,7 +22,7 @@ layout.MAX_OPEN_FLOWS = int(sys.argv[2])
 from loader import build
 from schema import plain
 from loader.decode.columns import DecodeOptions
-from loader.reading import CaptureReading
+from loader.reading.capture import CaptureReading
 from pathlib import Path
 import loader.decode.flows as kernel
 assert kernel.cython is plain and not build.kernels_compiled()

@@ -13,7 +13,7 @@ from loader.decode import carriedstreams, layout
 from loader.decode.carried import UnreadableState
 from loader.decode.columns import DecodeOptions
 from loader.decode.said import SaidNames
-from loader.reading import CaptureReading
+from loader.reading.capture import CaptureReading
 from schema.enums import FlowEndReason
 
 from .captures import decode, ethernet, flow_rows, ipv4, pcap_header, record, tcp, udp

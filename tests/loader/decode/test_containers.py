@@ -8,7 +8,7 @@ import pytest
 
 from loader.decode import layout
 from loader.decode.columns import DecodeOptions
-from loader.reading import CaptureReading, first_packet_time
+from loader.reading.capture import CaptureReading, first_packet_time
 from tests.servers import require
 
 from .captures import assert_balanced, decode, ethernet, flow_rows, ipv4, tcp, udp

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from loader.decode.columns import DecodeOptions
-from loader.reading import CaptureReading
+from loader.reading.capture import CaptureReading
 from pcapline.objects import dns_objects
 from tests.loader.decode.oracle_rows import spoken
 from tests.shared_captures import SHARED, needs_shared

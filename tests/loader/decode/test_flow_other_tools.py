@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from loader.decode.columns import DecodeOptions
-from loader.reading import CaptureReading
+from loader.reading.capture import CaptureReading
 from tests.shared_captures import SHARED, needs_shared
 
 _FOLDER = (SHARED or Path()) / "captures" / "CESNET__ipfixprobe" / "tests" / "functional"

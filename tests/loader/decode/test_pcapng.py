@@ -14,7 +14,7 @@ from loader.decode.decoder import CaptureDecoder
 from loader.decode.formats import container_of
 from loader.decode.pcapng import MAX_INTERFACES
 from loader.decode.walking import Unreadable
-from loader.reading import CaptureReading, LoadedPart, first_packet_time, first_part_matches
+from loader.reading.capture import CaptureReading, LoadedPart, first_packet_time, first_part_matches
 from tests.shared_captures import SHARED, needs_shared, shared_captures
 
 from .captures import decode, ethernet, ipv4, pcap_header, udp

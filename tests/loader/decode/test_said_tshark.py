@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from loader.decode.columns import DecodeOptions
-from loader.reading import CaptureReading
+from loader.reading.capture import CaptureReading
 from tests.servers import require
 from tests.shared_captures import needs_shared, shared_captures
 

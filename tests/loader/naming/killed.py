@@ -8,7 +8,7 @@ import time
 from itertools import count
 from pathlib import Path
 
-from loader.pipeline import SensorLoader
+from loader.commit.pipeline import SensorLoader
 from loader.settings import LoaderSettings
 from pcapline.wiring import Purpose, lease_owner, opened_store
 from schema.enums import FileState

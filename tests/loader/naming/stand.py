@@ -7,9 +7,9 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from loader.commit.pipeline import SensorLoader
 from loader.naming.listed import NO_INVENTORY, Inventory
 from loader.outcome import FileOutcome
-from loader.pipeline import SensorLoader
 from loader.settings import LoaderSettings
 from schema.enums import FileState
 from schema.records import DEFAULT_NETWORK

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from loader.pipeline import SensorLoader
-from loader.reading import first_packet_time
+from loader.commit.pipeline import SensorLoader
+from loader.reading.capture import first_packet_time
 from loader.settings import LoaderSettings
 from schema.enums import FileState
 from schema.records import DEFAULT_NETWORK

@@ -1,6 +1,6 @@
 """Lineage is found in every store as the loader left it."""
 
-from loader.lineage import Lineage, lineage_of
+from loader.review.lineage import Lineage, lineage_of
 from schema.records import FlowKey, NameRepair
 from schema.store.port import ClaimRefusal
 from schema.tables import FLOWS, NAMES_BY_ADDRESS, NAMES_BY_CLIENT

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-from loader.inventory import parse_inventory
+from loader.naming.inventory import parse_inventory
 from loader.naming.listed import Inventory
 from loader.settings import LoaderSettings
 from schema.tables import IPS_BY_NAME, NAMES_BY_IP

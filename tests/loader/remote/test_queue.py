@@ -5,7 +5,7 @@ from pathlib import Path
 
 from loader.remote.port import ObjectVersion, Reference
 from loader.remote.queue import FetchQueue, Landed
-from loader.spool import Stamp
+from loader.spool.files import Stamp
 
 
 def reference(sensor: str, number: int, size: int = 10) -> Reference:

@@ -1,0 +1,1 @@
+"""What becomes of a file behind its commit, and how it is found again."""

@@ -1,0 +1,112 @@
+"""What stands in quarantine, tried again: what can be loaded now goes back to where its sensor's captures lie."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from loader.archive.disposal import note_reason
+from loader.archive.moving import move_capture
+from loader.decode.columns import DecodeOptions
+from loader.once import OnceLoader, Request, Surroundings
+from loader.outcome import FileOutcome
+from loader.reading.capture import CaptureReading
+from loader.settings import LoaderSettings
+from loader.spool.files import OWN_FOLDER, QUARANTINE, REASON_SUFFIX, is_put_away
+from schema.capture_names import is_sensor_name
+from schema.enums import FileState
+from schema.errors import CaptureError, LeaseHeldError
+from schema.store.port import Store
+
+
+@dataclass(slots=True, kw_only=True)
+class Retrial:
+    """Loads the quarantined files of watched directories, each as the sensor that it is of, and moves them.
+
+    Where a loader holds the sensor (a watch that runs) it is not waited for: the file is read to its end and, if it is a
+    capture, moved back for that loader to load.
+    """
+
+    store: Store
+    settings: LoaderSettings
+    network: str
+    owner: str
+    world: Surroundings
+
+    def outcomes(self, quarantined: dict[Path, list[Path]]) -> Iterator[FileOutcome]:
+        """One outcome a file; `quarantined`: the files (`quarantined_in`), by watched directory."""
+        for directory, paths in quarantined.items():
+            by_sensor: dict[str, list[Path]] = {}
+            for path in paths:
+                by_sensor.setdefault(path.parent.name, []).append(path)
+            for sensor, files in by_sensor.items():
+                held_by = self._holder(sensor)
+                for outcome in _read_all(sensor, files, held_by) if held_by else self._load(sensor, files):
+                    self._move(directory, outcome, handed_on=bool(held_by))
+                    yield outcome
+
+    def _holder(self, sensor: str) -> str:
+        """Who holds the sensor's lease, if not we may have it."""
+        until_ms = int((self.world.clock() + self.settings.lease_s) * 1000)
+        try:
+            self.store.take_sensor(sensor, self.network, self.owner, until_ms).release()
+        except LeaseHeldError as held:
+            return held.owner
+        return ""
+
+    def _load(self, sensor: str, files: list[Path]) -> Iterator[FileOutcome]:
+        request = Request(paths=tuple(files), sensor=sensor, network=self.network, owner=self.owner)
+        yield from OnceLoader(self.store, self.settings, request, self.world).outcomes()
+
+    def _move(self, directory: Path, outcome: FileOutcome, *, handed_on: bool) -> None:
+        """What is answered for, and what another loader is to load, goes back; what is refused has its reason noted anew."""
+        path = Path(outcome.file)
+        if outcome.state is FileState.QUARANTINED:
+            self._attempt(lambda: note_reason(path, outcome.reason, directory), path)
+        elif handed_on or outcome.state is not FileState.WAITING:
+            self._attempt(lambda: _move_back(path, directory), path)
+
+    def _attempt(self, change: Callable[[], None], path: Path) -> None:
+        try:
+            change()
+        except OSError as error:
+            self.world.tell(f"{path} stays where it is: {error.strerror or error}")
+
+
+def quarantined_in(directory: Path) -> list[Path]:
+    """The files that a watched directory has in quarantine, in order of sensor and name. Raises `OSError`."""
+    found: list[Path] = []
+    quarantine = directory / OWN_FOLDER / QUARANTINE
+    for folder in sorted(quarantine.iterdir()) if quarantine.is_dir() else []:
+        if is_sensor_name(folder.name) and folder.is_dir() and not folder.is_symlink():
+            found += sorted(
+                path for path in folder.iterdir() if is_put_away(path.name) and path.is_file() and not path.is_symlink()
+            )
+    return found
+
+
+def _read_all(sensor: str, files: list[Path], held_by: str) -> Iterator[FileOutcome]:
+    for path in files:
+        refused = _refusal(path)
+        state = FileState.QUARANTINED if refused else FileState.WAITING
+        yield FileOutcome(
+            file=str(path), state=state, reason=refused or f"moved back; it is loaded by {held_by}", sensor=sensor
+        )
+
+
+def _refusal(path: Path) -> str:
+    """Why a file cannot be read to its end as a capture; empty where it can."""
+    reading = CaptureReading(path, DecodeOptions(), identify=False)
+    try:
+        for _ in reading.batches():
+            pass
+    except CaptureError as error:
+        return f"{error.reason}: {error}"
+    except OSError as error:
+        return f"unreadable: {error.strerror or error}"
+    return ""
+
+
+def _move_back(path: Path, directory: Path) -> None:
+    note = path.with_name(path.name + REASON_SUFFIX)
+    move_capture(path, directory / path.parent.name)
+    note.unlink(missing_ok=True)

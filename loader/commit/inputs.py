@@ -1,0 +1,59 @@
+"""What an attempt's rows depend on besides the capture's bytes, as text: the claim records it, a retry is held against it."""
+
+from collections.abc import Mapping
+
+from loader.commit.carried import StateUsed
+from loader.reading.capture import LoadedPart
+from loader.settings import LoaderSettings
+from schema.records import CaptureRecord
+from schema.store.port import LedgerHead
+
+# Raised with every change that makes the same bytes give other rows.
+DECODER_VERSION = "native-3"
+# A claim's rows are counted from its first attempt; a retry later than this counts them anew, as a new attempt.
+REUSE_CLAIM_MS = 3_600_000
+
+
+def settings_inputs(settings: LoaderSettings) -> dict[str, str]:
+    """The settings that change rows, but for the length of partitions: that is the policy's."""
+    return {
+        "decoder": DECODER_VERSION,
+        "idle_timeout_s": str(settings.idle_timeout_s),
+        "active_timeout_s": str(settings.active_timeout_s),
+        "max_carried_flows": str(settings.max_carried_flows),
+        "max_name_entries": str(settings.max_name_entries),
+        "name_grace_s": str(settings.name_grace_s),
+        "name_late_s": str(settings.name_late_s),
+        "name_repair_s": str(settings.name_repair_s),
+        "max_others_asked": str(settings.max_others_asked),
+        "packets": str(settings.packets).lower(),
+    }
+
+
+def ledger_inputs(head: LedgerHead, state_used: StateUsed) -> dict[str, str]:
+    """The ledger version that names are read as of, and the carried state that flows go on from."""
+    state = f"{head.state_version}:{head.state_nonce.hex()}"
+    told = {StateUsed.NONE: "none", StateUsed.WHOLE: state, StateUsed.UNREADABLE: f"unreadable:{state}"}
+    return {"ledger_version": str(head.position.seq), "state": told[state_used]}
+
+
+def rows_from_ms(now_ms: int, earlier: CaptureRecord | None) -> int:
+    """The load time that rows' lifetimes are counted from: an unfinished claim's own, while it is young."""
+    if earlier is not None and earlier.state == "claimed" and 0 <= now_ms - earlier.rows_expire_from_ms < REUSE_CLAIM_MS:
+        return earlier.rows_expire_from_ms
+    return now_ms
+
+
+def prefix_of(inputs: Mapping[str, str]) -> bytes:
+    """Hash of all of the file's bytes up to where this capture ended: how a file that grew is known again."""
+    return bytes.fromhex(inputs.get("prefix", ""))
+
+
+def loaded_part(record: CaptureRecord) -> LoadedPart:
+    """What of a file was loaded as this capture: what the file must still begin with."""
+    return LoadedPart(
+        capture_id=record.facts.capture_id,
+        prefix_id=prefix_of(record.inputs),
+        content_bytes=record.facts.content_bytes,
+        consumed_bytes=record.facts.consumed_bytes,
+    )

@@ -1,0 +1,1 @@
+"""What is committed, looked at once more: decoded again, explained, compared, put right."""
