@@ -8,7 +8,7 @@ from random import Random
 
 from schema.buckets import bucket_of
 from schema.records import NO_TOTALS, CaptureFacts, CommitDeltas, EndpointTotals, Manifest, PartitionCounts
-from schema.store.port import Claim, ClaimRefusal, Commit, Store
+from schema.store.writing import Claim, ClaimRefusal, Commit, Store
 from schema.tables import FLOWS, batches_of
 
 SENSOR, NETWORK = "bench", "bench"

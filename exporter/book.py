@@ -10,7 +10,7 @@ from exporter.highwater import Counted, counted, high_water_of, with_high_water
 from exporter.snapshot import NetworkMoment
 from schema.errors import StoreUnavailableError
 from schema.records import Admission, AdmissionBook, BookChange, EndpointTotals, LedgerPosition
-from schema.store.port import StoreReader
+from schema.store.reading import StoreReader
 
 # Exporters of one store collide only when they read the same commit at the same time; one of them always succeeds.
 ATTEMPTS = 10

@@ -14,7 +14,7 @@ from schema.records import (
     LedgerTotals,
     Seal,
 )
-from schema.store.port import StoreReader
+from schema.store.reading import StoreReader
 
 
 def add_totals(sums: dict[str, EndpointTotals], added: Mapping[str, EndpointTotals]) -> None:

@@ -14,7 +14,7 @@ from exporter.rounds import Rounds
 from exporter.settings import ExporterSettings
 from exporter.snapshot import Snapshot
 from schema.errors import PcaplineError, SchemaMismatchError, StoreError
-from schema.store.port import SensorRecord, StoreHealth, StoreReader
+from schema.store.reading import SensorRecord, StoreHealth, StoreReader
 
 
 class Collection:

@@ -4,7 +4,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from schema.store.port import SensorRecord
+from schema.store.reading import SensorRecord
 
 
 def targets(sensors: Iterable[SensorRecord], port: int) -> bytes:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from exporter.chain import add_totals, walk
 from schema.records import NOTHING_COUNTED, CommitDeltas, EndpointTotals, LedgerPosition, LedgerTotals
-from schema.store.port import StoreReader
+from schema.store.reading import StoreReader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from schema.errors import StoreUnavailableError
-from schema.store.port import StoreReader
+from schema.store.reading import StoreReader
 
 _CAPTURES = 100  # late ones come out of order
 

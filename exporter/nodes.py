@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from schema.errors import StoreError
 from schema.store.nodes import NodeHealth
-from schema.store.port import StoreReader
+from schema.store.reading import StoreReader
 
 _EVERY_S = 30.0
 

@@ -18,7 +18,7 @@ from exporter.rounds import ALL, Selection
 from exporter.scrape import Sample, samples
 from schema.errors import StoreUnavailableError
 from schema.records import CommitRecord, EndpointTotals, LedgerPosition, LedgerTotals
-from schema.store.port import Recount, StoreReader
+from schema.store.reading import Recount, StoreReader
 from schema.tables import BY_NAME
 
 # A ledger whose segment is sealed between two reads is read again, so often at most.

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from exporter.reconciliation import MAX_NAMED, Reach
 from schema.records import CommitRecord, LedgerTotals
-from schema.store.port import StoreReader
+from schema.store.reading import StoreReader
 from schema.tables import TABLES, Ownership
 
 # What lives the longest of a capture's own rows: behind it only the ledger's numbers are left to compare.

@@ -19,7 +19,7 @@ from exporter.legacy import CONTENT_TYPE, LegacyPage
 from exporter.settings import ExporterSettings
 from exporter.snapshot import Snapshot
 from schema.errors import SchemaMismatchError, SettingsError, StoreUnavailableError
-from schema.store.port import StoreReader
+from schema.store.reading import StoreReader
 
 _LOG = logging.getLogger(__name__)
 logging.getLogger("apscheduler").setLevel(logging.ERROR)  # that a refresh took longer than they are apart is no news

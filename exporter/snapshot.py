@@ -7,7 +7,7 @@ from exporter.admissions import Series
 from exporter.reconciliation import Reconciliation
 from schema.records import EndpointTotals
 from schema.store.nodes import NodeHealth
-from schema.store.port import SensorRecord
+from schema.store.reading import SensorRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,7 +24,7 @@ from schema.errors import (
     StoreMovedError,
 )
 from schema.records import STANDALONE_SENSOR
-from schema.store.port import SensorLease, Store
+from schema.store.writing import SensorLease, Store
 
 _LOG = logging.getLogger(__name__)
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)

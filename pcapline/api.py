@@ -13,7 +13,7 @@ from pcapline import __version__
 from schema.errors import SettingsError
 from schema.objects import Object
 from schema.settings import Settings
-from schema.store.port import StoreReader
+from schema.store.reading import StoreReader
 
 if TYPE_CHECKING:
     from exporter.api.world import Lineage

@@ -32,7 +32,7 @@ from schema.errors import PcaplineError, SettingsError, StoreUnavailableError
 from schema.records import DEFAULT_NETWORK
 from schema.settings import Settings, StoreSettings
 from schema.store.notes import refuse_loading
-from schema.store.port import StoreReader
+from schema.store.reading import StoreReader
 
 LIVE_SENSOR = "demo"
 _ROTATE_S = 2.0

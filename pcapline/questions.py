@@ -8,7 +8,7 @@ from pcapline.usage import UsageError
 from schema.errors import SettingsError
 from schema.objects import Object, row_objects, stored_flow_objects
 from schema.store.lookup import flows_named, names_below, parse_address, parse_name
-from schema.store.port import AnswerQuery, FlowQuery, QueryResult, StoreReader
+from schema.store.reading import AnswerQuery, FlowQuery, QueryResult, StoreReader
 from schema.tables import FLOWS, IPS_BY_NAME, NAMES_BY_DOMAIN, NAMES_BY_IP
 
 _DICTIONARY = (NAMES_BY_IP, IPS_BY_NAME, NAMES_BY_DOMAIN)

@@ -15,7 +15,7 @@ from loader.settings import LoaderSettings
 from schema.errors import LeaseHeldError, StoreError
 from schema.objects import uuid_text
 from schema.records import DEFAULT_NETWORK
-from schema.store.port import SensorLease, Store
+from schema.store.writing import SensorLease, Store
 
 
 @dataclass(slots=True)

@@ -18,7 +18,7 @@ from schema.errors import CaptureError
 
 if TYPE_CHECKING:
     from schema.records import CaptureRecord
-    from schema.store.port import StoreReader
+    from schema.store.reading import StoreReader
 
 Object = dict[str, Any]
 

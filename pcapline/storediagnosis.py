@@ -11,7 +11,7 @@ from schema.settings import StoreSettings
 from schema.store.notes import refuse_loading
 
 if TYPE_CHECKING:
-    from schema.store.port import StoreHealth
+    from schema.store.reading import StoreHealth
 
 # Every SQLite before it can corrupt a file in WAL mode when a write races a checkpoint.
 _SAFE_SQLITE = (3, 51, 3)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from capture.truth import CaptureTruth, DnsTruth, FlowTruth
 from schema.addresses import address_text
-from schema.store.port import StoreReader
+from schema.store.reading import StoreReader
 from schema.tables import DNS_ANSWERS, FLOWS, Table
 
 _MS = 1_000_000

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from schema.errors import SettingsError, StoreUnavailableError
 from schema.settings import StoreSettings
 from schema.store.address import CassandraAddress, SqliteAddress, parse_store_url
-from schema.store.port import Store
+from schema.store.writing import Store
 
 if TYPE_CHECKING:
     from schema.store.sqlite.integrity import Integrity

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from schema.store.cassandra.statements import insert_of
-from schema.store.port import Claim, ClaimRefusal, SensorLease
+from schema.store.writing import Claim, ClaimRefusal, SensorLease
 from schema.tables import Kind, RowBatch
 
 

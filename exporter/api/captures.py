@@ -12,7 +12,7 @@ from exporter.api.values import Seq, cursor_place, cursor_text
 from exporter.api.world import World
 from schema.objects import uuid_text
 from schema.records import CaptureRecord, CommitRecord
-from schema.store.port import StoreReader
+from schema.store.reading import StoreReader
 
 
 def captures(world: World, asked: CapturesQuestion) -> Captures:

@@ -16,7 +16,7 @@ from exporter.api.values import Seq, cursor_place, cursor_text
 from exporter.api.world import World
 from schema.objects import uuid_text
 from schema.records import OTHER_ENDPOINT, CommitDeltas, CommitRecord, EndpointTotals, Seal
-from schema.store.port import StoreReader
+from schema.store.reading import StoreReader
 
 _NONCE_DIGITS = 8  # of a step's nonce; "" where it is not known
 _Places = dict[str, tuple[Seq, str]]

@@ -9,7 +9,7 @@ from exporter.api.values import address_of, cursor_place, cursor_text, instant_n
 from exporter.api.world import World
 from schema.objects import row_objects
 from schema.store.lookup import names_below, parse_name
-from schema.store.port import StoreReader
+from schema.store.reading import StoreReader
 from schema.tables import IPS_BY_NAME, NAMES_BY_DOMAIN, NAMES_BY_IP, Table
 
 _MS = 1_000_000

@@ -13,7 +13,7 @@ from exporter.api.values import address_of, cursor_place, cursor_text, instant_n
 from exporter.api.world import World
 from schema.objects import row_objects, stored_flow_objects
 from schema.row_id import parse_row_id
-from schema.store.port import AnswerQuery, FlowQuery, StoreReader
+from schema.store.reading import AnswerQuery, FlowQuery, StoreReader
 from schema.tables import DNS_ANSWERS, FLOWS, IPS_BY_NAME, NAMES_BY_DOMAIN
 
 # Of a name or a domain: their flows are found address by address.

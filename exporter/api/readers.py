@@ -6,7 +6,7 @@ from queue import Empty, LifoQueue
 
 from exporter.api.problems import BUSY, ProblemError
 from schema.errors import StoreError
-from schema.store.port import StoreReader
+from schema.store.reading import StoreReader
 
 # A request waits so long for a reader that others hold.
 _WAIT_S = 10.0

@@ -21,7 +21,7 @@ from exporter.api.stream import ChangeStream
 from exporter.api.world import Helpers, World
 from exporter.snapshot import Snapshot
 from schema.errors import PcaplineError, SchemaMismatchError, SettingsError, StoreUnavailableError
-from schema.store.port import StoreReader
+from schema.store.reading import StoreReader
 
 _LOG = logging.getLogger(__name__)
 _READERS = 4  # requests that read the store at once

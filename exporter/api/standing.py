@@ -7,7 +7,7 @@ from exporter.api.world import World
 from exporter.reconciliation import Reach, Reconciliation
 from exporter.snapshot import Snapshot
 from schema.objects import uuid_text
-from schema.store.port import SensorRecord
+from schema.store.reading import SensorRecord
 
 
 def health(world: World, _: Nothing) -> Health:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from exporter.api.problems import STORE_AWAY, ProblemError
 from exporter.snapshot import NetworkMoment, Snapshot
 from schema.objects import Object
-from schema.store.port import StoreReader
+from schema.store.reading import StoreReader
 
 # Capture, frame and destination of a row -> what `pcapline explain ROW --json` says; None: there is none.
 Lineage = Callable[[StoreReader, tuple[bytes, int, bytes]], Object | None]

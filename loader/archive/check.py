@@ -15,7 +15,7 @@ from loader.archive.kept import kept_in, sensor_folders
 from loader.commit.inputs import loaded_part
 from loader.reading.capture import first_part_matches
 from loader.spool.files import Stamp, is_put_away
-from schema.store.port import StoreReader
+from schema.store.reading import StoreReader
 
 MAX_NAMED = 100
 _MOST_WRONG = 10_000  # that are known at a time: with more the count is too low until some are put right

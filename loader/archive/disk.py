@@ -13,7 +13,7 @@ from loader.archive.kept import let_go, sensor_folders
 from loader.settings import LoaderSettings
 from loader.spool.files import Stamp, is_put_away, sidecar_of
 from schema.pause import ask_for_pause, end_pause
-from schema.store.port import StoreReader
+from schema.store.reading import StoreReader
 
 DROP = "drop"
 _FILES_A_STEP, _BYTES_A_STEP = 200, 268_435_456  # that are looked at before loading goes on

@@ -18,7 +18,7 @@ from loader.settings import LoaderSettings
 from loader.spool.files import ARCHIVE, OWN_FOLDER, QUARANTINE, REASON_SUFFIX, SpoolFile, Stamp, folders_of, sidecar_of
 from schema.enums import FileState
 from schema.errors import PermissionDeniedError
-from schema.store.port import StoreReader
+from schema.store.reading import StoreReader
 
 _DELETE, _KEEP = "delete", "keep"
 

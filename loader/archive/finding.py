@@ -12,7 +12,7 @@ from loader.reading.capture import CaptureReading, file_identity
 from loader.spool.files import ARCHIVE, OWN_FOLDER, REASON_SUFFIX, SIDECAR_SUFFIX
 from schema.errors import CaptureError
 from schema.records import CaptureFacts
-from schema.store.port import StoreReader
+from schema.store.reading import StoreReader
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ from loader.spool.files import OWN_FOLDER, QUARANTINE, REASON_SUFFIX, is_put_awa
 from schema.capture_names import is_sensor_name
 from schema.enums import FileState
 from schema.errors import CaptureError, LeaseHeldError
-from schema.store.port import Store
+from schema.store.writing import Store
 
 
 @dataclass(slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from loader.commit.carried import StateUsed
 from loader.reading.capture import LoadedPart
 from loader.settings import LoaderSettings
 from schema.records import CaptureRecord
-from schema.store.port import LedgerHead
+from schema.store.writing import LedgerHead
 
 # Raised with every change that makes the same bytes give other rows.
 DECODER_VERSION = "native-3"

@@ -15,7 +15,7 @@ from loader.naming.learned import LearnedNames
 from loader.naming.names import CaptureNames, StoredNames
 from schema.records import FlowKey, NameRepair
 from schema.store.lookup import flow_pages
-from schema.store.port import FlowQuery, StoreReader
+from schema.store.reading import FlowQuery, StoreReader
 from schema.tables import FLOWS
 
 _MS = 1_000_000

@@ -38,8 +38,8 @@ from loader.settings import LoaderSettings
 from schema.enums import FileState
 from schema.errors import CaptureError, LeaseLostError, PcaplineError
 from schema.records import STANDALONE_SENSOR, CaptureFacts, CaptureRecord, CommitDeltas, Manifest
-from schema.store.port import Attempt, ClaimRefusal, SensorLease, Store
 from schema.store.sealing import Sealing
+from schema.store.writing import Attempt, ClaimRefusal, SensorLease, Store
 from schema.tables import RowBatch
 
 _LOG = logging.getLogger(__name__)

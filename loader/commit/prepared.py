@@ -13,7 +13,7 @@ from loader.outcome import FileOutcome
 from loader.reading.capture import CaptureReading
 from schema.enums import FileState
 from schema.records import CaptureFacts, CommitDeltas, Manifest, NameRepair, PartitionCounts
-from schema.store.port import Claim, Commit
+from schema.store.writing import Claim, Commit
 from schema.tables import FLOWS
 
 # Damage that more bytes may mend: the file was cut off, or is still being written.

@@ -12,7 +12,8 @@ from loader.naming.learned import LearnedNames
 from loader.naming.listed import NO_INVENTORY, Inventory
 from loader.naming.names import CaptureNames, StoredNames
 from loader.settings import LoaderSettings
-from schema.store.port import SensorLease, StoreReader
+from schema.store.reading import StoreReader
+from schema.store.writing import SensorLease
 
 _NS = 1_000_000_000
 

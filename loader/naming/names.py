@@ -15,7 +15,7 @@ from loader.naming.facttable import TOLD_OTHERS, Addresses, FactTable, addresses
 from loader.naming.learned import ANYONE, LearnedNames, told_to_anyone
 from loader.naming.listed import NO_INVENTORY, Inventory
 from schema.records import NameTold
-from schema.store.port import MOST_TOLD
+from schema.store.reading import MOST_TOLD
 
 TellNamesAt = Callable[[Mapping[bytes, int]], Sequence[NameTold]]
 _ASKED_AT_ONCE = 64  # addresses

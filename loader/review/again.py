@@ -26,7 +26,7 @@ from loader.settings import LoaderSettings
 from schema.bucketpolicy import BucketPolicy
 from schema.errors import CaptureError, SettingsError
 from schema.records import STANDALONE_SENSOR, CaptureRecord, CommitRecord, EndpointTotals, PartitionCounts
-from schema.store.port import StoreReader
+from schema.store.reading import StoreReader
 
 _FREE = {"rows_from_ms"}  # inputs that no column of a row depends on
 _NO_STATE = StateUsed.NONE.value

@@ -11,7 +11,7 @@ from loader.naming.choice import SAID, UNNAMED, Name
 from loader.review.lineagefacts import Captures, Given, Row, RowFacts, rules_of
 from loader.rows.identity import endpoint_of
 from schema.records import CaptureRecord, NameTold
-from schema.store.port import AnswerQuery, StoreReader
+from schema.store.reading import AnswerQuery, StoreReader
 from schema.tables import DNS_ANSWERS, FLOWS
 
 _MS = 1_000_000

@@ -11,7 +11,7 @@ from loader.naming.facts import GROUPS, Fact, Told
 from loader.naming.facttable import FactTable, all_of
 from loader.naming.learned import ANYONE, told_to_anyone
 from schema.records import STANDALONE_SENSOR, CaptureRecord, NameTold
-from schema.store.port import StoreReader, ToldQuery
+from schema.store.reading import StoreReader, ToldQuery
 from schema.tables import DNS_ANSWERS, NAMES_BY_IP
 
 _MS = 1_000_000

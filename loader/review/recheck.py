@@ -14,7 +14,8 @@ from pathlib import Path
 from loader.review.again import Decoding, NotTheSameError, Then
 from loader.rows.staging import StagedRows
 from schema.records import PartitionCounts
-from schema.store.port import SensorLease, StoreReader
+from schema.store.reading import StoreReader
+from schema.store.writing import SensorLease
 from schema.tables import BY_NAME, FLOWS, Ownership, Table, batches_of
 
 # A later answer may have named a flow anew: these say nothing about whether the row is right.

@@ -10,7 +10,7 @@ from schema.bucketpolicy import DNS_SCOPE, FLOWS_SCOPE, BucketPolicy, BucketRule
 from schema.buckets import GRANULARITIES, bucket_span
 from schema.errors import StoreError
 from schema.records import PartitionCounts
-from schema.store.port import Store
+from schema.store.writing import Store
 from schema.tables import DNS_ANSWERS, FLOWS, PACKETS
 
 _LOG = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from loader.watch.schedule import Schedule
 from loader.watch.telemetry import LoaderTelemetry
 from loader.watch.turns import Surroundings
 from schema.errors import StoreError
-from schema.store.port import StoreReader
+from schema.store.reading import StoreReader
 
 _LOG = logging.getLogger(__name__)
 

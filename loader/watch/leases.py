@@ -13,7 +13,7 @@ from loader.watch.elsewhere import Elsewhere
 from loader.watch.fellows import ALONE, Fellows
 from schema.capture_names import CaptureName
 from schema.errors import STORE_WIDE, LeaseHeldError, StoreError
-from schema.store.port import Store
+from schema.store.writing import Store
 
 _UNUSED_S = 600.0  # a sensor without a file for so long is let go: it costs nothing to take it again
 

@@ -24,7 +24,7 @@ from loader.watch.telemetry import LoaderTelemetry, Pending
 from loader.watch.turns import Surroundings, Turns
 from loader.watch.upkeep import Upkeep
 from schema.errors import SchemaMismatchError, SettingsError, StoreError, StorePermissionError
-from schema.store.port import Store
+from schema.store.writing import Store
 
 _UNUSED_S = 60.0  # how often sensors that send nothing any more are looked for
 _TICK_S = 0.2  # how soon the loop sees that it is to stop, or that a file has settled

@@ -22,7 +22,7 @@ from schema.settings import StoreSettings
 if TYPE_CHECKING:
     from pcapline.demo import Running, Verdict
     from pcapline.signals import Stop
-    from schema.store.port import StoreReader
+    from schema.store.reading import StoreReader
 
 _EVERY_S = 2.0
 

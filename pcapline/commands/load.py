@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from loader.outcome import FileOutcome
     from loader.settings import LoaderSettings
     from pcapline.signals import Stop
-    from schema.store.port import Store
+    from schema.store.writing import Store
 
 # What a script does next: nothing; look at what was refused; come again when the store or the file is ready.
 _REFUSED, _COME_AGAIN = 1, 5

@@ -14,7 +14,7 @@ from schema.errors import SettingsError, StoreUnavailableError
 from schema.settings import Settings, StoreSettings
 
 if TYPE_CHECKING:
-    from schema.store.port import StoreReader
+    from schema.store.reading import StoreReader
 
 Object = dict[str, Any]
 _AWAY = 5  # exit code: the store does not answer

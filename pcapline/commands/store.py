@@ -17,7 +17,7 @@ from schema.settings import Settings, StoreSettings
 if TYPE_CHECKING:
     from pcapline.signals import Stop
     from schema.store.copier import Copier, Moment
-    from schema.store.port import Store
+    from schema.store.writing import Store
 
 _DIFFERS = 1
 

@@ -21,7 +21,8 @@ from schema.settings import Settings, StoreSettings
 
 if TYPE_CHECKING:
     from exporter.reconciliation import Difference, Reconciliation
-    from schema.store.port import Store, StoreReader
+    from schema.store.reading import StoreReader
+    from schema.store.writing import Store
 
 _NOTHING = 6  # exit code: no such sensor
 _NEWEST = 200  # captures of each sensor that are recounted unless all are asked for

@@ -9,7 +9,8 @@ from itertools import zip_longest
 
 from schema.store.claimtimes import ClaimTimes
 from schema.store.copying import CopySource
-from schema.store.port import Store, StoreReader
+from schema.store.reading import StoreReader
+from schema.store.writing import Store
 from schema.tables import TABLES, Ownership, Table
 
 _ALL_SUMS = 1 << 128

@@ -13,7 +13,7 @@ from schema.errors import LeaseHeldError, LeaseLostError, StoreMovedError
 from schema.store.claimtimes import ClaimTimes
 from schema.store.copying import CaptureCopy, CopySource, CopyTarget, LedgerCopy, Page, RowPage
 from schema.store.notes import COPYING, MOVED, Copying, CopyState, Moved
-from schema.store.port import Store
+from schema.store.writing import Store
 from schema.tables import BY_NAME, TABLES, Ownership, Table
 
 RULES, CAPTURES, ORIGINS, COMMITS, LEDGERS, BOOKS, SENSORS = (

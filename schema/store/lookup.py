@@ -5,7 +5,7 @@ from dataclasses import replace
 from ipaddress import IPv6Address, ip_address
 
 from schema.labels import is_below, labels_of
-from schema.store.port import FlowQuery, QueryResult, StoreReader
+from schema.store.reading import FlowQuery, QueryResult, StoreReader
 from schema.tables import FLOWS, IPS_BY_NAME, NAMES_BY_DOMAIN
 
 _PAGE = 1_000  # flows looked through at a time

@@ -7,7 +7,7 @@ from operator import attrgetter
 from typing import Any
 
 from schema.records import NameTold
-from schema.store.port import MOST_TOLD
+from schema.store.reading import MOST_TOLD
 
 TOLD = "client_ip, address, valid_from, ns, hostname, capture_id, valid_to, asked, frame"
 _MS = 1_000_000  # nanoseconds

@@ -9,7 +9,8 @@ from loader.commit.pipeline import SensorLoader
 from loader.outcome import FileOutcome
 from loader.settings import LoaderSettings
 from schema.records import DEFAULT_NETWORK, STANDALONE_SENSOR
-from schema.store.port import Store, StoreReader
+from schema.store.reading import StoreReader
+from schema.store.writing import Store
 from schema.tables import TABLES
 
 Contents = dict[str, list[tuple[object, ...]]]

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from schema.enums import FileState
-from schema.store.port import Store
 from schema.store.sqlite import open_sqlite
+from schema.store.writing import Store
 from tests.e2e.loading import Contents, assert_balance, contents, load_all, states, totals
 from tests.servers.cassandra.keyspace import CassandraFactory
 from tests.shared_captures import needs_shared, shared_captures

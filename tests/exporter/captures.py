@@ -9,8 +9,8 @@ from pathlib import Path
 
 from schema.buckets import bucket_of
 from schema.records import CaptureFacts, CommitDeltas, EndpointTotals, Manifest, PartitionCounts
-from schema.store.port import Claim, Commit, SensorLease, Store
 from schema.store.sqlite import open_sqlite
+from schema.store.writing import Claim, Commit, SensorLease, Store
 from schema.tables import FLOWS, batches_of
 
 NOW_MS = 1_780_000_000_000

@@ -15,8 +15,9 @@ from exporter.book import BookKeeper, NotYetError
 from exporter.follower import Follower
 from exporter.snapshot import NetworkMoment
 from schema.records import FOLDED_ENDPOINT, BookChange, EndpointTotals, LedgerPosition
-from schema.store.port import SensorLease, StoreReader
+from schema.store.reading import StoreReader
 from schema.store.sealing import Sealing
+from schema.store.writing import SensorLease
 from tests.exporter.captures import NOW_MS, Capture, lease_of, load, store_at
 from tests.exporter.test_admissions import NAMES, assert_never_less
 

@@ -3,7 +3,7 @@
 import json
 
 from exporter.discovery import targets
-from schema.store.port import SensorRecord
+from schema.store.reading import SensorRecord
 
 
 def sensor(name: str, owner: str, network: str = "lan") -> SensorRecord:

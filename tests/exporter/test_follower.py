@@ -11,8 +11,9 @@ from exporter.book import BookKeeper
 from exporter.follower import Followed, Follower
 from schema.errors import StoreUnavailableError
 from schema.records import EndpointTotals, LedgerPosition, LedgerTotals
-from schema.store.port import SensorLease, Store, StoreReader
+from schema.store.reading import StoreReader
 from schema.store.sealing import Sealing
+from schema.store.writing import SensorLease, Store
 from tests.exporter.captures import Capture, lease_of, load, store_at
 
 ONE = EndpointTotals(1, 1, 60, 0, 0)

@@ -11,7 +11,7 @@ from exporter.book import BookKeeper, NotYetError
 from exporter.follower import Follower
 from exporter.snapshot import NetworkMoment
 from schema.records import NOTHING_COUNTED, BookChange, EndpointTotals
-from schema.store.port import Store
+from schema.store.writing import Store
 from tests.exporter.captures import Capture, lease_of, load, store_at
 
 ONE = EndpointTotals(1, 1, 60, 0, 0)

@@ -14,7 +14,8 @@ from exporter.scrape import samples
 from exporter.settings import ExporterSettings
 from exporter.snapshot import NetworkMoment, Snapshot
 from schema.records import NO_TOTALS, EndpointTotals
-from schema.store.port import SensorRecord, Store
+from schema.store.reading import SensorRecord
+from schema.store.writing import Store
 from tests.exporter.captures import NOW_MS, Capture, lease_of, load, store_at
 from tests.servers.prometheus import promtool_lint
 

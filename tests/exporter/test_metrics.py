@@ -18,7 +18,7 @@ from exporter.scrape import samples
 from exporter.settings import ExporterSettings
 from exporter.snapshot import NetworkMoment, Snapshot
 from schema.records import NO_TOTALS, CaptureFacts, EndpointTotals
-from schema.store.port import Store
+from schema.store.writing import Store
 from tests.exporter.captures import NOW_MS, Capture, clock, lease_of, load, store_at
 from tests.servers.prometheus import promtool_lint
 

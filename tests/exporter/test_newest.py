@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from exporter.newest import NewestPackets
-from schema.store.port import Store
+from schema.store.writing import Store
 from tests.exporter.captures import NOW_MS, Capture, lease_of, load, store_at
 
 S = 1_000_000_000

@@ -11,7 +11,7 @@ from exporter.reconciliation import MAX_NAMED, Reconciliation
 from exporter.rounds import Newest
 from exporter.service import expose_once
 from exporter.settings import ExporterSettings
-from schema.store.port import Store
+from schema.store.writing import Store
 from tests.exporter.captures import NOW_MS, Capture, lease_of, load, store_at
 
 DAY_MS = 86_400_000

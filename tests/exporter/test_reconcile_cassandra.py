@@ -4,7 +4,7 @@ import pytest
 
 from exporter.reconcile import reconcile
 from exporter.reconciliation import Reconciliation
-from schema.store.port import Store
+from schema.store.writing import Store
 from schema.tables import FLOWS
 from tests.exporter.captures import NOW_MS, Capture, clock, lease_of, load
 from tests.servers.cassandra.keyspace import CassandraFactory, Keyspace

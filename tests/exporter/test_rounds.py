@@ -12,8 +12,9 @@ from exporter.reconcile import reconcile
 from exporter.reconciliation import Reach
 from exporter.rounds import Rounds
 from exporter.settings import ExporterSettings
-from schema.store.port import Recount, Store, StoreReader
+from schema.store.reading import Recount, StoreReader
 from schema.store.sealing import Sealing
+from schema.store.writing import Store
 from tests.exporter.captures import NOW_MS, Capture, lease_of, load, store_at
 
 DAY_MS = 86_400_000

@@ -16,8 +16,9 @@ from exporter.service import ExporterService, expose_once, fetch
 from exporter.settings import ExporterSettings
 from pcapline.http import HttpFace, serve
 from schema.errors import SettingsError, StoreUnavailableError
-from schema.store.port import Store, StoreHealth
+from schema.store.reading import StoreHealth
 from schema.store.sqlite import open_sqlite
+from schema.store.writing import Store
 from tests.exporter.captures import NOW_MS, Capture, clock, lease_of, load, store_at
 from tests.servers import free_port
 from tests.servers.prometheus import Prometheus, prometheus, until

@@ -22,7 +22,7 @@ from pcapline.options import settings_of
 from pcapline.wiring import Purpose, lease_owner, open_store, store_kind
 from schema.records import DEFAULT_NETWORK
 from schema.settings import StoreSettings
-from schema.store.port import Store
+from schema.store.writing import Store
 from tests.faults.moments import Fuse, Seen, watch_cassandra, watch_files, watch_sqlite
 
 

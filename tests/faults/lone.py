@@ -29,8 +29,8 @@ from schema.settings import StoreSettings
 from schema.store.address import CassandraAddress, SqliteAddress, parse_store_url
 from schema.store.cassandra import CassandraOptions, open_cassandra
 from schema.store.cassandra.hold import Clock
-from schema.store.port import Store
 from schema.store.sqlite import open_sqlite
+from schema.store.writing import Store
 from tests.faults.moments import Fuse, Seen, watch_cassandra, watch_files, watch_sqlite
 
 ENDED = "ended in good order"

@@ -23,7 +23,8 @@ from schema.capture_names import capture_name
 from schema.errors import StoreUnavailableError
 from schema.records import EndpointTotals
 from schema.settings import StoreSettings
-from schema.store.port import Store, StoreReader
+from schema.store.reading import StoreReader
+from schema.store.writing import Store
 from schema.tables import BY_NAME
 from tests.e2e.loading import Contents, contents, load_all
 from tests.loader.naming.script import ALICE, BOB, CDN, WEB, Script

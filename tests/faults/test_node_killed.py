@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from schema.store.port import StoreReader
+from schema.store.reading import StoreReader
 from tests.faults.scene import Calm, Watch, exporting, hand_over, opened, put_away, sensor_captures, verify
 from tests.servers.cassandra.node import CassandraNode
 

@@ -11,7 +11,7 @@ from loader.once import OnceLoader, Request, Surroundings, files_under
 from loader.outcome import FileOutcome
 from loader.settings import LoaderSettings
 from schema.enums import FileState
-from schema.store.port import Store
+from schema.store.writing import Store
 from tests.pcapline.captures import capture, conversation
 
 OLD = (1_700_000_000, 1_700_000_000)  # longer ago than any settling time

@@ -14,8 +14,8 @@ from loader.watch.service import WatchRequest, run_watch
 from loader.watch.telemetry import LoaderTelemetry
 from loader.watch.turns import Surroundings
 from schema.enums import FileState
-from schema.store.port import Store
 from schema.store.sqlite import open_sqlite
+from schema.store.writing import Store
 
 # Enough for anything that is waited for, on a busy machine; nothing waits so long when all is well.
 PATIENCE_S = 30

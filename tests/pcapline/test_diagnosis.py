@@ -13,7 +13,7 @@ import pytest
 from pcapline.diagnosis import Finding, capture_right, clock, inotify_limits, listening, room, skew, watched_directory
 from pcapline.storediagnosis import health_finding
 from schema.store.notes import MOVED, Moved
-from schema.store.port import StoreHealth
+from schema.store.reading import StoreHealth
 from schema.store.sqlite import open_sqlite
 from tests.pcapline.command import objects, pcapline
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from schema.store.cassandra.options import CassandraOptions
-from schema.store.port import Store
+from schema.store.writing import Store
 
 
 def open_cassandra(

@@ -16,14 +16,14 @@ from schema.store.cassandra.own_rows import delete_rows_in
 from schema.store.cassandra.repairs import repaired_rows
 from schema.store.cassandra.writer import Writer
 from schema.store.codec import encode_deltas
-from schema.store.port import Claim, Commit, LedgerHead
+from schema.store.writing import Claim, Commit, LedgerHead
 from schema.tables import RowBatch, Table
 
 _DROP_CARRIED = "DELETE FROM pcapline.carried_state WHERE sensor = ? AND version < ?"
 
 
 class CassandraAttempt:
-    """An attempt (`schema.store.port.Attempt`): without its commit no row of it counts, and the next attempt has them."""
+    """An attempt (`schema.store.writing.Attempt`): without its commit no row of it counts, and the next attempt has them."""
 
     def __init__(self, hold: Hold, claim: Claim, standing: captures.Standing) -> None:
         self._hold, self._claim, self._standing = hold, claim, standing

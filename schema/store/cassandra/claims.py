@@ -13,7 +13,7 @@ from schema.store.cassandra.guard import Guard, current_guard, read_guard
 from schema.store.cassandra.hold import Hold
 from schema.store.cassandra.own_rows import delete_own_rows
 from schema.store.owners import known_dead
-from schema.store.port import Claim, ClaimRefusal
+from schema.store.writing import Claim, ClaimRefusal
 
 _COUNT_REFUSAL = """
     UPDATE pcapline.ledger SET refusals = ? WHERE sensor = ? AND segment = ? IF version = ? AND epoch = ? AND refusals = ?

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from schema.store.cassandra import history
 from schema.store.cassandra.connection import Connection
-from schema.store.port import StoreHealth
+from schema.store.reading import StoreHealth
 
 _SYNCS_BEFORE_IT_ANSWERS = ("batch", "group")
 _NODE = "SELECT release_version, data_center, toUnixTimestamp(now()) FROM system.local"

@@ -11,7 +11,7 @@ from schema.store.cassandra.commitments import committed_among
 from schema.store.cassandra.connection import Connection
 from schema.store.cassandra.guard import Guard, read_guard
 from schema.store.cassandra.spans import Spans
-from schema.store.port import LedgerHead
+from schema.store.writing import LedgerHead
 from schema.tables import Table
 
 Clock = Callable[[], float]

@@ -18,8 +18,8 @@ from schema.store.cassandra.rewriting import CassandraRewriting
 from schema.store.cassandra.seal import seal
 from schema.store.notes import refuse_loading
 from schema.store.owners import known_dead
-from schema.store.port import Attempt, Claim, ClaimRefusal, LedgerHead, Rewriting
 from schema.store.sealing import Sealing
+from schema.store.writing import Attempt, Claim, ClaimRefusal, LedgerHead, Rewriting
 
 _FIRST_SEEN = "INSERT INTO pcapline.sensors (sensor, network, segment, first_seen) VALUES (?, ?, 0, ?) IF NOT EXISTS"
 _TAKE = """
@@ -74,7 +74,7 @@ def _raise_epoch(connection: Connection, guard: Guard, now: Guard) -> bool:
 
 
 class CassandraLease:
-    """A sensor's lease (`schema.store.port.SensorLease`)."""
+    """A sensor's lease (`schema.store.writing.SensorLease`)."""
 
     def __init__(self, hold: Hold) -> None:
         self._hold, self.connection = hold, hold.connection

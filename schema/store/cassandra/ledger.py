@@ -19,8 +19,9 @@ from schema.records import (
 from schema.store.cassandra.connection import Connection, Row
 from schema.store.cassandra.guard import Guard, current_guard, read_guard, segment_of
 from schema.store.codec import decode_deltas
-from schema.store.port import LedgerHead, SensorRecord
+from schema.store.reading import SensorRecord
 from schema.store.sealing import broken_chain
+from schema.store.writing import LedgerHead
 
 _STEP = """
     SELECT nonce, state_version, state_nonce, loaded_at FROM pcapline.ledger

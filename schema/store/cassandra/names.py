@@ -8,7 +8,7 @@ from itertools import islice
 
 from schema.records import NameTold
 from schema.store.cassandra.connection import Connection, Row
-from schema.store.port import MOST_TOLD, ToldQuery
+from schema.store.reading import MOST_TOLD, ToldQuery
 from schema.store.told import TOLD, name_told, newest_told, oldest_told
 
 Committed = Callable[[set[bytes]], set[bytes]]
@@ -23,7 +23,7 @@ _NEWEST_OF_CLIENT = f"{_OF_PAIR} LIMIT ?"
 
 
 class NamesAsOf:
-    """What a sensor's clients were told, as of one commit (`schema.store.port.NamesTold`)."""
+    """What a sensor's clients were told, as of one commit (`schema.store.reading.NamesTold`)."""
 
     def __init__(self, connection: Connection, sensor: str, seq: int, committed: Committed) -> None:
         """`committed`: those of some captures that the sensor's ledger holds."""

@@ -6,7 +6,7 @@ from schema.records import PartitionCounts
 from schema.store.cassandra.captures import Standing, read_own_parts
 from schema.store.cassandra.connection import Connection, Row
 from schema.store.cassandra.statements import count_of_capture, delete_of, keys_of_capture, rows_of
-from schema.store.port import Recount
+from schema.store.reading import Recount
 from schema.tables import BY_NAME, FLOWS, Table
 
 _BOTH_WAYS = ("packets", "packets_rev")

@@ -10,7 +10,7 @@ from schema.buckets import bucket_span, day_of
 from schema.errors import SettingsError
 from schema.store.cassandra.connection import Connection, Row
 from schema.store.cassandra.values import literal
-from schema.store.port import AnswerQuery, FlowQuery, QueryResult
+from schema.store.reading import AnswerQuery, FlowQuery, QueryResult
 from schema.tables import (
     ANSWER_BUCKETS,
     DNS_ANSWERS,

@@ -15,7 +15,7 @@ from schema.tables import RowBatch, Table
 
 
 class CassandraRewriting:
-    """Under a lease that holds (`schema.store.port.Rewriting`)."""
+    """Under a lease that holds (`schema.store.writing.Rewriting`)."""
 
     def __init__(self, hold: Hold, capture_id: bytes) -> None:
         standing = captures.read_standing(hold.connection, capture_id)

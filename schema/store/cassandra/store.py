@@ -29,22 +29,13 @@ from schema.store.codec import partitions_of
 from schema.store.copying import CopySource, CopyTarget
 from schema.store.nodes import NodeHealth
 from schema.store.notes import refuse_reading
-from schema.store.port import (
-    AnswerQuery,
-    FlowQuery,
-    NamesTold,
-    QueryResult,
-    Recount,
-    SensorLease,
-    SensorRecord,
-    StoreHealth,
-    ToldQuery,
-)
+from schema.store.reading import AnswerQuery, FlowQuery, NamesTold, QueryResult, Recount, SensorRecord, StoreHealth, ToldQuery
+from schema.store.writing import SensorLease
 from schema.tables import Table
 
 
 class CassandraStore:
-    """A store in one keyspace of a cluster (`schema.store.port.Store`)."""
+    """A store in one keyspace of a cluster (`schema.store.writing.Store`)."""
 
     def __init__(self, connection: Connection, clock: Callable[[], float]) -> None:
         self._connection, self._clock = connection, clock

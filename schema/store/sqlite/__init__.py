@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from schema.store.port import Store
+from schema.store.writing import Store
 
 
 def open_sqlite(

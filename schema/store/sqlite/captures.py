@@ -8,8 +8,8 @@ from schema.records import CaptureFacts, CaptureRecord, LedgerPosition, Partitio
 from schema.store.capture_row import FACTS, RECORD, capture_record
 from schema.store.codec import ManifestChunk, decode_manifest, encode_manifest
 from schema.store.copying import CaptureCopy
-from schema.store.port import Claim
 from schema.store.sqlite.database import Database, Row, Session, Transaction
+from schema.store.writing import Claim
 
 _RECORD = f"SELECT {RECORD} FROM captures"
 _PUT = f"""

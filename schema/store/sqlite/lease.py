@@ -11,7 +11,6 @@ from schema.errors import LeaseHeldError, LeaseLostError
 from schema.records import CaptureFacts, LedgerPosition, NameRepair, NameTold
 from schema.store.notes import refuse_loading
 from schema.store.owners import known_dead
-from schema.store.port import Attempt, Claim, ClaimRefusal, Commit, LedgerHead, Rewriting
 from schema.store.sealing import Sealing
 from schema.store.sqlite import captures, ledger, names, seals
 from schema.store.sqlite.database import Database, Session, Transaction
@@ -21,6 +20,7 @@ from schema.store.sqlite.retention import Span, empty_span, plan_expiry
 from schema.store.sqlite.rewriting import SqliteRewriting
 from schema.store.sqlite.statements import insert_of, time_column
 from schema.store.sqlite.values import sql_rows
+from schema.store.writing import Attempt, Claim, ClaimRefusal, Commit, LedgerHead, Rewriting
 from schema.tables import BY_NAME, Ownership, RowBatch
 
 _MOVE_HEAD = """
@@ -59,7 +59,7 @@ def take(database: Database, sensor: str, network: str, owner: str, times_ms: tu
 
 
 class SqliteLease:
-    """A sensor's lease (`schema.store.port.SensorLease`)."""
+    """A sensor's lease (`schema.store.writing.SensorLease`)."""
 
     def __init__(self, database: Database, sensor: str, epoch: int, head: LedgerHead) -> None:
         self._database, self._sensor, self._epoch, self._head = database, sensor, epoch, head
@@ -183,7 +183,7 @@ class SqliteLease:
 
 
 class SqliteAttempt:
-    """One claimed capture on its way in (`schema.store.port.Attempt`)."""
+    """One claimed capture on its way in (`schema.store.writing.Attempt`)."""
 
     def __init__(self, lease: SqliteLease, claim: Claim, transaction: Transaction, ending: ExitStack) -> None:
         self._lease, self._claim, self._transaction, self._ending = lease, claim, transaction, ending

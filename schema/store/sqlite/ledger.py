@@ -13,9 +13,10 @@ from schema.records import (
     LedgerTotals,
 )
 from schema.store.codec import decode_deltas, encode_deltas
-from schema.store.port import LedgerHead, SensorRecord
+from schema.store.reading import SensorRecord
 from schema.store.sealing import SegmentSize, broken_chain
 from schema.store.sqlite.database import Database, Row, Session, Transaction
+from schema.store.writing import LedgerHead
 
 CARRIED = "SELECT data FROM carried_state WHERE sensor = ? AND version = ? AND nonce = ?"
 _ADD_ENDPOINT = """

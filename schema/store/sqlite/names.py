@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from schema.records import NameTold
-from schema.store.port import ToldQuery
+from schema.store.reading import ToldQuery
 from schema.store.sqlite.database import Database, Row, Session
 from schema.store.sqlite.values import address_bytes, address_text
 from schema.store.told import TOLD, name_told, newest_told, oldest_told
@@ -26,7 +26,7 @@ _NEWEST_OF_CLIENT = f"SELECT {TOLD}, seq FROM names_by_client WHERE sensor = ? A
 
 
 class NamesAsOf:
-    """What a sensor's clients were told, as of one commit (`schema.store.port.NamesTold`)."""
+    """What a sensor's clients were told, as of one commit (`schema.store.reading.NamesTold`)."""
 
     def __init__(self, database: Database, sensor: str, seq: int) -> None:
         self._database, self._sensor, self._seq = database, sensor, seq

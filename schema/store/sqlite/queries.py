@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import apsw
 
 from schema.buckets import day_of, day_text
-from schema.store.port import AnswerQuery, FlowQuery, QueryResult
+from schema.store.reading import AnswerQuery, FlowQuery, QueryResult
 from schema.store.sqlite.database import Database, Session
 from schema.store.sqlite.values import address_text, port_rows, sql_keys
 from schema.tables import DNS_ANSWERS, FLOWS, IPS_BY_NAME, NAMES_BY_DOMAIN, NAMES_BY_IP, Table

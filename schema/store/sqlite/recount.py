@@ -1,7 +1,7 @@
 """One capture counted back from its tables, partition by partition, as its manifest lists them."""
 
 from schema.records import PartitionCounts
-from schema.store.port import Recount
+from schema.store.reading import Recount
 from schema.store.sqlite.captures import read_capture, read_own_parts
 from schema.store.sqlite.database import Session
 from schema.store.sqlite.retention import Span, lifetime_ms, read_spans

@@ -13,7 +13,7 @@ _COMMITTED = "SELECT 1 FROM ledger_commits WHERE sensor = ? AND capture_id = ?"
 
 
 class SqliteRewriting:
-    """Within one transaction (`schema.store.port.Rewriting`)."""
+    """Within one transaction (`schema.store.writing.Rewriting`)."""
 
     def __init__(self, transaction: Transaction, sensor: str, capture_id: bytes) -> None:
         if not transaction.execute(_COMMITTED, (sensor, capture_id)):

@@ -15,11 +15,11 @@ from schema.records import (
     LedgerTotals,
     Seal,
 )
-from schema.store.port import LedgerHead
 from schema.store.sealing import Entry, FoldedSum, Sealing, decode_entries, encode_entries, first_kept_seq
 from schema.store.sqlite import admissions, ledger
 from schema.store.sqlite.database import Row, Session, Transaction
 from schema.store.sqlite.ledger import no_totals, read_network
+from schema.store.writing import LedgerHead
 
 _CHANGED_AT = "SELECT at_seq, count(*) FROM ledger_endpoints WHERE sensor = ? GROUP BY at_seq"
 _KEPT = f"""

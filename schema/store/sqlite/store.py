@@ -12,28 +12,19 @@ from schema.store.codec import partitions_of
 from schema.store.copying import CopySource, CopyTarget
 from schema.store.nodes import NodeHealth
 from schema.store.notes import refuse_reading
-from schema.store.port import (
-    AnswerQuery,
-    FlowQuery,
-    NamesTold,
-    QueryResult,
-    Recount,
-    SensorLease,
-    SensorRecord,
-    StoreHealth,
-    ToldQuery,
-)
+from schema.store.reading import AnswerQuery, FlowQuery, NamesTold, QueryResult, Recount, SensorRecord, StoreHealth, ToldQuery
 from schema.store.sqlite import admissions, captures, history, lease, ledger, names, notes, policy, queries, seals
 from schema.store.sqlite.copysource import SqliteCopySource
 from schema.store.sqlite.copytarget import SqliteCopyTarget
 from schema.store.sqlite.database import Database, Session
 from schema.store.sqlite.recount import recount_capture
 from schema.store.sqlite.retention import expire_rows
+from schema.store.writing import SensorLease
 from schema.tables import Table
 
 
 class SqliteStore:
-    """A store in one SQLite file (`schema.store.port.Store`)."""
+    """A store in one SQLite file (`schema.store.writing.Store`)."""
 
     def __init__(self, database: Database, clock: Callable[[], float]) -> None:
         self._database, self._clock = database, clock

@@ -26,8 +26,9 @@ from schema.addresses import address_bytes
 from schema.buckets import bucket_of, day_of
 from schema.objects import Object
 from schema.records import CaptureFacts, CommitDeltas, EndpointTotals, Manifest, PartitionCounts
-from schema.store.port import Claim, Commit, SensorLease, Store, StoreReader
+from schema.store.reading import StoreReader
 from schema.store.sqlite import open_sqlite
+from schema.store.writing import Claim, Commit, SensorLease, Store
 from schema.tables import (
     ANSWER_BUCKETS,
     DNS_ANSWERS,

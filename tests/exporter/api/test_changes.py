@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from exporter.api import changes
 from exporter.api.exchange import Asked
-from schema.store.port import Store
 from schema.store.sqlite import open_sqlite
+from schema.store.writing import Store
 from schema.tables import FLOWS
 from tests.exporter.api.scene import Scene, flow, load, scene_at, scene_over
 from tests.exporter.captures import clock

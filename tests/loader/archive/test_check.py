@@ -15,8 +15,8 @@ from capture.traffic import TrafficPlan, generate
 from loader.archive.check import ArchiveCheck, ArchiveFault, ArchiveVerdict
 from loader.archive.kept import KEPT_FOR_MS, forget_old, kept_in, let_go, note_kept
 from loader.spool.files import ARCHIVE, OWN_FOLDER
-from schema.store.port import Store
 from schema.store.sqlite import open_sqlite
+from schema.store.writing import Store
 from tests.loader.commit.test_pipeline import cut, pcap
 from tests.loader.watching import QUICK, Watch, watching
 

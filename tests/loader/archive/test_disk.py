@@ -13,7 +13,8 @@ from loader.archive.moving import move_capture
 from loader.settings import LoaderSettings
 from schema.errors import SettingsError
 from schema.pause import HOLDS_S, PAUSE, pause_is_asked
-from schema.store.port import Store, StoreReader
+from schema.store.reading import StoreReader
+from schema.store.writing import Store
 from tests.e2e.loading import load_all
 from tests.loader.watching import QUICK, Fragile, watching
 from tests.pcapline.captures import START_S, capture, conversation, some

@@ -20,7 +20,7 @@ from loader.settings import LoaderSettings
 from loader.spool.files import Spool, SpoolFile
 from schema.enums import FileState
 from schema.errors import PermissionDeniedError
-from schema.store.port import StoreHealth, StoreReader
+from schema.store.reading import StoreHealth, StoreReader
 from schema.store.sqlite import open_sqlite
 from tests.pcapline.captures import capture, conversation
 

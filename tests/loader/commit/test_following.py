@@ -10,8 +10,8 @@ from loader.commit.pipeline import SensorLoader
 from loader.settings import LoaderSettings
 from schema.enums import FileState
 from schema.records import DEFAULT_NETWORK
-from schema.store.port import Store
 from schema.store.sqlite import open_sqlite
+from schema.store.writing import Store
 from schema.tables import FLOWS
 from tests.e2e.loading import contents
 from tests.loader.naming.script import ALICE, CDN, WEB, Script

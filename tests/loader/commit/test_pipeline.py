@@ -16,8 +16,8 @@ from loader.outcome import FileOutcome
 from loader.settings import LoaderSettings
 from schema.enums import FileState
 from schema.records import DEFAULT_NETWORK
-from schema.store.port import Store
 from schema.store.sqlite import open_sqlite
+from schema.store.writing import Store
 from schema.tables import FLOWS, NAMES_BY_CLIENT, TRAFFIC_BY_MINUTE
 from tests.e2e.loading import Contents, assert_balance, contents, totals
 

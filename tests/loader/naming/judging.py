@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from loader.settings import LoaderSettings
-from schema.store.port import StoreReader
+from schema.store.reading import StoreReader
 from schema.store.sqlite import open_sqlite
 from schema.tables import FLOWS, NAMES_BY_CLIENT
 from tests.e2e.loading import load_all

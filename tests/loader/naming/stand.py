@@ -13,7 +13,7 @@ from loader.outcome import FileOutcome
 from loader.settings import LoaderSettings
 from schema.enums import FileState
 from schema.records import DEFAULT_NETWORK
-from schema.store.port import Store
+from schema.store.writing import Store
 from schema.tables import FLOWS, Table
 from tests.e2e.loading import assert_balance
 from tests.loader.naming.script import Call, Script

@@ -14,8 +14,8 @@ from loader.reading.capture import first_packet_time
 from loader.settings import LoaderSettings
 from schema.enums import FileState
 from schema.records import DEFAULT_NETWORK
-from schema.store.port import Store
 from schema.store.sqlite import open_sqlite
+from schema.store.writing import Store
 from schema.tables import FLOWS, TRAFFIC_BY_MINUTE
 from tests.e2e.loading import Contents, assert_balance, contents, totals
 from tests.loader.naming.hour import CAPTURES, Frames, an_hour, cut

@@ -2,7 +2,7 @@
 
 from loader.review.lineage import Lineage, lineage_of
 from schema.records import FlowKey, NameRepair
-from schema.store.port import ClaimRefusal
+from schema.store.writing import ClaimRefusal
 from schema.tables import FLOWS, NAMES_BY_ADDRESS, NAMES_BY_CLIENT
 from tests.loader.naming.script import ALICE, BOB, CDN, RESOLVER, WEB, Call
 from tests.loader.naming.stand import Stand

@@ -14,7 +14,7 @@ from loader.naming.learned import LearnedNames
 from loader.naming.listed import NO_INVENTORY, Inventory, Prefix
 from loader.naming.names import CaptureNames, StoredNames
 from schema.records import NameTold
-from schema.store.port import MOST_TOLD
+from schema.store.reading import MOST_TOLD
 
 from .facts import ALICE, BOB, CDN, MDNS, WEB, Row, answers, dns, flow, stored
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from loader.settings import LoaderSettings
-from schema.store.port import Store
 from schema.store.sqlite import open_sqlite
+from schema.store.writing import Store
 from schema.tables import DNS_ANSWERS, FLOWS, PACKETS
 from tests.e2e.loading import assert_balance, contents, load_all, totals
 from tests.golden.deep_captures import CAPTURES, IPV4, frame_relay

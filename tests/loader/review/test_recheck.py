@@ -17,8 +17,8 @@ from loader.review.recheck import Fault, Findings, Row, RowFault, by_partition, 
 from loader.settings import LoaderSettings
 from schema.errors import StoreError
 from schema.records import DEFAULT_NETWORK, STANDALONE_SENSOR
-from schema.store.port import SensorLease, Store
 from schema.store.sqlite import open_sqlite
+from schema.store.writing import SensorLease, Store
 from schema.tables import BY_NAME, DNS_ANSWERS, FLOWS, NAMES_BY_CLIENT, TRAFFIC_BY_MINUTE, Table, batches_of
 from tests.e2e.loading import contents, load_all
 from tests.loader.commit.test_pipeline import cut

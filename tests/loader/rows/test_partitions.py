@@ -23,8 +23,9 @@ from schema.bucketpolicy import DNS_SCOPE, FLOWS_SCOPE, BucketPolicy, BucketRule
 from schema.buckets import bucket_of, bucket_span
 from schema.enums import FileState
 from schema.records import DEFAULT_NETWORK, PartitionCounts
-from schema.store.port import AnswerQuery, FlowQuery, Store
+from schema.store.reading import AnswerQuery, FlowQuery
 from schema.store.sqlite import open_sqlite
+from schema.store.writing import Store
 from schema.tables import DNS_ANSWERS, FLOWS
 from tests.e2e.loading import load_all
 from tests.loader.commit.test_pipeline import cut

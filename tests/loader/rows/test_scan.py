@@ -13,8 +13,8 @@ import pytest
 
 from loader.settings import LoaderSettings
 from schema.records import MAX_COMMIT_ENDPOINTS, OTHER_ENDPOINT
-from schema.store.port import Store
 from schema.store.sqlite import open_sqlite
+from schema.store.writing import Store
 from tests.e2e.loading import contents, load_all
 from tests.pcapline.command import ROOT, clean_environment
 from tests.schema.store.factory import StoreFactory

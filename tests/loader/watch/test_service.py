@@ -19,8 +19,8 @@ from loader.watch.turns import Surroundings
 from schema.capture_names import capture_name
 from schema.enums import FileState
 from schema.errors import SettingsError, StoreError, StorePermissionError, StoreUnavailableError
-from schema.store.port import Claim, SensorLease, Store
 from schema.store.sqlite import open_sqlite
+from schema.store.writing import Claim, SensorLease, Store
 from schema.tables import RowBatch
 from tests.loader.watching import QUICK, Clock, Fragile, watching
 from tests.pcapline.captures import HEADER, START_S, some

@@ -8,9 +8,9 @@ from pathlib import Path
 import apsw
 import pytest
 
-from schema.store.port import Store
 from schema.store.sqlite import open_sqlite
 from schema.store.sqlite.values import sql_keys
+from schema.store.writing import Store
 from schema.tables import Table
 from tests.schema.store.factory import Clock, StoreFactory
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from schema.bucketpolicy import DNS_SCOPE, FLOWS_SCOPE, BucketRule
 from schema.records import Admission, BookChange, CommitDeltas, EndpointTotals
-from schema.store.port import Store
 from schema.store.sealing import Sealing
+from schema.store.writing import Store
 from schema.tables import NAMES_BY_ADDRESS, NAMES_BY_CLIENT, PACKETS, TABLES
 from tests.schema.store.samples import (
     CLIENT,

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from schema.store.port import Store
+from schema.store.writing import Store
 from schema.tables import Table
 
 Clock = Callable[[], float]

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from schema.buckets import bucket_of, day_of
 from schema.records import CaptureFacts, CommitDeltas, EndpointTotals, Manifest, NameTold, PartitionCounts
-from schema.store.port import Claim, ClaimRefusal, Commit, LedgerHead, SensorLease, Store
+from schema.store.writing import Claim, ClaimRefusal, Commit, LedgerHead, SensorLease, Store
 from schema.tables import (
     ANSWER_BUCKETS,
     DNS_ANSWERS,

@@ -11,7 +11,7 @@ import pytest
 from schema.errors import SchemaMismatchError, StoreUnavailableError
 from schema.store.cassandra import open_cassandra
 from schema.store.cassandra.options import CassandraOptions
-from schema.store.port import LedgerHead
+from schema.store.writing import LedgerHead
 from schema.tables import FLOWS
 from tests.schema.store.samples import id_of, load, sample, scanned, take
 from tests.servers import free_port

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from schema.buckets import day_of, day_text
-from schema.store.port import AnswerQuery, FlowQuery
+from schema.store.reading import AnswerQuery, FlowQuery
 from tests.schema.store.samples import CLIENT, SERVER, T0_MS, load, sample, take
 from tests.servers import require
 from tests.servers.cassandra.keyspace import CassandraFactory, Keyspace

@@ -16,8 +16,9 @@ from schema.store.cassandra.guard import current_guard
 from schema.store.cassandra.ledger import check_chain
 from schema.store.cassandra.options import CassandraOptions
 from schema.store.cassandra.writer import Writer
-from schema.store.port import ClaimRefusal, FlowQuery
+from schema.store.reading import FlowQuery
 from schema.store.sealing import Sealing
+from schema.store.writing import ClaimRefusal
 from schema.tables import FLOWS, NAMES_BY_IP, batches_of
 from tests.schema.store.factory import SteppedClock
 from tests.schema.store.samples import (

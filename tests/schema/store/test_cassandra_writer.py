@@ -17,7 +17,7 @@ from schema.store.cassandra.connection import Connection
 from schema.store.cassandra.failures import Refusal
 from schema.store.cassandra.statements import insert_of
 from schema.store.cassandra.writer import Writer
-from schema.store.port import Store
+from schema.store.writing import Store
 from schema.tables import FLOWS, RowBatch, batches_of
 from tests.schema.store.samples import flow_row, id_of
 from tests.servers.cassandra.keyspace import CassandraFactory, Keyspace

@@ -15,8 +15,8 @@ from schema.records import Admission, BookChange, EndpointTotals
 from schema.store.comparing import differences
 from schema.store.copier import CAPTURES, Copier, Ends, Moment
 from schema.store.notes import CopyState
-from schema.store.port import ClaimRefusal, Store
 from schema.store.sqlite import open_sqlite
+from schema.store.writing import ClaimRefusal, Store
 from schema.tables import DNS_ANSWERS, FLOWS, NAMES_BY_IP, TABLES, batches_of
 from tests.schema.store.copies import ENDPOINT, SEALING, all_of, differing, fill
 from tests.schema.store.factory import SteppedClock, StoreFactory

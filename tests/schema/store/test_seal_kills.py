@@ -15,9 +15,9 @@ from exporter.book import BookKeeper
 from exporter.chain import walk
 from exporter.follower import Follower
 from schema.records import EndpointTotals, LedgerPosition
-from schema.store.port import ClaimRefusal, SensorLease, Store
 from schema.store.sealing import Sealing
 from schema.store.sqlite import open_sqlite
+from schema.store.writing import ClaimRefusal, SensorLease, Store
 from tests.faults.moments import statement_label, watch_cassandra
 from tests.schema.store.samples import Sample, abandon, id_of, load, now_ms, owner, sample, take
 

@@ -6,7 +6,7 @@ from contextlib import ExitStack, closing, suppress
 from typing import Any
 
 from schema.store.cassandra import CassandraOptions, open_cassandra
-from schema.store.port import Store
+from schema.store.writing import Store
 from schema.tables import Table
 from tests.schema.store.factory import Clock
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from schema.records import Admission, AdmissionBook, BookChange, CommitDeltas, EndpointTotals, LedgerPosition
-from schema.store.port import Store
+from schema.store.writing import Store
 from tests.schema.store.factory import StoreFactory
 
 IN = Admission(admitted=True, base=EndpointTotals(1, 2, 3, 4, 2**60), since_ms=1_780_000_000_000)

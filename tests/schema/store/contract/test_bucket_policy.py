@@ -5,7 +5,8 @@ import pytest
 from schema.addresses import address_text
 from schema.bucketpolicy import DNS_SCOPE, FLOWS_SCOPE, BucketPolicy, BucketRule
 from schema.buckets import day_of
-from schema.store.port import FlowQuery, Store
+from schema.store.reading import FlowQuery
+from schema.store.writing import Store
 from schema.tables import FLOW_BUCKETS, FLOWS
 from tests.schema.store.factory import StoreFactory
 from tests.schema.store.samples import SERVER, T0_MS, flow_row, id_of, load, take, with_rows

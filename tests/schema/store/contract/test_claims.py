@@ -3,7 +3,8 @@
 import pytest
 
 from schema.errors import LeaseLostError
-from schema.store.port import ClaimRefusal, FlowQuery, Store
+from schema.store.reading import FlowQuery
+from schema.store.writing import ClaimRefusal, Store
 from schema.tables import FLOWS
 from tests.schema.store.factory import StoreFactory
 from tests.schema.store.samples import SERVER, abandon, facts, id_of, load, now_ms, sample, scanned, take, with_inputs

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from schema.errors import LeaseLostError
 from schema.records import CommitDeltas, EndpointTotals, LedgerPosition
-from schema.store.port import Store
+from schema.store.writing import Store
 from tests.schema.store.factory import StoreFactory
 from tests.schema.store.samples import Sample, abandon, id_of, load, now_ms, owner, sample, take
 

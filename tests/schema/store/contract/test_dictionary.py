@@ -7,7 +7,7 @@ from itertools import permutations
 import pytest
 
 from schema.errors import LeaseLostError
-from schema.store.port import Store
+from schema.store.writing import Store
 from schema.tables import IPS_BY_NAME, NAMES_BY_DOMAIN, NAMES_BY_IP, Table
 from tests.schema.store.factory import SteppedClock, StoreFactory
 from tests.schema.store.samples import (

@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from schema.errors import LeaseHeldError, LeaseLostError
-from schema.store.port import SensorRecord, Store
+from schema.store.reading import SensorRecord
+from schema.store.writing import Store
 from tests.schema.store.factory import SteppedClock, StoreFactory
 from tests.schema.store.samples import load, now_ms, owner, sample, take
 

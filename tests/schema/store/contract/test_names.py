@@ -3,7 +3,8 @@
 from itertools import groupby, product
 
 from schema.records import NameTold
-from schema.store.port import MOST_TOLD, Store, ToldQuery
+from schema.store.reading import MOST_TOLD, ToldQuery
+from schema.store.writing import Store
 from schema.tables import NAMES_BY_ADDRESS, NAMES_BY_CLIENT
 from tests.schema.store.samples import CLIENT, SERVER, T0_MS, abandon, id_of, load, name_row, take, told, with_rows
 

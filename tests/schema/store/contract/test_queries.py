@@ -7,7 +7,8 @@ import pytest
 
 from schema.buckets import day_of
 from schema.store.lookup import flow_pages, flows_named, names_below
-from schema.store.port import AnswerQuery, FlowQuery, Store
+from schema.store.reading import AnswerQuery, FlowQuery
+from schema.store.writing import Store
 from schema.tables import ANSWER_BUCKETS, DNS_ANSWERS, FLOW_BUCKETS, FLOWS, IPS_BY_NAME, NAMES_BY_DOMAIN, Table
 from tests.schema.store.samples import CLIENT, SERVER, T0_MS, answer_row, flow_row, id_of, load, sample, take, with_rows
 

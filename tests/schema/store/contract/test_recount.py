@@ -2,7 +2,7 @@
 
 import pytest
 
-from schema.store.port import Store
+from schema.store.writing import Store
 from schema.tables import BY_NAME
 from tests.schema.store.factory import SteppedClock, StoreFactory
 from tests.schema.store.samples import id_of, load, sample, take

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from schema.records import FlowKey, Manifest, NameRepair, PartitionCounts
-from schema.store.port import ClaimRefusal, SensorLease, Store
+from schema.store.writing import ClaimRefusal, SensorLease, Store
 from schema.tables import FLOWS
 from tests.schema.store.factory import StoreFactory
 from tests.schema.store.samples import abandon, flow_row, id_of, load, sample, scanned, take

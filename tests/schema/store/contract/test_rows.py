@@ -4,7 +4,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from schema.store.port import Store
+from schema.store.writing import Store
 from schema.tables import FLOWS, PACKETS, TABLES, Column, Kind, Table
 from tests.schema.store.samples import CLIENT, SERVER, T0_MS, flow_row, id_of, load, scanned, take, with_rows
 

@@ -1,6 +1,6 @@
 """A store says what it is, and its schema is applied once."""
 
-from schema.store.port import Store
+from schema.store.writing import Store
 from tests.schema.store.factory import StoreFactory
 
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from schema.errors import LeaseLostError
 from schema.records import FOLDED_ENDPOINT, IDLE_TOTAL, Admission, BookChange, CommitDeltas, EndpointTotals, LedgerPosition
-from schema.store.port import ClaimRefusal, SensorLease, Store
 from schema.store.sealing import Sealing
+from schema.store.writing import ClaimRefusal, SensorLease, Store
 from tests.schema.store.factory import StoreFactory
 from tests.schema.store.samples import Sample, id_of, load, now_ms, owner, sample, take
 

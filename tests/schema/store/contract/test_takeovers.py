@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from schema.store.port import ClaimRefusal, SensorLease, Store
+from schema.store.writing import ClaimRefusal, SensorLease, Store
 from schema.tables import NAMES_BY_ADDRESS, NAMES_BY_CLIENT, TRAFFIC_BY_MINUTE
 from tests.schema.store.samples import (
     CLIENT,

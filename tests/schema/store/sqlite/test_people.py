@@ -9,8 +9,9 @@ from pathlib import Path
 import apsw
 import pytest
 
-from schema.store.port import AnswerQuery, FlowQuery, Store
+from schema.store.reading import AnswerQuery, FlowQuery
 from schema.store.sqlite import open_sqlite
+from schema.store.writing import Store
 from tests.schema.store.samples import CLIENT, SERVER, T0_MS, load, sample, take
 
 

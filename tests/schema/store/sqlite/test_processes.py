@@ -7,8 +7,8 @@ from contextlib import closing
 from pathlib import Path
 from random import Random
 
-from schema.store.port import Store
 from schema.store.sqlite import open_sqlite
+from schema.store.writing import Store
 from schema.tables import FLOWS
 from tests.schema.store.samples import id_of, load, sample, scanned, take
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import apsw
 import pytest
 
-from schema.store.port import Store
 from schema.store.sqlite import open_sqlite
+from schema.store.writing import Store
 from schema.tables import DNS_ANSWERS, FLOW_BUCKETS, FLOWS, IPS_BY_NAME, NAMES_BY_IP, TABLES
 from tests.schema.store.factory import SteppedClock
 from tests.schema.store.samples import T0_MS, Sample, flow_row, id_of, load, sample, scanned, take, with_inputs

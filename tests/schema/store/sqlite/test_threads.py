@@ -9,8 +9,8 @@ from threading import Event
 import pytest
 
 from schema.records import Admission, BookChange, EndpointTotals
-from schema.store.port import Store
 from schema.store.sqlite import open_sqlite
+from schema.store.writing import Store
 from schema.tables import FLOWS
 from tests.schema.store.samples import id_of, load, now_ms, sample, scanned, take
 
