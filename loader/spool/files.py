@@ -4,7 +4,7 @@ Events are hints. What counts is what a scan finds, so that a file whose event n
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from stat import S_ISREG
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from loader.backoff import is_over
 from loader.outcome import FileOutcome
-from loader.spool.ordering import Candidate
+from loader.spool.queues import Queues
 from schema.capture_names import CaptureName, is_sensor_name, parse_capture_name
 from schema.errors import CaptureError
 
@@ -37,9 +37,9 @@ class Stamp(NamedTuple):
         return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class SpoolFile:
-    """One file of the directory and what is known of it."""
+    """One file of the directory and what is known of it; equal to itself alone."""
 
     path: Path
     sensor: str
@@ -60,12 +60,11 @@ class SpoolFile:
         """Its number in the sensor's own order."""
         return None if self.name is None else self.name.sequence
 
-    def candidate(self, now: float) -> Candidate:
-        """As the ordering sees it."""
+    def ready_at(self, now: float) -> float | None:
+        """Since when it can be loaded; None: it may still grow, or is to be tried later."""
         if self.ready_since is not None:
             self.ready_since = min(self.ready_since, now)  # the clock may have been set back
-        ready_since = self.ready_since if is_over(self.not_before, now) else None
-        return Candidate(path=self.path, sequence=self.sequence, first_ts_ns=self.first_ts_ns, ready_since=ready_since)
+        return self.ready_since if is_over(self.not_before, now) else None
 
 
 @dataclass(slots=True)
@@ -77,13 +76,14 @@ class Spool:
     settle_s: float
     first_packet_time: Callable[[Path], int | None]  # may raise CaptureError, OSError
     _files: dict[Path, SpoolFile] = field(default_factory=dict, init=False)
+    _waiting: Queues[SpoolFile] = field(default_factory=Queues, init=False)  # those of them without an answer
 
     def rescan(self, now: float) -> int:
         """Look at all that is there; returns how many new files no event had told of. Raises `OSError` where the directory
         is gone."""
         seen = dict(captures_in(self.directory, self.default_sensor))
         for path in self._files.keys() - seen.keys():
-            del self._files[path]
+            self._drop(path)
         return sum(self._see(path, sensor, now) for path, sensor in seen.items())
 
     def hint(self, path: Path, *, complete: bool, now: float) -> None:
@@ -100,57 +100,62 @@ class Spool:
 
     def observe(self, now: float) -> None:
         """Look again at the files that may still grow."""
-        for file in [file for file in self._files.values() if file.outcome is None and file.ready_since is None]:
+        for file in [file for file in self.waiting() if file.ready_since is None]:
             self._see(file.path, file.sensor, now)
 
     def sensors(self) -> list[str]:
         """Sensors that have files waiting."""
-        return sorted({file.sensor for file in self.waiting()})
+        return self._waiting.sensors()
 
     def waiting(self) -> Iterator[SpoolFile]:
         """Files without an answer yet."""
-        return (file for file in self._files.values() if file.outcome is None)
+        return self._waiting.files()
 
-    def candidates(self, sensor: str, now: float) -> list[Candidate]:
-        """What waits of one sensor."""
-        return [file.candidate(now) for file in self.waiting() if file.sensor == sensor]
+    def waiting_of(self, sensor: str) -> Sequence[SpoolFile]:
+        """Those of one sensor, in the order in which it made them."""
+        return self._waiting.of(sensor)
 
     def answered(self) -> list[SpoolFile]:
         """Files that are loaded, empty or known, and still here."""
         return [file for file in self._files.values() if file.outcome is not None]
 
-    def file(self, path: Path) -> SpoolFile:
-        """What is known of a file."""
-        return self._files[path]
-
     def answer(self, file: SpoolFile, outcome: FileOutcome, now: float) -> None:
         """The file needs no loading any more, until it grows."""
         file.outcome, file.answered_at, file.trouble = outcome, now, ""
+        self._waiting.drop(file)
 
     def again(self, file: SpoolFile, not_before: float, trouble: str) -> None:
         """The file is to be loaded (again), but not before then."""
         file.outcome, file.not_before, file.trouble = None, not_before, trouble
+        self._waiting.add(file)
 
     def forget(self, file: SpoolFile) -> None:
         """The file is gone, or was moved away."""
-        self._files.pop(file.path, None)
+        self._drop(file.path)
+
+    def _drop(self, path: Path) -> None:
+        file = self._files.pop(path, None)
+        if file is not None:
+            self._waiting.drop(file)
 
     def _see(self, path: Path, sensor: str, now: float) -> bool:
         """Take note of a file as it is now; True for one that is new and that no event had told of."""
         try:
             status = path.lstat()
         except OSError:
-            self._files.pop(path, None)
+            self._drop(path)
             return False
         if not S_ISREG(status.st_mode):  # nor may what had the name before be looked for there
-            self._files.pop(path, None)
+            self._drop(path)
             return False
         stamp, file = Stamp.of(status), self._files.get(path)
         if file is None or file.stamp != stamp:
             name = _name_by_sensor(path, sensor)
             file = SpoolFile(path=path, sensor=sensor, stamp=stamp, since=now, name=name, complete=name is not None,
                              counted=file is not None)  # fmt: skip
+            self._drop(path)
             self._files[path] = file
+            self._waiting.add(file)
         self._settle(file, now)
         missed = not file.counted
         file.counted = True
@@ -160,7 +165,9 @@ class Spool:
         file.since = min(file.since, now)  # a clock that was set back makes nobody wait until it has caught up
         settled = file.complete or now - file.since >= self.settle_s
         if file.ready_since is None and file.sequence is None and (settled or file.since == now):
+            self._waiting.drop(file)  # its place follows from what is found
             file.first_ts_ns = self._first_packet_time(file.path)
+            self._waiting.add(file)
         if file.ready_since is None and settled:
             file.ready_since = now
 
@@ -177,9 +184,9 @@ def captures_in(directory: Path, default_sensor: str) -> Iterator[tuple[Path, st
         inside = sorted(entries, key=lambda entry: entry.name)
     for entry in inside:
         if entry.is_dir(follow_symlinks=False):
-            yield from _captures_of_sensor(Path(entry.path), directory)
-        elif entry.is_file(follow_symlinks=False) and sensor_of(path := Path(entry.path), directory, default_sensor):
-            yield path, default_sensor
+            yield from _captures_of_sensor(Path(entry.path))
+        elif entry.is_file(follow_symlinks=False) and _is_input(entry.name):
+            yield Path(entry.path), default_sensor
 
 
 def folders_of(directory: Path) -> Iterator[Path]:
@@ -193,7 +200,7 @@ def _is_sensor_folder(entry: os.DirEntry[str]) -> bool:
     return entry.is_dir(follow_symlinks=False) and is_sensor_name(entry.name)
 
 
-def _captures_of_sensor(folder: Path, directory: Path) -> Iterator[tuple[Path, str]]:
+def _captures_of_sensor(folder: Path) -> Iterator[tuple[Path, str]]:
     if not is_sensor_name(folder.name):
         return
     try:
@@ -202,19 +209,22 @@ def _captures_of_sensor(folder: Path, directory: Path) -> Iterator[tuple[Path, s
     except OSError:  # gone since, or not ours to read: the neighbours go on
         return
     for entry in inside:
-        if entry.is_file(follow_symlinks=False) and sensor_of(path := Path(entry.path), directory, folder.name):
-            yield path, folder.name
+        if entry.is_file(follow_symlinks=False) and _is_input(entry.name):
+            yield Path(entry.path), folder.name
 
 
 def sensor_of(path: Path, directory: Path, default_sensor: str) -> str | None:
     """Whose file it is; None for what is no capture by its place or name: hidden, unfinished, a sensor's note."""
-    name = path.name
-    if name.startswith(".") or name.endswith((*_UNFINISHED, SIDECAR_SUFFIX)):
+    if not _is_input(path.name):
         return None
     if path.parent == directory:
         return default_sensor
     folder = path.parent
     return folder.name if folder.parent == directory and is_sensor_name(folder.name) else None
+
+
+def _is_input(name: str) -> bool:
+    return not name.startswith(".") and not name.endswith((*_UNFINISHED, SIDECAR_SUFFIX))
 
 
 def sidecar_of(path: Path) -> Path:

@@ -272,13 +272,11 @@ class _Watch:
         self.turns.telemetry.directory_answers(False)
 
     def _report(self) -> None:
-        oldest: dict[str, list[float]] = {}
-        sensors = self.turns.sensors
-        for file in self.turns.spool.waiting():
-            if sensors.fellows.include(sensors.held_elsewhere(file.sensor)):
-                continue  # whether it waits is known where it is held
-            oldest.setdefault(file.sensor, []).append(file.since)
-        pending = [Pending(sensor=sensor, files=len(since), oldest=min(since)) for sensor, since in oldest.items()]
+        pending, spool, sensors = [], self.turns.spool, self.turns.sensors
+        for sensor in spool.sensors():
+            if not sensors.fellows.include(sensors.held_elsewhere(sensor)):  # else whether they wait is known where it is held
+                files = spool.waiting_of(sensor)
+                pending.append(Pending(sensor=sensor, files=len(files), oldest=min(file.since for file in files)))
         self.turns.telemetry.waits(pending)
         held = sensors.held()
         self.turns.telemetry.leases(held)

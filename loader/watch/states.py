@@ -9,7 +9,7 @@ from typing import NamedTuple
 from loader.backoff import is_over
 from loader.settings import LoaderSettings
 from loader.spool.files import Spool, SpoolFile
-from loader.spool.ordering import Candidate, in_order, next_file
+from loader.spool.ordering import next_file
 from loader.watch.aside import SensorsAside
 from loader.watch.leases import LeasedSensors
 from schema.enums import FileState
@@ -69,8 +69,8 @@ class SpoolView:
         return SeenFile(str(file.path), file.sensor, SpoolState.LOADED, file.trouble or stays(self.settings))
 
     def _of_sensor(self, sensor: str, now: float, in_hand: Path | None, store_away: str) -> Iterator[SeenFile]:
-        held_back = self._quarrel(sensor) or self._gap(self.spool.candidates(sensor, now), sensor, now)
-        for file in (file for file in self.spool.waiting() if file.sensor == sensor):
+        held_back = self._quarrel(sensor) or self._gap(sensor, now)
+        for file in self.spool.waiting_of(sensor):
             if file.path == in_hand:
                 state, reason = SpoolState.LOADING, "since its turn came"
             elif why := self._waits_for_itself(file, now) or store_away:
@@ -93,12 +93,14 @@ class SpoolView:
             return f"{owner} holds its sensor's lease"
         return self.aside.why(sensor)
 
-    def _gap(self, candidates: list[Candidate], sensor: str, now: float) -> str:
+    def _gap(self, sensor: str, now: float) -> str:
         """What comes before all of a sensor's files that are ready; empty where one of them is next."""
-        ordered, expected = in_order(candidates), self.sensors.expected_sequence(sensor)
-        ready = [candidate for candidate in ordered if candidate.ready_since is not None]
-        if not ready or next_file(ordered, expected, now, self.settings.gap_wait_s) is not None:
+        ordered, expected = self.spool.waiting_of(sensor), self.sensors.expected_sequence(sensor)
+        if next_file(ordered, expected, now, self.settings.gap_wait_s) is not None:
+            return ""
+        if all(file.ready_at(now) is None for file in ordered):
             return ""
         before = ordered[0]
-        what = f"number {expected} of its sensor has not come" if before in ready else f"{before.path.name} comes before it"
+        ready = before.ready_at(now) is not None
+        what = f"number {expected} of its sensor has not come" if ready else f"{before.path.name} comes before it"
         return f"{what}; waited for {self.settings.gap_wait_s:g} s at most (loader.gap_wait_s)"

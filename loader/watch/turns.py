@@ -1,7 +1,6 @@
 """Files of each sensor in turn: who is next, what came of it, and what becomes of the file."""
 
 import logging
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,7 +10,7 @@ from loader.archive.disposal import Disposal, Disposed, open_for_writing
 from loader.outcome import FileOutcome
 from loader.settings import LoaderSettings
 from loader.spool.files import Spool, SpoolFile
-from loader.spool.ordering import in_order, next_file
+from loader.spool.ordering import next_file
 from loader.watch.aside import SensorsAside
 from loader.watch.feed import Feed, NoFeed
 from loader.watch.fellows import ALONE, Fellows
@@ -77,8 +76,8 @@ class Turns:
     def _turn(self, sensor: str) -> bool:
         if not self.sensors.may_take(sensor):
             return False
-        candidates = in_order(self.spool.candidates(sensor, self.world.clock()))
-        if all(candidate.ready_since is None for candidate in candidates):
+        now = self.world.clock()
+        if all(file.ready_at(now) is None for file in self.spool.waiting_of(sensor)):
             return False
         loaded = 0
         while loaded < _FILES_A_TURN and not self.world.stop.is_set():
@@ -86,11 +85,10 @@ class Turns:
             if taken is None or self._lost(sensor, taken):
                 break
             now = self.world.clock()
-            candidate = next_file(candidates, taken.expected_sequence, now, self.settings.gap_wait_s)
-            if candidate is None:
+            file = next_file(self.spool.waiting_of(sensor), taken.expected_sequence, now, self.settings.gap_wait_s)
+            if file is None:
                 break
-            candidates.remove(candidate)
-            self._answer(self.spool.file(candidate.path), taken)
+            self._answer(file, taken)
             loaded += 1
         return loaded > 0
 
@@ -227,13 +225,12 @@ class Turns:
     def share(self) -> None:
         """Let a fellow have the sensor that has the most files waiting."""
         held = self.sensors.held()
-        waiting = Counter(file.sensor for file in self.spool.waiting())
         if len(held) > 1:
-            self.sensors.share(max(held, key=lambda sensor: waiting[sensor]))
+            self.sensors.share(max(held, key=lambda sensor: len(self.spool.waiting_of(sensor))))
 
     def let_go(self) -> None:
         """Let other loaders have the sensors that have no file here."""
-        here = {file.sensor for file in (*self.spool.waiting(), *self.spool.answered())}
+        here = {*self.spool.sensors(), *(file.sensor for file in self.spool.answered())}
         self.sensors.release(keep=here)
 
     def _outcome(self, file: SpoolFile, state: FileState, reason: str) -> FileOutcome:

@@ -10,10 +10,9 @@ import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -25,6 +24,7 @@ from exporter.service import fetch
 from pcapline.wiring import Purpose, open_store
 from schema.settings import StoreSettings
 from tests.capture.wire import PORT, Sensor, beside, wire
+from tests.faults.memory import Memory
 from tests.faults.scene import Watch, waiting
 from tests.pcapline.command import pcapline
 from tests.servers.cassandra.node import SUPERUSER, CassandraNode
@@ -81,31 +81,6 @@ class Operator:
             assert found is not None and found.value > 100
         finally:
             cluster.shutdown()
-
-
-@dataclass
-class Memory:
-    """What a process has resident, looked at again and again."""
-
-    pid: int
-    most: dict[str, int] = field(default_factory=dict)  # during what -> bytes
-    during: str = "calm"
-    _stop: Event = field(default_factory=Event)
-
-    def look(self) -> None:
-        while not self._stop.wait(0.1):
-            pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
-            self.most[self.during] = max(self.most.get(self.during, 0), pages * os.sysconf("SC_PAGE_SIZE"))
-
-    @contextmanager
-    def watched(self) -> Iterator[None]:
-        thread = Thread(target=self.look)
-        thread.start()
-        try:
-            yield
-        finally:
-            self._stop.set()
-            thread.join()
 
 
 @dataclass

@@ -17,7 +17,7 @@ def spool_of(directory: Path) -> Spool:
 
 
 def ready(spool: Spool, now: float) -> set[str]:
-    return {file.path.name for file in spool.waiting() if file.candidate(now).ready_since is not None}
+    return {file.path.name for file in spool.waiting() if file.ready_at(now) is not None}
 
 
 def test_whose_a_file_is_and_what_is_left_alone(tmp_path: Path):
@@ -80,12 +80,13 @@ def test_an_answered_file_waits_again_only_when_it_changes(tmp_path: Path):
     spool, path = spool_of(tmp_path), tmp_path / "a.pcap"
     path.write_bytes(b"1")
     spool.hint(path, complete=True, now=0.0)
-    spool.answer(spool.file(path), FileOutcome(file=str(path), state=FileState.LOADED), 0.0)
+    (file,) = spool.waiting()
+    spool.answer(file, FileOutcome(file=str(path), state=FileState.LOADED), 0.0)
     for now in (5.0, 10.0):
         spool.rescan(now)
         assert not list(spool.waiting())
-    with path.open("ab") as file:
-        file.write(b"2")
+    with path.open("ab") as more:
+        more.write(b"2")
     spool.rescan(15.0)
     assert [file.path for file in spool.waiting()] == [path]
     assert not spool.answered()

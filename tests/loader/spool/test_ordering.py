@@ -1,12 +1,26 @@
+from dataclasses import dataclass
 from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loader.spool.ordering import Candidate, in_order, next_file
+from loader.spool.ordering import in_order, next_file
 
 GAP_WAIT_S = 10.0
 NOW = 1000.0
+
+
+@dataclass(frozen=True)
+class Candidate:
+    path: Path
+    sequence: int | None = None
+    first_ts_ns: int | None = None
+    ready_since: float | None = None
+
+    def ready_at(self, _now: float) -> float | None:
+        return self.ready_since
+
+
 READY = st.one_of(st.none(), st.floats(900, NOW))
 NUMBERED = st.builds(
     lambda number, ready: Candidate(path=Path(f"n{number:04d}"), sequence=number, ready_since=ready), st.integers(0, 30), READY
