@@ -6,12 +6,23 @@ from contextlib import ExitStack
 
 import hypothesis
 import pytest
+from xdist.remote import Producer
 
+from tests.distribution import LongestFirst, patience_s
 from tests.servers.cassandra.keyspace import CassandraFactory, Keyspace
 from tests.servers.cassandra.session import shared_port
 
 hypothesis.settings.register_profile("untimed", deadline=None)  # how long a test takes is no matter of its being right
 hypothesis.settings.load_profile("untimed")
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LongestFirst:
+    return LongestFirst(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):  # one process alone goes file by file: what a file makes is made once
+        items.sort(key=patience_s, reverse=True)
 
 
 @pytest.fixture(scope="session")

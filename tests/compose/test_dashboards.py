@@ -29,8 +29,6 @@ UNITS = {"short", "s", "wps", "pps", "rps", "Bps", "percentunit", "bytes"}
 # Grafana's own variables, as a person who looks at a quarter of an hour has them.
 GIVEN = {"$__rate_interval": "1m", "$__range": "15m", "$network": ".*", "$server_address": ".*", "$sensor": ".*"}
 
-pytestmark = pytest.mark.xdist_group("dashboards")
-
 Json = dict[str, Any]
 
 

@@ -35,7 +35,6 @@ pytestmark = [
         reason="takes ten minutes: `make test-stack` asks for it",
     ),
     pytest.mark.timeout(3600),
-    pytest.mark.xdist_group("stack"),
 ]
 WRITES = "sum by (server_address) (rate(pcapline_endpoint_writes_total[1m])) > 0"
 PROBED = "prometheus.pcapline.internal"

@@ -13,7 +13,7 @@ from tests.servers.cassandra.keyspace import CassandraFactory
 from tests.shared_captures import needs_shared, shared_captures
 
 # A thousand captures, tshark asked about some two hundred of them, into two stores: minutes on a small machine.
-pytestmark = [needs_shared, pytest.mark.xdist_group("corpus"), pytest.mark.timeout(1_200)]
+pytestmark = [needs_shared, pytest.mark.timeout(1_200)]
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,6 @@ from tests.loader.naming.tshark_view import View, view_of
 from tests.schema.store.factory import SteppedClock
 from tests.servers import require_tshark
 
-pytestmark = pytest.mark.xdist_group("an hour of names")  # which one worker makes and loads once
 SENSOR = "edge"
 COUNTERS = ("packets", "bytes", "packets_rev", "bytes_rev")
 SAID = ("sni", "quic", "http")

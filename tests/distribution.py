@@ -1,0 +1,38 @@
+"""Which test runs where, and when: several workers share the suite, and what takes long begins first.
+
+A file that makes something once for all its tests is one worker's; of any other file each test goes to whoever is free.
+"""
+
+from pathlib import Path
+
+import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
+
+_MADE_ONCE = 'scope="module"'
+
+
+def unit_of(nodeid: str) -> str:
+    """What goes to one worker as a whole: tests of the same answer. Their file is looked for from where pytest runs."""
+    file = Path(nodeid.split("::", 1)[0])
+    return str(file) if file.is_file() and _MADE_ONCE in file.read_text() else nodeid
+
+
+class LongestFirst(LoadScopeScheduling):
+    """Units in the order in which the tests were collected, which `patience_s` put them into."""
+
+    def __init__(self, config: pytest.Config, log: Producer | None = None) -> None:
+        config.option.loadscopereorder = False  # by the number of tests, which says nothing of how long they take
+        self._units: dict[str, str] = {}
+        super().__init__(config, log)
+
+    def _split_scope(self, nodeid: str) -> str:
+        if nodeid not in self._units:
+            self._units[nodeid] = unit_of(nodeid)
+        return self._units[nodeid]
+
+
+def patience_s(item: pytest.Item) -> float:
+    """How long the test says that it may take; 0 where it says nothing."""
+    mark = item.get_closest_marker("timeout")
+    return float(mark.args[0]) if mark else 0.0
