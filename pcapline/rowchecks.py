@@ -9,8 +9,10 @@ from pathlib import Path
 from exporter.reconciliation import Reconciliation
 from loader.archive.finding import CaptureFiles, archive_of
 from loader.commit.sensornames import inventory_of
-from loader.review.again import Decoding, NotTheSameError, Then
+from loader.review.again import Decoding
+from loader.review.openflows import OpenFlowsAgain
 from loader.review.recheck import Findings, by_partition, examine, repair
+from loader.review.then import NotTheSameError, Then
 from loader.settings import LoaderSettings
 from schema.errors import LeaseHeldError, StoreError
 from schema.objects import uuid_text
@@ -31,8 +33,10 @@ class RowChecks:
     @classmethod
     def of(cls, store: Store, settings: LoaderSettings, archive: Path | None, tell: Callable[[str], None]) -> "RowChecks":
         """`archive`: a watched directory, or any other that captures are kept in."""
-        decoding = Decoding(store=store, settings=settings, inventory=inventory_of(settings, tell))
-        return cls(store, decoding, CaptureFiles(archive_of(archive)) if archive else None, archive, tell)
+        files = CaptureFiles(archive_of(archive)) if archive else None
+        open_flows = OpenFlowsAgain(store, settings, files)
+        decoding = Decoding(store=store, settings=settings, inventory=inventory_of(settings, tell), open_flows=open_flows)
+        return cls(store, decoding, files, archive, tell)
 
     def findings(self, verdict: Reconciliation, sensors: Collection[str], *, every: bool) -> Iterator[Findings]:
         """One for each capture whose rows the verdict says to differ. `every`: and of each other capture of these sensors (of

@@ -133,6 +133,7 @@ class Manifest:
     own: Iterable[PartitionCounts] = ()  # counted by verify, deleted when the attempt is given up
     own_rows: Mapping[str, int] = field(default_factory=dict)  # their sum by table
     repaired: Iterable[PartitionCounts] = ()  # rows of other captures that it names: never counted as own, never deleted
+    began_from: bytes = b""  # the open flows that it goes on from, where they are kept with it
 
     @classmethod
     def of(cls, own: Sequence[PartitionCounts]) -> "Manifest":

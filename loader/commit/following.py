@@ -21,6 +21,7 @@ class Followed:
 
     late: bool  # out of order: it has no carried state
     state_used: StateUsed
+    began_from: bytes  # the open flows of the state; empty: none
     carried: bytes | None  # what the next capture goes on from; None: the state stays where it is
     repairs: Sequence[NameRepair]  # of rows that waited for its answers
     totals: Mapping[str, int]
@@ -46,7 +47,7 @@ class PlaceInOrder:
     def followed(self, first_ts_ns: int, reading: CaptureReading, names: CaptureNames, waitlist: Waitlist | None) -> Followed:
         """`first_ts_ns`: when it began; `waitlist`: its own rows that await a name."""
         if waitlist is None:
-            return Followed(late=False, state_used=StateUsed.NONE, carried=None, repairs=(), totals={})
+            return Followed(late=False, state_used=StateUsed.NONE, began_from=b"", carried=None, repairs=(), totals={})
         if not self.in_order:
             return self._late(waitlist)
         repairs, waiting = settle(self.state.awaiting, names)
@@ -62,8 +63,9 @@ class PlaceInOrder:
         if refused:
             _LOG.warning("the carried state cannot be read, flows begin anew: %s", refused)
         totals = {"names_not_awaited": waitlist.given_up, "carried_state_unreadable": int(bool(refused))}
-        used = StateUsed.UNREADABLE if refused else StateUsed.WHOLE
-        return Followed(late=False, state_used=used, carried=after.encode(), repairs=repairs, totals=totals)
+        used, began_from = (StateUsed.UNREADABLE, b"") if refused else (StateUsed.WHOLE, self.state.open_flows)
+        carried = after.encode()
+        return Followed(late=False, state_used=used, began_from=began_from, carried=carried, repairs=repairs, totals=totals)
 
     def _late(self, waitlist: Waitlist) -> Followed:
         """A capture out of order moves nothing; those of its rows that an answer yet to come may name wait with the others."""
@@ -71,4 +73,4 @@ class PlaceInOrder:
         waitlist.add_waiting(self.state.awaiting)
         carried = self.state.with_awaiting(waitlist.records()).encode() if own else None
         totals = {"out_of_order": 1, "names_not_awaited": waitlist.given_up if own else 0}
-        return Followed(late=True, state_used=StateUsed.NONE, carried=carried, repairs=(), totals=totals)
+        return Followed(late=True, state_used=StateUsed.NONE, began_from=b"", carried=carried, repairs=(), totals=totals)

@@ -1,6 +1,7 @@
 """What an attempt's rows depend on besides the capture's bytes, as text: the claim records it, a retry is held against it."""
 
 from collections.abc import Mapping
+from hashlib import blake2b
 
 from loader.commit.carried import StateUsed
 from loader.reading.capture import LoadedPart
@@ -12,6 +13,7 @@ from schema.store.writing import LedgerHead
 DECODER_VERSION = "native-3"
 # A claim's rows are counted from its first attempt; a retry later than this counts them anew, as a new attempt.
 REUSE_CLAIM_MS = 3_600_000
+BEGINNING_EVERY = 64  # commits: what one capture in so many began from is kept with its manifest
 
 
 def settings_inputs(settings: LoaderSettings) -> dict[str, str]:
@@ -30,11 +32,23 @@ def settings_inputs(settings: LoaderSettings) -> dict[str, str]:
     }
 
 
-def ledger_inputs(head: LedgerHead, state_used: StateUsed) -> dict[str, str]:
-    """The ledger version that names are read as of, and the carried state that flows go on from."""
+def ledger_inputs(head: LedgerHead, state_used: StateUsed, began_from: bytes) -> dict[str, str]:
+    """The ledger version that names are read as of, and the carried state that flows go on from, with its open flows."""
+    carried = {"carried": digest_of(began_from)} if began_from else {}
     state = f"{head.state_version}:{head.state_nonce.hex()}"
     told = {StateUsed.NONE: "none", StateUsed.WHOLE: state, StateUsed.UNREADABLE: f"unreadable:{state}"}
-    return {"ledger_version": str(head.position.seq), "state": told[state_used]}
+    return {"ledger_version": str(head.position.seq), "state": told[state_used], **carried}
+
+
+def digest_of(open_flows: bytes) -> str:
+    """What open flows are known again by."""
+    return blake2b(open_flows, digest_size=16).hexdigest()
+
+
+def keeps_beginning(ledger_version: int, state_version: int) -> bool:
+    """Whether the manifest of a capture that goes on from this state has its open flows: the first such capture in each
+    `BEGINNING_EVERY` commits."""
+    return state_version // BEGINNING_EVERY < (ledger_version + 1) // BEGINNING_EVERY
 
 
 def rows_from_ms(now_ms: int, earlier: CaptureRecord | None) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from loader.commit.carried import CarriedState
 from loader.commit.following import Followed, PlaceInOrder
-from loader.commit.inputs import ledger_inputs, loaded_part, rows_from_ms, settings_inputs
+from loader.commit.inputs import keeps_beginning, ledger_inputs, loaded_part, rows_from_ms, settings_inputs
 from loader.commit.prepared import (
     CUT_SHORT,
     PreparedCapture,
@@ -166,11 +166,13 @@ class SensorLoader:
         """All that is known before the claim."""
         report, drops = reading.report, kernel_drops_beside(path)
         earlier = self._store.capture(reading.capture_id)
-        inputs = settings_inputs(self._settings) | ledger_inputs(self._lease.head, follows.state_used)
+        inputs = settings_inputs(self._settings) | ledger_inputs(self._lease.head, follows.state_used, follows.began_from)
         inputs |= {"sensor": self._lease.sensor, "prefix": reading.prefix_id.hex()}
         inputs["rows_from_ms"] = str(rows_from_ms(self._now_ms(), earlier))
         inputs["bucket_policy"] = builder.context.policy.spelled
         inputs["deep"], inputs["inventory"] = reading.deep_outcome, self._names.inventory.digest
+        if keeps_beginning(self._lease.head.position.seq, self._lease.head.state_version):
+            manifest = replace(manifest, began_from=follows.began_from)
         endpoints, folded = builder.endpoint_deltas()
         totals = {**follows.totals, **builder.named_totals(), "folded_endpoints": folded}
         totals["disk_drops"] = disk_drops_beside(path)

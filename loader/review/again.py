@@ -5,58 +5,26 @@ Nothing of it is believed: what comes out has to have the capture's id, its inpu
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
 
-from loader.commit.carried import StateUsed
 from loader.commit.inputs import settings_inputs
 from loader.commit.sensornames import rules_of
-from loader.decode.columns import DecodeOptions
 from loader.naming.cache import NameCache
 from loader.naming.learned import LearnedNames
 from loader.naming.listed import Inventory
 from loader.naming.names import CaptureNames, StoredNames
-from loader.reading.capture import CaptureReading
 from loader.reading.deep import TsharkBatch
+from loader.review.openflows import OpenFlowsAgain
+from loader.review.then import NotTheSameError, Then
 from loader.rows.building import RowBuilder, RowContext
 from loader.rows.staging import StagedRows
 from loader.settings import LoaderSettings
 from schema.bucketpolicy import BucketPolicy
-from schema.errors import CaptureError, SettingsError
-from schema.records import STANDALONE_SENSOR, CaptureRecord, CommitRecord, EndpointTotals, PartitionCounts
+from schema.errors import CaptureError
+from schema.records import STANDALONE_SENSOR, EndpointTotals, PartitionCounts
 from schema.store.reading import StoreReader
-
-_FREE = {"rows_from_ms"}  # inputs that no column of a row depends on
-_NO_STATE = StateUsed.NONE.value
-_NUMBERS = (
-    "idle_timeout_s",
-    "active_timeout_s",
-    "max_carried_flows",
-    "max_name_entries",
-    "name_grace_s",
-    "name_late_s",
-    "name_repair_s",
-    "max_others_asked",
-)
-
-
-class NotTheSameError(Exception):
-    """The rows of then cannot be made again; the message says why, in half a sentence."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Then:
-    """A capture as the store recorded it."""
-
-    record: CaptureRecord
-    commit: CommitRecord  # with its deltas, where they are there
-
-    @property
-    def inputs(self) -> Mapping[str, str]:
-        """What its rows depended on."""
-        return self.record.inputs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,15 +34,17 @@ class Decoding:
     store: StoreReader
     settings: LoaderSettings
     inventory: Callable[[], Inventory]
+    open_flows: OpenFlowsAgain
 
     @contextmanager
     def rows(self, path: Path, then: Then) -> Iterator[StagedRows]:
         """The capture's rows as they were made. Raises `NotTheSameError` where they cannot be, `OSError` for the file."""
-        settings = _settings_then(self.settings, then.inputs)
+        settings = then.settings(self.settings)
         inventory = self.inventory()
-        _refuse_another_world(settings, inventory, then)
+        then.refuse_other(settings_inputs(settings) | {"inventory": inventory.digest})
+        began_from = self.open_flows.before(then)
         with StagedRows(settings.staging_rows) as staged, closing(self._builder(settings, inventory, then)) as builder:
-            reading = _reading(path, settings, then)
+            reading = then.reading(path, settings, began_from)
             try:
                 for batch in reading.batches(TsharkBatch if settings.deep else None):
                     for rows in builder.build(batch):
@@ -83,7 +53,9 @@ class Decoding:
                     staged.add(rows)
             except CaptureError as error:
                 raise NotTheSameError(f"its file cannot be decoded ({error.reason}: {error})") from error
-            self._prove(reading, builder, staged, then)
+            then.prove_read(reading)
+            self._prove(builder, staged, then)
+            self.open_flows.hold(reading.carried)
             yield staged
 
     def _builder(self, settings: LoaderSettings, inventory: Inventory, then: Then) -> RowBuilder:
@@ -108,15 +80,8 @@ class Decoding:
         except (KeyError, ValueError) as error:
             raise NotTheSameError(f"its inputs cannot be read ({error})") from error
 
-    def _prove(self, reading: CaptureReading, builder: RowBuilder, staged: StagedRows, then: Then) -> None:
-        if reading.capture_id != then.record.facts.capture_id:
-            raise NotTheSameError("its file has another content by now")
-        if reading.deep_outcome != then.inputs.get("deep"):
-            raise NotTheSameError(f"tshark then: {then.inputs.get('deep')}, now: {reading.deep_outcome}")
-        commit, report = then.commit, reading.report
-        packets = (report.frames, report.flow_packets, dict(report.non_flow))
-        if packets != (commit.frames, commit.flow_packets, dict(commit.non_flow)):
-            raise NotTheSameError("decoding it again gives other packets than its commit has")
+    def _prove(self, builder: RowBuilder, staged: StagedRows, then: Then) -> None:
+        commit = then.commit
         if commit.deltas is None and then.record.sensor != STANDALONE_SENSOR:
             raise NotTheSameError("the ledger has no more what its commit added, so nothing proves the names of its flows")
         if commit.deltas is not None and _counted(builder.endpoint_deltas()[0]) != _counted(commit.deltas.endpoints):
@@ -140,40 +105,3 @@ def _digest(parts: Iterable[PartitionCounts]) -> int:
 
 def _counted(endpoints: Mapping[str, EndpointTotals]) -> dict[str, EndpointTotals]:
     return {name: totals for name, totals in endpoints.items() if any(totals)}
-
-
-def _settings_then(settings: LoaderSettings, inputs: Mapping[str, str]) -> LoaderSettings:
-    """The settings of now, with those that change rows as they were."""
-    try:
-        numbers: dict[str, Any] = {name: int(inputs[name]) for name in _NUMBERS}
-        return replace(
-            settings,
-            **numbers,
-            packets=inputs["packets"] == "true",
-            deep=inputs["deep"] != "off",
-        )
-    except (KeyError, ValueError, SettingsError) as error:
-        raise NotTheSameError(f"its inputs cannot be read ({error})") from error
-
-
-def _refuse_another_world(settings: LoaderSettings, inventory: Inventory, then: Then) -> None:
-    now = settings_inputs(settings) | {"inventory": inventory.digest}
-    for name, value in now.items():
-        if then.inputs.get(name) != value and name not in _FREE:
-            raise NotTheSameError(f"{name} was {then.inputs.get(name)!r}, now it is {value!r}")
-    if then.inputs.get("prefix") != then.record.facts.capture_id.hex():
-        raise NotTheSameError("it is what a file grew by after it was loaded")
-    state = then.inputs.get("state", "")
-    if state != _NO_STATE and not state.startswith((f"{StateUsed.UNREADABLE.value}:", "0:")):
-        raise NotTheSameError("it goes on from open flows that the store has no more")
-
-
-def _reading(path: Path, settings: LoaderSettings, then: Then) -> CaptureReading:
-    options = DecodeOptions(
-        idle_timeout_s=settings.idle_timeout_s,
-        active_timeout_s=settings.active_timeout_s,
-        max_carried_flows=settings.max_carried_flows,
-        carries=then.inputs["state"] != _NO_STATE,
-        packets=settings.packets,
-    )
-    return CaptureReading(path, options, None, identify=True)

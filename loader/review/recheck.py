@@ -11,7 +11,8 @@ from enum import Enum
 from itertools import groupby, islice
 from pathlib import Path
 
-from loader.review.again import Decoding, NotTheSameError, Then
+from loader.review.again import Decoding
+from loader.review.then import NotTheSameError, Then
 from loader.rows.staging import StagedRows
 from schema.records import PartitionCounts
 from schema.store.reading import StoreReader

@@ -306,7 +306,7 @@ CREATE TABLE captures_by_origin (     -- what leads to a capture again: a file (
 
 CREATE INDEX captures_by_state ON captures (state, sensor);
 
-CREATE TABLE manifests (              -- partitions that an attempt touches and the rows in each, in chunks
+CREATE TABLE manifests (              -- partitions that an attempt touches and the rows in each; of some, what it went on from; in chunks
   capture_id BLOB NOT NULL,
   part       INTEGER NOT NULL,
   data       BLOB NOT NULL,

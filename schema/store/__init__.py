@@ -1,1 +1,1 @@
-"""The store port and its adapters. Only `pcapline` chooses an adapter; rooms see `port`."""
+"""The store port and its adapters. Only `pcapline` chooses an adapter; rooms see `reading` and `writing`."""

@@ -17,7 +17,9 @@ CHUNK_BYTES = 256 * 1024  # of what is kept in chunks: far below what a Cassandr
 _VERSION = 1
 _FAST = 1  # zlib level: a manifest is written once and rarely read
 _NO_ROWS, _BYTES, _TEXT, _INTEGERS = range(4)
-_OWN, _REPAIRED, _MORE, _END = range(4)  # what follows in a manifest's chunk: a part (of ManifestChunk), or its end
+_OWN, _REPAIRED, _BEGAN_FROM, _MORE, _END = range(
+    5
+)  # what follows in a manifest's chunk: a part (of ManifestChunk), or its end
 _MANIFEST_CHUNK = 1 << 20  # bytes, before they are packed (keys of a scan shrink to a tenth), a piece more at most
 _PIECE = 1_024  # partitions
 
@@ -27,22 +29,38 @@ class ManifestChunk(NamedTuple):
 
     own: list[PartitionCounts]
     repaired: list[PartitionCounts]
+    began_from: list[bytes]  # pieces
 
 
 def encode_manifest(manifest: Manifest) -> Iterator[bytes]:
     """A manifest in chunks that are read each by itself, one in memory at a time; at least one."""
     number, out = 0, _chunk(0)
-    for kind, parts in ((_OWN, manifest.own), (_REPAIRED, manifest.repaired)):
-        for piece in chain.from_iterable(map(_pieces, parts)):
-            if out.size > _MANIFEST_CHUNK:
-                out.number(_MORE)
-                yield out.blob()
-                number += 1
-                out = _chunk(number)
-            out.number(kind)
+    for kind, piece, room in _manifest_pieces(manifest):
+        if out.size > room:
+            out.number(_MORE)
+            yield out.blob()
+            number += 1
+            out = _chunk(number)
+        out.number(kind)
+        if isinstance(piece, bytes):
+            out.column([piece])
+        else:
             _put_counts(out, piece)
     out.number(_END)
     yield out.blob()
+
+
+def _manifest_pieces(manifest: Manifest) -> Iterator[tuple[int, PartitionCounts | bytes, int]]:
+    """What a manifest consists of, each with its kind and how much may stand before it in its chunk."""
+    for kind, parts in ((_OWN, manifest.own), (_REPAIRED, manifest.repaired)):
+        for piece in chain.from_iterable(map(_pieces, parts)):
+            yield kind, piece, _MANIFEST_CHUNK
+    for start in range(0, len(manifest.began_from), CHUNK_BYTES):
+        yield (
+            _BEGAN_FROM,
+            manifest.began_from[start : start + CHUNK_BYTES],
+            0,
+        )  # nothing: it does not shrink, and is rarely read
 
 
 def decode_manifest(chunk_at: Callable[[int], bytes | None], first: int = 0) -> Iterator[ManifestChunk]:
@@ -138,9 +156,12 @@ def _take_chunk(source: "_Reader", number: int) -> tuple[ManifestChunk, bool]:
     """A chunk that must be the one of this number; and whether another follows."""
     if source.number() != number:
         raise StoreError(f"another part of a manifest is where part {number} belongs: run pcapline verify")
-    chunk = ManifestChunk([], [])
+    chunk = ManifestChunk([], [], [])
     while (kind := source.number()) not in (_MORE, _END):
-        chunk[kind].append(_take_counts(source))
+        if kind == _BEGAN_FROM:
+            chunk.began_from.append(cast(bytes, source.column(1)[0]))
+        else:
+            (chunk.own, chunk.repaired)[kind].append(_take_counts(source))
     return chunk, kind == _MORE
 
 

@@ -186,6 +186,9 @@ class StoreReader(Protocol):
     def partitions(self, capture_id: bytes) -> Iterator[PartitionCounts]:
         """Where a capture's own rows are, as its manifest says; nothing where there is none, or all its rows have expired."""
 
+    def began_from(self, capture_id: bytes) -> bytes:
+        """The open flows that a capture went on from, where its manifest has them; nothing where it has not, or is gone."""
+
     def rows_in(
         self, table: Table, capture_id: bytes, partitions: Sequence[tuple[object, ...]]
     ) -> Iterator[tuple[object, ...]]:

@@ -10,7 +10,7 @@ from schema.records import CaptureFacts, CaptureRecord, LedgerPosition, Manifest
 from schema.store.capture_row import FACTS, RECORD, capture_record
 from schema.store.cassandra.commitments import Commitment
 from schema.store.cassandra.connection import Connection, Row
-from schema.store.codec import decode_manifest, encode_manifest
+from schema.store.codec import ManifestChunk, decode_manifest, encode_manifest
 from schema.store.copying import CaptureCopy
 
 _RECORD = f"SELECT {RECORD}, attempt, row_ts FROM pcapline.captures"
@@ -141,6 +141,11 @@ def put_manifest(connection: Connection, capture_id: bytes, attempt: bytes, mani
 
 def read_own_parts(connection: Connection, standing: Standing | None) -> Iterator[PartitionCounts]:
     """Where the standing attempt's own rows are, by its manifest; nothing where there is none."""
+    return chain.from_iterable(chunk.own for chunk in read_manifest(connection, standing))
+
+
+def read_manifest(connection: Connection, standing: Standing | None) -> Iterator[ManifestChunk]:
+    """What the standing attempt stated, each part read in its turn; nothing where there is none."""
     if standing is None:
         return iter(())
     attempt = (standing.record.facts.capture_id, standing.attempt)
@@ -149,7 +154,7 @@ def read_own_parts(connection: Connection, standing: Standing | None) -> Iterato
         found = connection.read(MANIFEST_PART, (*attempt, part))
         return found[0][0] if found else None
 
-    return chain.from_iterable(chunk.own for chunk in decode_manifest(chunk_at))
+    return decode_manifest(chunk_at)
 
 
 def drop_manifest(connection: Connection, standing: Standing) -> None:

@@ -144,6 +144,11 @@ class CassandraStore:
         standing = captures.read_standing(self._checked(), capture_id)
         return captures.read_own_parts(self._connection, standing)
 
+    def began_from(self, capture_id: bytes) -> bytes:
+        """The open flows that a capture went on from, where they are kept."""
+        standing = captures.read_standing(self._checked(), capture_id)
+        return b"".join(piece for chunk in captures.read_manifest(self._connection, standing) for piece in chunk.began_from)
+
     def rows_in(
         self, table: Table, capture_id: bytes, partitions: Sequence[tuple[object, ...]]
     ) -> Iterator[tuple[object, ...]]:

@@ -162,6 +162,11 @@ class SqliteStore:
         self._check()
         return captures.read_own_parts(self._database, capture_id)
 
+    def began_from(self, capture_id: bytes) -> bytes:
+        """The open flows that a capture went on from, where they are kept."""
+        self._check()
+        return b"".join(piece for chunk in captures.read_manifest(self._database, capture_id) for piece in chunk.began_from)
+
     def rows_in(
         self, table: Table, capture_id: bytes, partitions: Sequence[tuple[object, ...]]
     ) -> Iterator[tuple[object, ...]]:

@@ -13,8 +13,10 @@ from capture.traffic import TrafficPlan, generate
 from loader.archive.finding import CaptureFiles
 from loader.commit.pipeline import SensorLoader
 from loader.commit.sensornames import no_inventory
-from loader.review.again import Decoding, Then
+from loader.review.again import Decoding
+from loader.review.openflows import OpenFlowsAgain
 from loader.review.recheck import examine
+from loader.review.then import Then
 from loader.rows import partitions
 from loader.rows.partitions import MOST_ROWS, Partitions, PartitionTally
 from loader.settings import LoaderSettings
@@ -183,13 +185,14 @@ def without_buckets(store: Store) -> list[tuple[object, ...]]:
 
 def assert_made_again(store: Store, directory: Path) -> None:
     """Every capture gives the rows that are there, by what its inputs recorded, and they are where the policy says."""
-    decoding = Decoding(store=store, settings=SETTINGS, inventory=no_inventory)
+    files = CaptureFiles(directory)
+    open_flows = OpenFlowsAgain(store, SETTINGS, files)
+    decoding = Decoding(store=store, settings=SETTINGS, inventory=no_inventory, open_flows=open_flows)
     records = {record.facts.capture_id: record for record in store.captures()}
     for commit in store.commits(SENSOR, 0, deltas=True):
         then = Then(record=records[commit.capture_id], commit=commit)
-        found = examine(decoding, CaptureFiles(directory).of(then.record.facts), then, int(time.time() * 1000))
-        if "open flows" not in found.inexact:  # what is carried is not kept
-            assert (found.inexact, list(found.rows)) == ("", [])
+        found = examine(decoding, files.of(then.record.facts), then, int(time.time() * 1000))
+        assert (found.inexact, list(found.rows)) == ("", [])
         policy = BucketPolicy.recorded(then.inputs["bucket_policy"], store.bucket_rules())
         for row in store.scan(FLOWS):
             if row[FLOWS.index("capture_id")] == commit.capture_id:

@@ -175,6 +175,7 @@ class Sample:
     totals: Mapping[str, int]
     inputs: Mapping[str, str] = field(default_factory=lambda: {"rows_from_ms": str(now_ms())})
     carried: bytes | None = None
+    began_from: bytes = b""
 
     @property
     def capture_id(self) -> bytes:
@@ -184,7 +185,7 @@ class Sample:
         return Claim(
             facts=self.facts,
             inputs=self.inputs,
-            manifest=manifest_of(self.rows),
+            manifest=replace(manifest_of(self.rows), began_from=self.began_from),
             started_at_ms=now_ms(),
             origins=(self.facts.file_id,) if self.facts.file_id else (),
         )

@@ -42,6 +42,17 @@ def test_manifest_comes_back(own: tuple[PartitionCounts, ...], repaired: tuple[P
     assert partitions(part for chunk in chunks for part in chunk.repaired) == partitions(repaired)
 
 
+@pytest.mark.parametrize("octets", [0, 1, 256 * 1024, 600_000])
+def test_what_a_capture_began_from_comes_back_in_chunks_of_its_own(octets: int) -> None:
+    began_from = Random(2).randbytes(octets)
+    blobs = list(encode_manifest(Manifest(own=[large_part(5_000)], began_from=began_from)))
+    assert max(map(len, blobs)) < 300_000
+    chunks = read_back(blobs)
+    assert b"".join(piece for chunk in chunks for piece in chunk.began_from) == began_from
+    assert [bool(chunk.own) for chunk in chunks] == [True] + [False] * (len(chunks) - 1)
+    assert partitions(p for chunk in chunks for p in chunk.own) == partitions([large_part(5_000)])
+
+
 @given(
     st.dictionaries(st.text(max_size=12), st.builds(EndpointTotals, *[COUNT] * 5), max_size=8),
     st.dictionaries(st.text(max_size=12), COUNT, max_size=8),

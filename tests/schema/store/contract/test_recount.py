@@ -1,5 +1,7 @@
 """Anyone can count one capture back: a row that is missing shows."""
 
+from dataclasses import replace
+
 import pytest
 
 from schema.store.writing import Store
@@ -49,6 +51,17 @@ def test_expired_tables_are_left_out(store_factory: StoreFactory) -> None:
     recount = store.recount(id_of("a"))
     assert set(recount.expected) == set(recount.found) == {"traffic_by_minute", "dns_answers"}
     assert recount.flow_packets is None
+
+
+def test_what_a_capture_began_from_is_kept_with_its_manifest(store: Store) -> None:
+    began_from = bytes(range(256)) * 2_000
+    capture = replace(sample("a"), began_from=began_from)
+    lease = take(store)
+    load(lease, capture)
+    load(lease, sample("b"))
+    assert store.began_from(id_of("a")) == began_from
+    assert (store.began_from(id_of("b")), store.began_from(id_of("never seen"))) == (b"", b"")
+    assert store.recount(id_of("a")).found == OWN
 
 
 def test_capture_without_rows(store: Store) -> None:
