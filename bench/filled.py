@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from random import Random
 
 from schema.buckets import bucket_of
@@ -18,16 +18,18 @@ _Row = tuple[object, ...]
 
 
 class Filler:
-    """Commits captures to one sensor's ledger. `sums[n]`: all endpoints' totals at its commit with number n."""
+    """Commits captures to one sensor's ledger."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, tell: Callable[[EndpointTotals], None]) -> None:
+        """`tell` gets the sum of all endpoints' totals at the next commit, before it is made: a scrape may see it at once."""
         self._lease = store.take_sensor(SENSOR, NETWORK, "bench:1:a", _now_ms() + _LEASE_MS)
-        self._random = Random(1)
-        self.sums = [NO_TOTALS]
+        self._random, self._tell = Random(1), tell
+        self._commits, self._sum = 0, NO_TOTALS
 
     def commit(self, endpoints: Sequence[int], rows: int) -> None:
         """One capture of so many flow rows, to these endpoints by turns."""
-        seq, now_ms = len(self.sums), _now_ms()
+        self._commits += 1
+        seq, now_ms = self._commits, _now_ms()
         capture_id = hashlib.sha256(f"capture {seq}".encode()).digest()[:16]
         to = [endpoints[frame % len(endpoints)] for frame in range(rows)]
         flows = [_row(capture_id, frame, endpoint, now_ms, self._random) for frame, endpoint in enumerate(to, start=1)]
@@ -45,8 +47,8 @@ class Filler:
         )
         if isinstance(begun, ClaimRefusal):
             raise SystemExit("the store has been filled before: name a new one")
-        # before the commit: a scrape may see it the moment it is made
-        self.sums.append(self.sums[-1].plus(whole))
+        self._sum = self._sum.plus(whole)
+        self._tell(self._sum)
         with begun as attempt:
             attempt.write(batches_of(FLOWS, flows))
             attempt.commit(

@@ -1,10 +1,10 @@
 """Scrapes of a full store under load: `python -m bench.scrape [--endpoints N] [--rows N] [--scrapes N]`.
 
-Two `pcapline exporter`s follow an SQLite store of so many endpoints and rows, in which captures go on being committed. They are
-scraped in turn as Prometheus does (a connection each, gzip); now and then one of them is ended and begun again, the second with
-another limit each time, so that endpoints are admitted and evicted. Every page is held against the ledger: shown + `_other` +
-retired is the total at the position that the page names, for each counter, and no series of an exporter ever falls. Prints one
-JSON object.
+Two `pcapline exporter`s follow an SQLite store of so many endpoints and rows, in which another process goes on committing
+captures. They are scraped in turn as Prometheus does (a connection each, gzip); now and then one of them is ended and begun
+again, the second with another limit each time, so that endpoints are admitted and evicted. Every page is held against the
+ledger: shown + `_other` + retired is the total at the position that the page names, for each counter, and no series of an
+exporter ever falls. Prints one JSON object.
 """
 
 import argparse
@@ -21,14 +21,15 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 from random import Random
 from statistics import quantiles
-from threading import Event, Thread
 
 from bench.filled import Filler
 from exporter.metric_names import ENDPOINT_COUNTERS, LEDGER_POSITION
-from schema.records import EndpointTotals
+from schema.records import NO_TOTALS, EndpointTotals
 from schema.store.sqlite import open_sqlite
 
 _CAPTURE_ROWS = 10_000
@@ -65,6 +66,24 @@ class Checked:
             self.most_series = max(self.most_series, len(shown))
             self.fell += sum(value < self.last.get(series, 0) for series, value in shown.items())
             self.last.update(shown)
+
+
+class Ledger:
+    """What the process that commits tells of it."""
+
+    def __init__(self, told: Connection) -> None:
+        self._told, self.sums = told, [NO_TOTALS]
+
+    def heard(self) -> Sequence[EndpointTotals]:
+        """The sum over all endpoints at each commit that a page may know of."""
+        while self._told.poll():
+            self.sums.append(self._told.recv())
+        return self.sums
+
+    def wait(self, commits: int) -> None:
+        """Until so many are begun."""
+        while len(self.sums) <= commits:
+            self.sums.append(self._told.recv())
 
 
 class Exporter:
@@ -148,44 +167,49 @@ def _arguments() -> argparse.Namespace:
 
 def _measure(given: argparse.Namespace, directory: Path) -> dict[str, object]:
     path = directory / "store.db"
-    store = open_sqlite(path, time.time)
-    store.apply_schema()
-    filler = Filler(store)
-    for part in range(0, given.rows, _CAPTURE_ROWS):
-        first = part // _CAPTURE_ROWS * 100  # so that some endpoints have more than others
-        filler.commit([endpoint % given.endpoints for endpoint in range(first, first + given.endpoints)], _CAPTURE_ROWS)
     exporters = [Exporter(f"sqlite:{path}", directory / f"{number}.log") for number in range(len(_LIMITS))]
-    print(f"bench: {filler.sums[-1].flows} rows are stored", file=sys.stderr)
-    stop = Event()
-    loading = Thread(target=_load, args=(filler, given.endpoints, stop))
+    spawn = get_context("spawn")  # what commits must not hold up what measures
+    here, there = spawn.Pipe()
+    loading = spawn.Process(target=_load, args=(path, given.endpoints, given.rows, there), daemon=True)
     loading.start()
+    there.close()
+    ledger = Ledger(here)
+    ledger.wait(given.rows // _CAPTURE_ROWS)
+    print(f"bench: {given.rows} rows are stored", file=sys.stderr)
     try:
         for exporter in exporters:
             exporter.start(_LIMITS[0])
-        _scrape(exporters, filler.sums, given.scrapes)
+        _scrape(exporters, ledger, given.scrapes)
         peak = [round(exporter.peak_mib, 1) for exporter in exporters]
     finally:
-        stop.set()
+        here.send(None)
         loading.join()
         for exporter in exporters:
             exporter.stop()
     return _told([exporter.checked for exporter in exporters]) | {
         "endpoints": given.endpoints,
-        "rows": filler.sums[-1].flows,
-        "commits": len(filler.sums) - 1,
+        "rows": ledger.sums[-1].flows,
+        "commits": len(ledger.sums) - 1,
         "peak_mib": peak,
     }
 
 
-def _load(filler: Filler, endpoints: int, stop: Event) -> None:
-    """Captures, each with some endpoints that never were there."""
+def _load(path: Path, endpoints: int, rows: int, told: Connection) -> None:
+    """The process that commits: what is there before the first scrape, then captures until it is told to end, each with some
+    endpoints that never were there. Tells the ledger's sum before each of them."""
+    store = open_sqlite(path, time.time)
+    store.apply_schema()
+    filler = Filler(store, told.send)
+    for part in range(0, rows, _CAPTURE_ROWS):
+        first = part // _CAPTURE_ROWS * 100  # so that some endpoints have more than others
+        filler.commit([endpoint % endpoints for endpoint in range(first, first + endpoints)], _CAPTURE_ROWS)
     random, newest = Random(2), endpoints
-    while not stop.wait(_LIVE_EVERY_S):
+    while not told.poll(_LIVE_EVERY_S):
         newest += 3
         filler.commit([*random.sample(range(endpoints), 97), *range(newest - 3, newest)], _LIVE_ROWS)
 
 
-def _scrape(exporters: Sequence[Exporter], sums: Sequence[EndpointTotals], scrapes: int) -> None:
+def _scrape(exporters: Sequence[Exporter], ledger: Ledger, scrapes: int) -> None:
     for number in range(scrapes):
         if number and number % (scrapes // _RESTARTS) == 0:
             turn = number // (scrapes // _RESTARTS)
@@ -193,7 +217,7 @@ def _scrape(exporters: Sequence[Exporter], sums: Sequence[EndpointTotals], scrap
             again.stop()
             again.start(_LIMITS[turn // 2 % 2] if turn % 2 else _LIMITS[0])
         exporter = exporters[number % 2]
-        exporter.checked.look_at(exporter.scrape(), sums)
+        exporter.checked.look_at(exporter.scrape(), ledger.heard())
 
 
 def _told(found: Iterable[Checked]) -> dict[str, object]:

@@ -38,19 +38,9 @@ def sum_of(totals: Iterable[EndpointTotals]) -> EndpointTotals:
     return EndpointTotals(*map(sum, columns)) if columns else NO_TOTALS
 
 
-def series(book: AdmissionBook, totals: Mapping[str, EndpointTotals]) -> Series:
-    """What the book shows of a network's ledger totals by endpoint, read at the book's positions or later."""
-    counted = counted_series(book, totals)
-    at_least = book.high_water.endpoints
-    return Series(
-        shown={endpoint: value.at_least(at_least.get(endpoint, value)) for endpoint, value in counted.shown.items()},
-        other=counted.other.at_least(at_least.get(OTHER_ENDPOINT, counted.other)),
-        retired=counted.retired,
-    )
-
-
 def counted_series(book: AdmissionBook, totals: Mapping[str, EndpointTotals]) -> Series:
-    """The same without the high water."""
+    """What the book shows of a network's ledger totals by endpoint, read at the book's positions or later, but for its high
+    water."""
     shown = {
         endpoint: _value(admission, totals.get(endpoint, NO_TOTALS))
         for endpoint, admission in book.admissions.items()
@@ -59,6 +49,18 @@ def counted_series(book: AdmissionBook, totals: Mapping[str, EndpointTotals]) ->
     retired = sum_of(admission.shown for admission in book.admissions.values() if not admission.admitted)
     other = sum_of(totals.values()).minus(sum_of(shown.values())).minus(retired)
     return Series(shown=shown, other=other, retired=retired)
+
+
+def over_high_water(counted: Series, book: AdmissionBook) -> Series:
+    """What is shown where this is counted."""
+    at_least = book.high_water.endpoints
+    if not at_least:
+        return counted
+    return Series(
+        shown={endpoint: value.at_least(at_least.get(endpoint, value)) for endpoint, value in counted.shown.items()},
+        other=counted.other.at_least(at_least.get(OTHER_ENDPOINT, counted.other)),
+        retired=counted.retired,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,8 +101,9 @@ def decide(book: AdmissionBook, totals: Mapping[str, EndpointTotals], change: Ch
     def largest_first(endpoint: str) -> tuple[int, str]:
         return -totals.get(endpoint, NO_TOTALS).flows, endpoint
 
-    leaving = sorted(admitted, key=largest_first)[limit:]
-    coming = sorted(candidates, key=largest_first)[: max(0, limit - len(admitted))]
+    room = limit - len(admitted)
+    leaving = sorted(admitted, key=largest_first)[limit:] if room < 0 else []
+    coming = sorted(candidates, key=largest_first)[:room] if room > 0 else []
     evicted = {
         endpoint: replace(
             book.admissions[endpoint],
@@ -130,4 +133,6 @@ def _last_value(book: AdmissionBook, endpoint: str, total: EndpointTotals) -> En
 
 
 def _value(admission: Admission, total: EndpointTotals) -> EndpointTotals:
+    if NO_TOTALS == admission.shown == admission.base:  # of most
+        return total
     return admission.shown.plus(total.minus(admission.base))

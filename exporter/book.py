@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from exporter.admissions import Change, decide, folded_off, series
+from exporter.admissions import Change, Series, counted_series, decide, folded_off, over_high_water
 from exporter.chain import add_totals
 from exporter.follower import Followed, Follower
 from exporter.highwater import Counted, counted, high_water_of, with_high_water
@@ -29,6 +29,14 @@ class Shelf:
     unread: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Raised:
+    """A book, and what is counted by its admissions at its positions."""
+
+    book: AdmissionBook
+    counted: Series
+
+
 class BookKeeper:
     """One network's book as this exporter last knew it."""
 
@@ -47,9 +55,10 @@ class BookKeeper:
             if book.version == 0:  # an empty store: not the one that was shown
                 self._shown = None
             shelf = self._follow(reader, book, sensors)
-            self._book = self._raise(reader, book, shelf)
-            if self._book is not None:
-                self._shown = _moment(self._book, shelf)
+            raised = self._raise(reader, book, shelf)
+            self._book = None if raised is None else raised.book
+            if raised is not None:
+                self._shown = _moment(raised, shelf)
                 return self._shown
         raise StoreUnavailableError(f"the admissions of network {self._network} change faster than they can be read")
 
@@ -74,17 +83,20 @@ class BookKeeper:
             ledgers[sensor] = followed
         return Shelf(ledgers=ledgers, counted=counted(ledgers.values()), unread=tuple(unread))
 
-    def _raise(self, reader: StoreReader, book: AdmissionBook, shelf: Shelf) -> AdmissionBook | None:
+    def _raise(self, reader: StoreReader, book: AdmissionBook, shelf: Shelf) -> Raised | None:
         """The book at the positions of these ledgers; None: somebody else was faster."""
         reached = {sensor: followed.totals.position for sensor, followed in shelf.ledgers.items()}
         positions = {sensor: position for sensor, position in reached.items() if position.seq > 0}
         changed = self._changed(book, shelf)
         raised = replace(book, version=book.version + 1, positions=positions, admissions={**book.admissions, **changed})
-        high_water = high_water_of(raised, shelf.counted, self._shown)
+        counted_now = counted_series(raised, shelf.counted.endpoints)
+        high_water = high_water_of(book.high_water, counted_now, shelf.counted.totals, self._shown)
         if not changed and (positions, high_water) == (book.positions, book.high_water):
-            return book
+            return Raised(book=book, counted=counted_now)
         change = BookChange(positions=positions, changed=changed, high_water=high_water)
-        return replace(raised, high_water=high_water) if reader.admit(self._network, book.version, change) else None
+        if not reader.admit(self._network, book.version, change):
+            return None
+        return Raised(book=replace(raised, high_water=high_water), counted=counted_now)
 
     def _changed(self, book: AdmissionBook, shelf: Shelf) -> dict[str, Admission]:
         ledgers = shelf.ledgers.values()
@@ -105,12 +117,12 @@ def _sum_of(many: Iterable[Mapping[str, EndpointTotals]]) -> dict[str, EndpointT
     return sums
 
 
-def _moment(book: AdmissionBook, shelf: Shelf) -> NetworkMoment:
-    now = shelf.counted
+def _moment(raised: Raised, shelf: Shelf) -> NetworkMoment:
+    book, now = raised.book, shelf.counted
     return NetworkMoment(
         network=book.network,
         positions=now.positions,
-        series=series(book, now.endpoints),
+        series=over_high_water(raised.counted, book),
         endpoints=now.endpoints,
         totals=with_high_water(now.totals, book.high_water),
         last_loaded_at_ms=now.last_loaded_at_ms,

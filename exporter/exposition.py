@@ -9,7 +9,7 @@ from prometheus_client.core import Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from exporter.lines import endpoint_lines
+from exporter.lines import counter_lines, lines_of
 from exporter.metric_names import ENDPOINT_COUNTERS
 from exporter.metrics import of_build, of_endpoints, of_ledgers, of_moment
 from exporter.snapshot import Snapshot
@@ -69,8 +69,9 @@ class Exposition:
     def _written(self, content_type: str, encode: _Encoder, snapshot: Snapshot) -> bytes:
         created, networks = self._created and content_type.startswith(_OPENMETRICS), list(snapshot.networks.values())
         parts = [_encoded(encode, lambda: of_ledgers(snapshot, created=created))]
+        lines = lines_of(networks, created=created)
         for spec in ENDPOINT_COUNTERS:
-            parts += [_encoded(encode, partial(of_endpoints, spec)), endpoint_lines(spec, networks, created=created)]
+            parts += [_encoded(encode, partial(of_endpoints, spec)), counter_lines(spec, lines)]
         return b"".join(parts)
 
 

@@ -4,11 +4,11 @@ captures are loaded again, every counter stays where it was. Pure: no store, no 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from exporter.admissions import Series, counted_series
+from exporter.admissions import Series
 from exporter.chain import add_counts, add_totals
 from exporter.follower import Followed
 from exporter.snapshot import NetworkMoment
-from schema.records import OTHER_ENDPOINT, AdmissionBook, CommitDeltas, EndpointTotals
+from schema.records import OTHER_ENDPOINT, CommitDeltas, EndpointTotals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,12 +23,13 @@ class Counted:
 
 def counted(ledgers: Iterable[Followed]) -> Counted:
     """The sums of ledgers as far as they were followed."""
-    endpoints: dict[str, EndpointTotals] = {}
+    known = sorted((followed.totals for followed in ledgers), key=lambda ledger: len(ledger.endpoints), reverse=True)
+    endpoints = dict(known[0].endpoints) if known else {}  # to the most of them the others are added
     totals: dict[str, int] = {}
-    known = [followed.totals for followed in ledgers]
     for ledger in known:
-        add_totals(endpoints, ledger.endpoints)
         add_counts(totals, ledger.totals)
+    for ledger in known[1:]:
+        add_totals(endpoints, ledger.endpoints)
     return Counted(
         endpoints=endpoints,
         totals=totals,
@@ -37,21 +38,23 @@ def counted(ledgers: Iterable[Followed]) -> Counted:
     )
 
 
-def high_water_of(book: AdmissionBook, now: Counted, shown: NetworkMoment | None) -> CommitDeltas:
-    """The high water of a book that is raised to what is counted `now`: of each counter that would show less than the book's
-    high water, or than this exporter showed last."""
-    endpoints, totals = dict(book.high_water.endpoints), dict(book.high_water.totals)
+def high_water_of(
+    before: CommitDeltas, counted_now: Series, totals_now: Mapping[str, int], shown: NetworkMoment | None
+) -> CommitDeltas:
+    """The high water of a book that is raised to what is counted now: of each counter that would show less than the high water
+    before, or than this exporter showed last."""
+    endpoints, totals = dict(before.endpoints), dict(before.totals)
     if shown is not None:
         endpoints |= _values(shown.series)  # at least what the high water was then
         totals |= shown.totals
-    counted_now = _values(counted_series(book, now.endpoints))
+    values = _values(counted_now)
     return CommitDeltas(
         endpoints={
             endpoint: value
             for endpoint, value in endpoints.items()
-            if endpoint in counted_now and counted_now[endpoint].at_least(value) != counted_now[endpoint]
+            if endpoint in values and values[endpoint] is not value and not values[endpoint].reaches(value)
         },
-        totals={name: count for name, count in totals.items() if now.totals.get(name, 0) < count},
+        totals={name: count for name, count in totals.items() if totals_now.get(name, 0) < count},
     )
 
 

@@ -76,7 +76,7 @@ def of_moment(snapshot: Snapshot) -> Iterator[Metric]:
 
 
 def of_endpoints(spec: EndpointCounter) -> Iterator[Metric]:
-    """A counter by endpoint, without its samples: `endpoint_lines` writes them."""
+    """A counter by endpoint, without its samples: `lines` writes them."""
     yield CounterMetricFamily(spec.name, spec.help, labels=("network", "server_address"))
 
 

@@ -38,6 +38,10 @@ class EndpointTotals(NamedTuple):
         """Difference, counter by counter."""
         return EndpointTotals(*map(int.__sub__, self, other))
 
+    def reaches(self, other: "EndpointTotals") -> bool:
+        """Whether no counter is less than the other's."""
+        return all(map(int.__ge__, self, other))
+
     def at_least(self, other: "EndpointTotals") -> "EndpointTotals":
         """The greater of both, counter by counter."""
         return EndpointTotals(*map(max, self, other))

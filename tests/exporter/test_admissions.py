@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.admissions import Change, Series, decide, series, sum_of
+from exporter.admissions import Change, Series, counted_series, decide, over_high_water, sum_of
 from exporter.chain import add_totals
 from schema.records import NO_TOTALS, OTHER_ENDPOINT, Admission, AdmissionBook, EndpointTotals
 
@@ -25,6 +25,10 @@ def raised(book: AdmissionBook, changed: Mapping[str, Admission]) -> AdmissionBo
     return AdmissionBook(network=book.network, version=book.version + 1, admissions={**book.admissions, **changed})
 
 
+def shown_by(book: AdmissionBook, totals: Mapping[str, EndpointTotals]) -> Series:
+    return over_high_water(counted_series(book, totals), book)
+
+
 def assert_never_less(before: Series, after: Series) -> None:
     for endpoint in before.shown.keys() & after.shown.keys():
         assert min(after.shown[endpoint].minus(before.shown[endpoint])) >= 0, endpoint
@@ -34,12 +38,12 @@ def assert_never_less(before: Series, after: Series) -> None:
 @given(steps)
 def test_series_never_go_down_and_add_up(history: list[tuple[dict[str, EndpointTotals], int]]) -> None:
     book, totals = AdmissionBook(network="lan"), dict[str, EndpointTotals]()
-    shown = series(book, totals)
+    shown = shown_by(book, totals)
     last_shown = dict[str, EndpointTotals]()
     for growth, limit in history:
         add_totals(totals, growth)
         book = raised(book, decide(book, totals, grown(growth), limit))
-        after = series(book, totals)
+        after = shown_by(book, totals)
         assert after.whole == sum_of(totals.values())
         assert_never_less(shown, after)
         assert len(after.shown) <= limit
@@ -53,7 +57,7 @@ def test_series_never_go_down_and_add_up(history: list[tuple[dict[str, EndpointT
 @given(deltas, st.integers(1, 5))
 def test_the_first_commit_counts_in_its_own_series(first: dict[str, EndpointTotals], limit: int) -> None:
     empty = AdmissionBook(network="lan")
-    shown = series(raised(empty, decide(empty, first, grown(first), limit)), first)
+    shown = shown_by(raised(empty, decide(empty, first, grown(first), limit)), first)
     by_size = sorted((name for name in first if name != OTHER_ENDPOINT), key=lambda name: (-first[name].flows, name))
     assert dict(shown.shown) == {name: first[name] for name in by_size[:limit]}
 
@@ -71,7 +75,7 @@ def test_admitting_and_evicting_move_nothing(
     add_totals(after, more)
     for limit in (1, 5):
         changed = raised(book, decide(book, after, grown(more), limit))
-        before_change, after_change = series(book, totals), series(changed, totals)
+        before_change, after_change = shown_by(book, totals), shown_by(changed, totals)
         stayed = before_change.shown.keys() & after_change.shown.keys()
         assert {name: before_change.shown[name] for name in stayed} == {name: after_change.shown[name] for name in stayed}
         assert after_change.other == before_change.other
@@ -84,7 +88,7 @@ def test_a_lower_limit_evicts_the_fewest_flows_first() -> None:
     book = raised(empty, decide(empty, totals, grown(totals), 3))
     changed = decide(book, totals, grown({}), 1)
     assert {name: admission.shown.flows for name, admission in changed.items()} == {"small": 2, "middle": 5}
-    assert series(raised(book, changed), totals).retired == EndpointTotals(7)
+    assert shown_by(raised(book, changed), totals).retired == EndpointTotals(7)
 
 
 def test_without_a_change_nothing_is_decided() -> None:
