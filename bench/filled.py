@@ -5,6 +5,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from random import Random
+from typing import Self
 
 from schema.buckets import bucket_of
 from schema.records import NO_TOTALS, CaptureFacts, CommitDeltas, EndpointTotals, Manifest, PartitionCounts
@@ -22,12 +23,19 @@ class Filler:
 
     def __init__(self, store: Store, tell: Callable[[EndpointTotals], None]) -> None:
         """`tell` gets the sum of all endpoints' totals at the next commit, before it is made: a scrape may see it at once."""
-        self._lease = store.take_sensor(SENSOR, NETWORK, "bench:1:a", _now_ms() + _LEASE_MS)
+        self._store = store
+        self.again()
         self._random, self._tell = Random(1), tell
         self._commits, self._sum = 0, NO_TOTALS
 
-    def commit(self, endpoints: Sequence[int], rows: int) -> None:
-        """One capture of so many flow rows, to these endpoints by turns."""
+    def again(self) -> Self:
+        """Take the sensor's lease anew: its holder has read nothing yet."""
+        self._lease = self._store.take_sensor(SENSOR, NETWORK, "bench:1:a", _now_ms() + _LEASE_MS)
+        return self
+
+    def commit(self, endpoints: Sequence[int], rows: int) -> float:
+        """One capture of so many flow rows, to these endpoints by turns; gives the seconds that its commit took, the rows being
+        there."""
         self._commits += 1
         seq, now_ms = self._commits, _now_ms()
         capture_id = hashlib.sha256(f"capture {seq}".encode()).digest()[:16]
@@ -51,6 +59,7 @@ class Filler:
         self._tell(self._sum)
         with begun as attempt:
             attempt.write(batches_of(FLOWS, flows))
+            began = time.perf_counter()
             attempt.commit(
                 Commit(
                     deltas=CommitDeltas(endpoints=deltas, totals={"captures": 1, "frames": packets, "rows/flows": rows}),
@@ -63,6 +72,7 @@ class Filler:
                     loaded_at_ms=now_ms,
                 )
             )
+            return time.perf_counter() - began
 
 
 def _row(capture_id: bytes, frame: int, endpoint: int, now_ms: int, random: Random) -> _Row:

@@ -39,7 +39,7 @@ from schema.enums import FileState
 from schema.errors import CaptureError, LeaseLostError, PcaplineError
 from schema.records import STANDALONE_SENSOR, CaptureFacts, CaptureRecord, CommitDeltas, Manifest
 from schema.store.sealing import Sealing
-from schema.store.writing import Attempt, ClaimRefusal, SensorLease, Store
+from schema.store.writing import Attempt, ClaimRefusal, Known, SensorLease, Store
 from schema.tables import RowBatch
 
 _LOG = logging.getLogger(__name__)
@@ -108,11 +108,12 @@ class SensorLoader:
             waitlist = self._decode(reading, builder, staged, place)
             first = first_ts_ns if part else believed_start(reading.report)
             follows = place.followed(first or 0, reading, builder.names, waitlist)
-            prepared = self._prepare(path, reading, builder, staged.manifest(), follows)
+            known = self._lease.look_up(reading.capture_id, content_origin(reading.capture_id))
+            prepared = self._prepare(reading, builder, staged.manifest(), follows, known)
             if reading.report.frames == 0:
                 return self._without_packets(path, part, prepared)
-            if known := self._same_content(reading, part):
-                return self._already_loaded(path, prepared, known.facts.capture_id)
+            if same := self._same_content(reading, part, known):
+                return self._already_loaded(path, prepared, same.facts.capture_id)
             if follows.late:
                 prepared = self._with_late_names(prepared, builder)
             return self._commit(path, prepared, staged, builder)
@@ -161,14 +162,13 @@ class SensorLoader:
         return waitlist
 
     def _prepare(
-        self, path: Path, reading: CaptureReading, builder: RowBuilder, manifest: Manifest, follows: Followed
+        self, reading: CaptureReading, builder: RowBuilder, manifest: Manifest, follows: Followed, known: Known
     ) -> PreparedCapture:
-        """All that is known before the claim."""
-        report, drops = reading.report, kernel_drops_beside(path)
-        earlier = self._store.capture(reading.capture_id)
+        """All that is fixed by the claim, or counted by the commit."""
+        path, report, drops = reading.path, reading.report, kernel_drops_beside(reading.path)
         inputs = settings_inputs(self._settings) | ledger_inputs(self._lease.head, follows.state_used, follows.began_from)
         inputs |= {"sensor": self._lease.sensor, "prefix": reading.prefix_id.hex()}
-        inputs["rows_from_ms"] = str(rows_from_ms(self._now_ms(), earlier))
+        inputs["rows_from_ms"] = str(rows_from_ms(self._now_ms(), known.content))
         inputs["bucket_policy"] = builder.context.policy.spelled
         inputs["deep"], inputs["inventory"] = reading.deep_outcome, self._names.inventory.digest
         if keeps_beginning(self._lease.head.position.seq, self._lease.head.state_version):
@@ -237,10 +237,10 @@ class SensorLoader:
             outcome = prepared.outcome(path, FileState.ALREADY_LOADED, record.sensor, reason, record.loaded_at_ms)
         return replace(outcome, capture_id=capture_id)
 
-    def _same_content(self, reading: CaptureReading, part: LoadedPart | None) -> CaptureRecord | None:
+    def _same_content(self, reading: CaptureReading, part: LoadedPart | None, known: Known) -> CaptureRecord | None:
         """The capture that made this whole content known: in parts as the file grew, or as a copy of the grown file."""
         if part is None:
-            return self._store.capture_of_origin(content_origin(reading.capture_id))
+            return known.of_origin
         record = self._store.capture(reading.prefix_id)
         return record if record is not None and record.state == "loaded" else None
 

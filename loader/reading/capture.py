@@ -4,6 +4,7 @@ import mmap
 from collections.abc import Callable, Generator, Iterator, Sequence
 from io import FileIO
 from os import PathLike
+from pathlib import Path
 from typing import Protocol
 
 from loader.decode import layout
@@ -84,7 +85,7 @@ class CaptureReading:
         after: LoadedPart | None = None,
     ) -> None:
         """`carried`: state of the capture before; `identify`: hash the content; `after`: decode what follows it."""
-        self._path, self._options, self._carried_before = path, options, carried
+        self.path, self._options, self._carried_before = Path(path), options, carried
         self._identify, self._after = identify, after
         self.content_bytes = 0  # decompressed
         self.capture_id = b""  # 16 bytes, after the last batch
@@ -104,7 +105,7 @@ class CaptureReading:
 
         `deep` is asked, once, about frames that the kernels have no use for; `watch`: number of a frame to keep a copy of.
         """
-        with opened(self._path, ahead=True) as source:
+        with opened(self.path, ahead=True) as source:
             decoder = yield from self._decode(source, HeldFrames(wanted=deep is not None, watch=watch))
         if decoder is None:
             return

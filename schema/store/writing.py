@@ -14,6 +14,7 @@ from typing import Protocol
 from schema.bucketpolicy import BucketRule
 from schema.records import (
     CaptureFacts,
+    CaptureRecord,
     CommitDeltas,
     CommitRecord,
     LedgerPosition,
@@ -84,6 +85,14 @@ class ClaimRefusal(Enum):
     OWNED_ELSEWHERE = "owned_elsewhere"  # another sensor's loader has claimed it and is not done
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What a store knows of a content that is about to be claimed."""
+
+    content: CaptureRecord | None  # what became of it; None: nobody claimed it, as far as is known before the claim
+    of_origin: CaptureRecord | None  # the newest committed capture that the origin led to
+
+
 class Attempt(Protocol):
     """One claimed capture on its way in. Leaving the context without a commit leaves no row that counts."""
 
@@ -122,6 +131,10 @@ class SensorLease(NamesTold, Protocol):
 
     def carried(self) -> bytes | None:
         """The open flows that `head` names; None when nothing is carried."""
+
+    def look_up(self, capture_id: bytes, origin: str) -> Known:
+        """What is known of a content and of an origin, both at once, before the content is claimed. Raises `LeaseLostError`
+        where the ledger does not stand at `head` any more."""
 
     def begin(self, claim: Claim) -> "AbstractContextManager[Attempt] | ClaimRefusal":
         """Claim a capture. An unfinished attempt of this sensor at the same content is taken over: with equal inputs its

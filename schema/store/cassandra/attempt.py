@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from schema.errors import StoreError
 from schema.records import NO_TOTALS, LedgerPosition, NameRepair
@@ -64,9 +64,13 @@ class CassandraAttempt:
 
     def commit(self, commit: Commit) -> LedgerHead:
         """What the commit names goes first, then the commit, then the marks that only repeat what it says."""
-        step = self._step(commit)
-        self._write_what_it_names(step, commit.carried)
-        self._make(step)
+        at = self._next_position()
+        named = self._begin_what_it_names(at, commit)
+        step = self._step(at, commit)
+        batch = ledger.commit_batch(self._connection, step)
+        for written in named:
+            written()
+        self._make(step, batch)
         self._hold.stand_at(step)
         self._mark(step, commit)
         return step.after
@@ -78,9 +82,12 @@ class CassandraAttempt:
     def _writer(self) -> Writer:
         return Writer(self._connection, self._standing.row_ts, self._hold.check_awake)
 
-    def _step(self, commit: Commit) -> ledger.Step:
+    def _next_position(self) -> LedgerPosition:
+        seq = self._hold.head.position.seq + 1
+        return LedgerPosition(segment=self._hold.segment, seq=seq, nonce=secrets.token_bytes(16))
+
+    def _step(self, at: LedgerPosition, commit: Commit) -> ledger.Step:
         hold, before = self._hold, self._hold.head
-        at = LedgerPosition(segment=hold.segment, seq=before.position.seq + 1, nonce=secrets.token_bytes(16))
         moves = commit.carried is not None
         state = (at.seq, at.nonce) if moves else (before.state_version, before.state_nonce)
         deltas, before_it = commit.deltas, hold.endpoints(commit.deltas.endpoints)
@@ -96,24 +103,24 @@ class CassandraAttempt:
             endpoint_count=hold.size.endpoints + len(deltas.endpoints) - len(before_it),
         )
 
-    def _write_what_it_names(self, step: ledger.Step, carried: bytes | None) -> None:
-        at, sensor = step.after.position, self._hold.sensor
-        assert step.record.deltas is not None
-        self._connection.write(ledger.PUT_DELTAS, (sensor, at.segment, at.seq, at.nonce, encode_deltas(step.record.deltas)))
-        if carried is not None:
-            for part in parts_of((sensor, at.seq, at.nonce), carried):
-                self._connection.write(PUT_PART, part)
+    def _begin_what_it_names(self, at: LedgerPosition, commit: Commit) -> list[captures.Begun]:
+        connection, sensor = self._connection, self._hold.sensor
+        parts = () if commit.carried is None else parts_of((sensor, at.seq, at.nonce), commit.carried)
+        deltas = (sensor, at.segment, at.seq, at.nonce, encode_deltas(commit.deltas))
+        return [connection.begun(ledger.PUT_DELTAS, deltas), *(connection.begun(PUT_PART, part) for part in parts)]
 
-    def _make(self, step: ledger.Step) -> None:
+    def _make(self, step: ledger.Step, batch: Any) -> None:
         def made() -> bool:
             found = read_commitment(self._connection, self._hold.sensor, self._hold.segment, step.record.capture_id)
             return found is not None and found.position.nonce == step.after.position.nonce
 
-        if not self._connection.conditionally(ledger.commit_batch(self._connection, step), made):
+        if not self._connection.conditionally(batch, made):
             raise self._hold.lost()
 
     def _mark(self, step: ledger.Step, commit: Commit) -> None:
         committed = Commitment(position=step.after.position, reason=commit.reason, loaded_at_ms=commit.loaded_at_ms)
-        captures.set_loaded(self._connection, self._standing, committed)
         if commit.carried is not None:  # no attempt starts from an older state any more
-            self._connection.write(_DROP_CARRIED, (self._hold.sensor, step.after.state_version))
+            dropped = self._connection.begun(_DROP_CARRIED, (self._hold.sensor, step.after.state_version))
+        captures.set_loaded(self._connection, self._standing, committed)
+        if commit.carried is not None:
+            dropped()

@@ -1,6 +1,6 @@
 """Rows of `captures` and `manifests`: the claim (conditional on the content alone), and what became of each content."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any
@@ -14,6 +14,7 @@ from schema.store.codec import ManifestChunk, decode_manifest, encode_manifest
 from schema.store.copying import CaptureCopy
 
 _RECORD = f"SELECT {RECORD}, attempt, row_ts FROM pcapline.captures"
+_ONE = f"{_RECORD} WHERE capture_id = ?"
 _CLAIM = "sensor, epoch, attempt, row_ts, inputs, state, reason, detail, segment, seq, nonce, started_at, finished_at"
 _INSERT = f"INSERT INTO pcapline.captures ({FACTS}, {_CLAIM}) VALUES ({', '.join('?' * 24)}) IF NOT EXISTS"
 COPY = f"INSERT INTO pcapline.captures ({FACTS}, {_CLAIM}) VALUES ({', '.join('?' * 24)}) USING TIMESTAMP 1"
@@ -31,6 +32,12 @@ BY_DAY = """
 MANIFEST_PART = "SELECT data FROM pcapline.manifests WHERE capture_id = ? AND attempt = ? AND part = ?"
 _LOOKED_AT = 16  # captures of one origin, the newest first
 _OF_ORIGIN = "SELECT capture_id FROM pcapline.captures_by_origin WHERE origin = ? LIMIT 1000"
+
+
+_PUT_MANIFEST = "INSERT INTO pcapline.manifests (capture_id, attempt, part, data) VALUES (?, ?, ?, ?)"
+_NOTE_ORIGIN = "INSERT INTO pcapline.captures_by_origin (origin, noted_at, capture_id) VALUES (?, ?, ?)"
+
+Begun = Callable[[], object]  # waits until a write that is under way is acknowledged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,14 +76,38 @@ class Entry:
         state = [self.state, self.reason, self.detail, *position, self.started_at_ms, self.finished_at_ms]
         return [facts.capture_id, facts.file_name, facts.file_id, *sizes, *seen, *fence, *state]
 
+    def standing(self) -> Standing:
+        """As `read_standing` gives it while the entry stands."""
+        record = CaptureRecord(
+            facts=self.facts,
+            sensor=self.sensor,
+            state=self.state,
+            reason=self.reason,
+            detail=self.detail,
+            inputs=self.inputs,
+            position=self.position,
+            loaded_at_ms=0,
+        )
+        return Standing(record=record, attempt=self.attempt, row_ts=self.row_ts)
+
 
 def read_standing(connection: Connection, capture_id: bytes) -> Standing | None:
     """What stands for a content after every conditional write that was acknowledged; nothing for one without an identity."""
     if not capture_id:
         return None  # a file without packets; no partition may have an empty key
-    for row in connection.read(f"{_RECORD} WHERE capture_id = ?", (capture_id,), serial=True):
-        return Standing(record=record_of(row), attempt=row[-2], row_ts=row[-1])
-    return None
+    return _standing(connection.read(_ONE, (capture_id,), serial=True))
+
+
+def begin_standing(connection: Connection, capture_id: bytes) -> Callable[[], Standing | None]:
+    """The same, beside other requests, as a quorum knows it: who finds nothing claims on condition that there is nothing."""
+    if not capture_id:
+        return lambda: None
+    begun = connection.begun(_ONE, (capture_id,), quorum=True)
+    return lambda: _standing(begun())
+
+
+def _standing(rows: list[Row]) -> Standing | None:
+    return Standing(record=record_of(rows[0]), attempt=rows[0][-2], row_ts=rows[0][-1]) if rows else None
 
 
 def put(connection: Connection, entry: Entry, instead_of: Standing | None) -> bool:
@@ -97,10 +128,11 @@ def put(connection: Connection, entry: Entry, instead_of: Standing | None) -> bo
 def set_loaded(connection: Connection, standing: Standing, commitment: Commitment) -> None:
     """What follows a commit: everyone who asks for the capture or for the day sees it."""
     facts, at = standing.record.facts, commitment.position
+    by_day = connection.begun(BY_DAY, day_values(standing.record))
     position = (at.segment, at.seq, at.nonce, commitment.reason, commitment.loaded_at_ms)
     statement = connection.bound(_SET_LOADED, (*position, facts.capture_id, standing.attempt))
     connection.conditionally(statement, lambda: True)  # refused: somebody else has marked it, from the same ledger
-    connection.write(BY_DAY, day_values(standing.record))
+    by_day()
 
 
 def day_values(record: CaptureRecord) -> tuple[Any, ...]:
@@ -130,13 +162,14 @@ def copy_values(copied: CaptureCopy, attempt: bytes, row_ts: int) -> list[Any]:
     return entry.values()
 
 
-def put_manifest(connection: Connection, capture_id: bytes, attempt: bytes, manifest: Manifest) -> None:
-    """The manifest in chunks, before the claim that names its attempt."""
-    for part, chunk in enumerate(encode_manifest(manifest)):
-        connection.write(
-            "INSERT INTO pcapline.manifests (capture_id, attempt, part, data) VALUES (?, ?, ?, ?)",
-            (capture_id, attempt, part, chunk),
-        )
+def begin_manifest(connection: Connection, capture_id: bytes, attempt: bytes, manifest: Manifest) -> Begun:
+    """Put the manifest there in chunks, before the attempt's first row. Its first chunk may be acknowledged after the claim
+    that names the attempt: where it is missing no row was written."""
+    chunks = encode_manifest(manifest)
+    first = next(chunks)
+    for part, chunk in enumerate(chunks, 1):
+        connection.write(_PUT_MANIFEST, (capture_id, attempt, part, chunk))
+    return connection.begun(_PUT_MANIFEST, (capture_id, attempt, 0, first))
 
 
 def read_own_parts(connection: Connection, standing: Standing | None) -> Iterator[PartitionCounts]:
@@ -165,18 +198,21 @@ def drop_manifest(connection: Connection, standing: Standing) -> None:
     )
 
 
-def note_origin(connection: Connection, origin: str, capture_id: bytes, at_ms: int) -> None:
-    """That this origin leads to this capture; a file without an inode has none."""
-    if origin:
-        connection.write(
-            "INSERT INTO pcapline.captures_by_origin (origin, noted_at, capture_id) VALUES (?, ?, ?)",
-            (origin, at_ms, capture_id),
-        )
+def begin_origins(connection: Connection, origins: Iterable[str], capture_id: bytes, at_ms: int) -> list[Begun]:
+    """Note that these origins lead to this capture; a file without an inode has none."""
+    return [connection.begun(_NOTE_ORIGIN, (origin, at_ms, capture_id)) for origin in origins if origin]
 
 
-def read_capture_of_origin(connection: Connection, origin: str) -> CaptureRecord | None:
-    """The newest committed capture that this origin led to, among the newest that were noted."""
-    noted = connection.read(_OF_ORIGIN, (origin,)) if origin else []
+def begin_capture_of_origin(connection: Connection, origin: str) -> Callable[[], CaptureRecord | None]:
+    """The newest committed capture that this origin led to, among the newest that were noted; looked for beside other
+    requests."""
+    if not origin:
+        return lambda: None
+    begun = connection.begun(_OF_ORIGIN, (origin,))
+    return lambda: _newest_loaded(connection, begun())
+
+
+def _newest_loaded(connection: Connection, noted: list[Row]) -> CaptureRecord | None:
     newest = dict.fromkeys(capture_id for (capture_id,) in noted)  # each once: a repeated attempt notes its capture again
     for capture_id in islice(newest, _LOOKED_AT):
         standing = read_standing(connection, capture_id)

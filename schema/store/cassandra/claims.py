@@ -1,11 +1,12 @@
 """The claim: one content has one owner, whatever its sensor; what an unfinished attempt left is written again or deleted."""
 
 import secrets
+from dataclasses import dataclass
 
 from cassandra.query import BatchStatement, BatchType
 
 from schema.errors import StoreUnavailableError
-from schema.records import CaptureFacts
+from schema.records import CaptureFacts, CaptureRecord
 from schema.store.cassandra import captures
 from schema.store.cassandra.commitments import Commitment, find_commitment, read_commitment
 from schema.store.cassandra.connection import Connection
@@ -28,22 +29,45 @@ _ALLOW = """
 _CLAIM_TRIES = 20
 
 
-def claim(hold: Hold, asked: Claim) -> captures.Standing | ClaimRefusal:
-    """Make this lease's claim stand, with its manifest; or say why it may not."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """What was found of a content before its claim. That nothing stands is believed as far as the claim's own condition; what
+    does stand is read again."""
+
+    guard: Guard  # of the holder's ledger, which stood where it knows it
+    standing: captures.Standing | None
+    of_origin: CaptureRecord | None  # the newest committed capture that the origin led to
+
+
+def look(hold: Hold, capture_id: bytes, origin: str) -> Looked:
+    """All at once. Raises LeaseLostError."""
+    standing = captures.begin_standing(hold.connection, capture_id)
+    of_origin = captures.begin_capture_of_origin(hold.connection, origin)
+    return Looked(guard=hold.check(), standing=standing(), of_origin=of_origin())
+
+
+def claim(hold: Hold, asked: Claim, unclaimed: Guard | None) -> captures.Standing | ClaimRefusal:
+    """Make this lease's claim stand, with its manifest; or say why it may not. `unclaimed`: the guard as it was when nobody had
+    claimed the content; None: that is to be found out."""
     connection, capture_id = hold.connection, asked.facts.capture_id
+    guard, standing = unclaimed, None
     for _ in range(_CLAIM_TRIES):
-        standing = captures.read_standing(connection, capture_id)
+        if guard is None:
+            guard, standing = hold.check(), captures.read_standing(connection, capture_id)
         if standing is not None and (refused := refusal(hold, standing)) is not None:
             return refused
         if standing is not None and not _writes_the_same(hold, asked, standing):
             delete_own_rows(connection, standing)
         entry = _entry(hold, asked, standing)
-        captures.put_manifest(connection, capture_id, entry.attempt, asked.manifest)
-        if captures.put(connection, entry, standing):
-            _settle(hold, asked, standing)
-            made = captures.read_standing(connection, capture_id)
-            assert made is not None
-            return made
+        beside = [captures.begin_manifest(connection, capture_id, entry.attempt, asked.manifest)]
+        beside += captures.begin_origins(connection, asked.origins, capture_id, asked.started_at_ms)
+        made = captures.put(connection, entry, standing)
+        for written in beside:
+            written()
+        if made:
+            _settle(hold, capture_id, standing, guard)
+            return entry.standing()
+        guard = None
     raise StoreUnavailableError(f"many loaders claim {asked.facts.file_name} at once: try again")
 
 
@@ -172,12 +196,12 @@ def _entry(hold: Hold, asked: Claim, standing: captures.Standing | None) -> capt
     )
 
 
-def _settle(hold: Hold, asked: Claim, replaced: captures.Standing | None) -> None:
-    connection, capture_id = hold.connection, asked.facts.capture_id
-    for origin in asked.origins:
-        captures.note_origin(connection, origin, capture_id, asked.started_at_ms)
+def _settle(hold: Hold, capture_id: bytes, replaced: captures.Standing | None, guard: Guard) -> None:
+    connection = hold.connection
     if replaced is not None:
         captures.drop_manifest(connection, replaced)
+    if not guard.refusals:
+        return
     refused = read_commitment(connection, hold.sensor, hold.segment, capture_id)
     if refused is not None and refused.position.seq == 0:  # this sensor had let the capture go, and has it again
         allow = connection.bound(_ALLOW, (hold.sensor, hold.segment, capture_id.hex()))

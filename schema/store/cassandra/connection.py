@@ -96,6 +96,14 @@ class Connection:
         with explained(self.where):
             yield from self.session.execute(SimpleStatement(text, fetch_size=_PAGE_ROWS))
 
+    def begun(self, statement: str, values: Sequence[Any] = (), *, quorum: bool = False) -> Callable[[], list[Row]]:
+        """A read, or a write that may be repeated, that is under way beside others; what is given waits for its rows."""
+        bound = self.bound(statement, values)
+        if quorum:
+            bound.consistency_level = ConsistencyLevel.QUORUM
+        future = self._begun(bound)
+        return lambda: self._result(bound, future, list)
+
     def write(self, statement: str, values: Sequence[Any] = (), *, quorum: bool = False) -> None:
         """An unconditional write that may be repeated; `quorum`: whatever is configured."""
         bound = self.bound(statement, values)

@@ -19,7 +19,7 @@ from schema.store.cassandra.seal import seal
 from schema.store.notes import refuse_loading
 from schema.store.owners import known_dead
 from schema.store.sealing import Sealing
-from schema.store.writing import Attempt, Claim, ClaimRefusal, LedgerHead, Rewriting
+from schema.store.writing import Attempt, Claim, ClaimRefusal, Known, LedgerHead, Rewriting
 
 _FIRST_SEEN = "INSERT INTO pcapline.sensors (sensor, network, segment, first_seen) VALUES (?, ?, 0, ?) IF NOT EXISTS"
 _TAKE = """
@@ -78,6 +78,7 @@ class CassandraLease:
 
     def __init__(self, hold: Hold) -> None:
         self._hold, self.connection = hold, hold.connection
+        self._unclaimed: tuple[bytes, Guard] | None = None  # a content, and the guard as it was when nobody had claimed it
 
     @property
     def sensor(self) -> str:
@@ -105,15 +106,22 @@ class CassandraLease:
         """What each client was told of one address, each pair until a time, as of `head`."""
         return self._names().names_told_of(pairs)
 
+    def look_up(self, capture_id: bytes, origin: str) -> Known:
+        """What is known of a content and of an origin. That nobody has claimed it saves `begin` from asking again."""
+        found = claims.look(self._hold, capture_id, origin)
+        self._unclaimed = None if found.standing else (capture_id, found.guard)
+        return Known(content=found.standing.record if found.standing else None, of_origin=found.of_origin)
+
     def begin(self, claim: Claim) -> AbstractContextManager[Attempt] | ClaimRefusal:
         """Claim a capture."""
-        self._hold.check()
-        claimed = claims.claim(self._hold, claim)
+        (looked_up, guard), self._unclaimed = self._unclaimed or (b"", None), None
+        claimed = claims.claim(self._hold, claim, guard if looked_up == claim.facts.capture_id else None)
         return claimed if isinstance(claimed, ClaimRefusal) else CassandraAttempt(self._hold, claim, claimed)
 
     def note_origin(self, origin: str, capture_id: bytes, at_ms: int) -> None:
         """Remember that this origin, too, holds a capture that is committed."""
-        captures.note_origin(self.connection, origin, capture_id, at_ms)
+        for noted in captures.begin_origins(self.connection, [origin], capture_id, at_ms):
+            noted()
 
     @contextmanager
     def rewrite(self, capture_id: bytes) -> Iterator[Rewriting]:

@@ -98,7 +98,7 @@ class CassandraStore:
 
     def capture_of_origin(self, origin: str) -> CaptureRecord | None:
         """The newest committed capture that this origin led to."""
-        return captures.read_capture_of_origin(self._checked(), origin)
+        return captures.begin_capture_of_origin(self._checked(), origin)()
 
     def stands(self, capture_id: bytes) -> bool:
         """Whether the ledger holds this capture's commit, whatever `captures` says."""

@@ -20,7 +20,7 @@ from schema.store.sqlite.retention import Span, empty_span, plan_expiry
 from schema.store.sqlite.rewriting import SqliteRewriting
 from schema.store.sqlite.statements import insert_of, time_column
 from schema.store.sqlite.values import sql_rows
-from schema.store.writing import Attempt, Claim, ClaimRefusal, Commit, LedgerHead, Rewriting
+from schema.store.writing import Attempt, Claim, ClaimRefusal, Commit, Known, LedgerHead, Rewriting
 from schema.tables import BY_NAME, Ownership, RowBatch
 
 _MOVE_HEAD = """
@@ -94,6 +94,13 @@ class SqliteLease:
     def names_told_of(self, pairs: Mapping[tuple[bytes, bytes], int]) -> list[NameTold]:
         """What each client was told of one address, each pair until a time."""
         return self._names().names_told_of(pairs)
+
+    def look_up(self, capture_id: bytes, origin: str) -> Known:
+        """What is known of a content and of an origin."""
+        with self._database.snapshot() as session:
+            self._check_held(session)
+            content = captures.read_capture(session, capture_id)
+            return Known(content=content, of_origin=captures.read_capture_of_origin(session, origin))
 
     def begin(self, claim: Claim) -> AbstractContextManager[Attempt] | ClaimRefusal:
         """Claim a capture: the transaction is open from here to the end of the attempt's context."""

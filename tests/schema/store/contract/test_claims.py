@@ -4,7 +4,7 @@ import pytest
 
 from schema.errors import LeaseLostError
 from schema.store.reading import FlowQuery
-from schema.store.writing import ClaimRefusal, Store
+from schema.store.writing import ClaimRefusal, Known, Store
 from schema.tables import FLOWS
 from tests.schema.store.factory import StoreFactory
 from tests.schema.store.samples import SERVER, abandon, facts, id_of, load, now_ms, sample, scanned, take, with_inputs
@@ -87,6 +87,40 @@ def test_further_origins_lead_to_a_committed_capture(store: Store) -> None:
     assert record.facts.capture_id == id_of("a")
     abandon(lease, sample("b", file_id="8:100"))
     assert store.capture_of_origin("8:100") is None
+
+
+def test_what_is_known_before_a_claim(store: Store) -> None:
+    lease = take(store)
+    load(lease, sample("a", file_id="8:42"))
+    abandon(lease, sample("b"))
+    loaded = store.capture(id_of("a"))
+    assert loaded is not None
+    for name in "ab":
+        assert lease.look_up(id_of(name), "8:42") == Known(content=store.capture(id_of(name)), of_origin=loaded)
+    for nobody_knows in (id_of("c"), b""):
+        assert lease.look_up(nobody_knows, "8:44") == Known(content=None, of_origin=None)
+
+
+def test_what_nobody_had_claimed_may_be_loaded_elsewhere_before_the_claim(store: Store) -> None:
+    lease = take(store, "edge-1")
+    assert lease.look_up(id_of("a"), "").content is None
+    load(take(store, "edge-2"), sample("a"))
+    assert lease.begin(sample("a").claim()) is ClaimRefusal.ALREADY_LOADED
+    load(lease, sample("b"))
+
+
+def test_what_is_looked_up_is_not_claimed_after_the_lease_is_lost(store_factory: StoreFactory) -> None:
+    sleeper, store, capture = take(store_factory()), store_factory(), sample("a")
+    assert sleeper.look_up(capture.capture_id, "").content is None
+    sleeper.release()
+    successor = take(store)
+    abandon(successor, capture)
+    with pytest.raises(LeaseLostError):
+        sleeper.begin(with_inputs(capture, decoder="old").claim())
+    with pytest.raises(LeaseLostError):
+        sleeper.look_up(capture.capture_id, "")
+    load(successor, capture)
+    assert scanned(store, FLOWS) == sorted(capture.rows[FLOWS], key=repr)
 
 
 def test_what_is_committed_stands_in_the_ledger(store: Store) -> None:
