@@ -45,7 +45,7 @@ def reconcile(
             ledger = _check_totals(tally, reader, sensor)
             coverage = coverage.plus(_check_captures(tally, reader, ledger, selection, now_ms))
     if scrape is not None and sensors is None:
-        _check_metrics(tally, reader, list(samples(scrape())))
+        _check_metrics(tally, reader, scrape())
     return Reconciliation(
         at_ms=now_ms,
         identities=tally.identities(),
@@ -122,11 +122,16 @@ def _check_totals(tally: Tally, reader: StoreReader, sensor: str) -> LedgerTotal
     for _ in range(ATTEMPTS):
         ledger = reader.ledger(sensor)
         opening = reader.opening(sensor, ledger.position.segment)
-        replayed, missing = _replay(opening, reader.commits(sensor, opening.position.seq, deltas=True), ledger.position)
+        replayed, chained, missing = _replay(
+            opening, reader.commits(sensor, opening.position.seq, deltas=True), ledger.position
+        )
         if reader.ledger(sensor).position.segment == ledger.position.segment:
-            written = {**_flat(ledger), "commits": ledger.position.seq - opening.position.seq}
+            equal = {name for name, totals in ledger.endpoints.items() if replayed.endpoints.get(name) == totals}
+            tally.agree("totals", sum(sum_of(ledger.endpoints[name] for name in equal)))
+            written = {**_flat(ledger, equal), "commits": ledger.position.seq - opening.position.seq}
+            found = {**_flat(replayed, equal), "commits": chained}
             lost = [_of_ledger(sensor, (subject, 1, 0), capture_id) for subject, capture_id in missing]
-            for pair in [*lost, *(_of_ledger(sensor, totals) for totals in sides(written, replayed))]:
+            for pair in [*lost, *(_of_ledger(sensor, totals) for totals in sides(written, found))]:
                 tally.compare(pair)
             return ledger
     raise StoreUnavailableError(f"the ledger of sensor {sensor} is sealed faster than it can be read")
@@ -134,9 +139,9 @@ def _check_totals(tally: Tally, reader: StoreReader, sensor: str) -> LedgerTotal
 
 def _replay(
     opening: LedgerTotals, commits: Iterable[CommitRecord], until: LedgerPosition
-) -> tuple[dict[str, int], list[tuple[str, bytes]]]:
-    """Opening totals plus commits, flat; `commits` counts those that follow the one before them by its nonce. And what is not
-    there of them, the first of it, with its capture where that is known: totals tell only that something is missing."""
+) -> tuple[LedgerTotals, int, list[tuple[str, bytes]]]:
+    """Opening totals plus commits; how many of these follow the one before them by its nonce; and what is not there of them,
+    the first of it, with its capture where that is known: totals tell only that something is missing."""
     endpoints, totals = dict(opening.endpoints), dict(opening.totals)
     before, chained = opening.position, 0
     missing: list[tuple[str, bytes]] = []
@@ -150,7 +155,7 @@ def _replay(
             missing += _missing(before, commit)
         chained += commit.previous == before.nonce
         before = commit.position
-    return {**_flat(replace(opening, endpoints=endpoints, totals=totals)), "commits": chained}, missing
+    return replace(opening, endpoints=endpoints, totals=totals), chained, missing
 
 
 def _missing(before: LedgerPosition, commit: CommitRecord) -> Iterator[tuple[str, bytes]]:
@@ -160,17 +165,18 @@ def _missing(before: LedgerPosition, commit: CommitRecord) -> Iterator[tuple[str
         yield f"what commit {commit.position.seq} added", commit.capture_id
 
 
-def _flat(ledger: LedgerTotals) -> dict[str, int]:
-    """All totals by one name each: `flows of www.example.com`, `total rows/flows`."""
+def _flat(ledger: LedgerTotals, without: Collection[str]) -> dict[str, int]:
+    """All totals by one name each, but for those of some endpoints: `flows of www.example.com`, `total rows/flows`."""
     flat = {f"total {name}": count for name, count in ledger.totals.items()}
-    for endpoint, totals in ledger.endpoints.items():
+    for endpoint in ledger.endpoints.keys() - without:
+        totals = ledger.endpoints[endpoint]
         flat.update({f"{field} of {endpoint}": count for field, count in totals._asdict().items()})
     return flat
 
 
-def _check_metrics(tally: Tally, reader: StoreReader, exposed: list[Sample]) -> None:
+def _check_metrics(tally: Tally, reader: StoreReader, page: str) -> None:
     """`metrics`, at the positions the scrape itself names; not checked where these cannot be read back."""
-    positions = {sample.labels["sensor"]: int(sample.value) for sample in exposed if sample.name == LEDGER_POSITION}
+    shown, positions = _shown(samples(page))
     counted = _counted(reader, positions)
     if counted is None or (not positions and reader.sensors()):
         return
@@ -180,20 +186,24 @@ def _check_metrics(tally: Tally, reader: StoreReader, exposed: list[Sample]) -> 
         for network, totals in counted.items()
         for counter in ENDPOINT_COUNTERS
     }
-    for subject, left, right in sides(_shown(exposed), expected):
+    for subject, left, right in sides(shown, expected):
         tally.compare(Difference(identity="metrics", subject=subject, left=left, right=right))
 
 
-def _shown(exposed: Iterable[Sample]) -> dict[str, int]:
-    """What the scrape returned by counter and network, over all endpoints, with what was retired."""
+def _shown(exposed: Iterable[Sample]) -> tuple[dict[str, int], dict[str, int]]:
+    """What the scrape returned by counter and network, over all endpoints, with what was retired; and at which position of
+    each sensor. A sample at a time: there are ten thousand."""
     counter_of = {counter.sample: counter.sample for counter in ENDPOINT_COUNTERS}
     counter_of |= {counter.retired: counter.sample for counter in ENDPOINT_COUNTERS}
     shown: dict[str, int] = {}
+    positions: dict[str, int] = {}
     for sample in exposed:
-        if sample.name in counter_of:
+        if sample.name == LEDGER_POSITION:
+            positions[sample.labels["sensor"]] = int(sample.value)
+        elif sample.name in counter_of:
             subject = f"{counter_of[sample.name]} of network {sample.labels['network']}"
             shown[subject] = shown.get(subject, 0) + int(sample.value)
-    return shown
+    return shown, positions
 
 
 def _counted(reader: StoreReader, positions: Mapping[str, int]) -> dict[str, EndpointTotals] | None:

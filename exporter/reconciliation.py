@@ -96,6 +96,12 @@ class Tally:
             if len(self.differing) < MAX_NAMED:
                 self.differing.append(pair)
 
+    def agree(self, identity: str, whole: int) -> None:
+        """Add numbers that were found equal, by their sum."""
+        sums = self.sums[identity]
+        sums[0] += whole
+        sums[1] += whole
+
     def identities(self) -> tuple[Identity, ...]:
         """All that was checked, in the order of IDENTITIES."""
         return tuple(

@@ -32,7 +32,14 @@ class EndpointTotals(NamedTuple):
 
     def plus(self, other: "EndpointTotals") -> "EndpointTotals":
         """Sum, counter by counter."""
-        return EndpointTotals(*map(int.__add__, self, other))
+        flows, packets, sent, packets_rev, received = other  # by name, not by a map: whole ledgers are summed by it
+        return EndpointTotals(
+            self.flows + flows,
+            self.packets + packets,
+            self.bytes + sent,
+            self.packets_rev + packets_rev,
+            self.bytes_rev + received,
+        )
 
     def minus(self, other: "EndpointTotals") -> "EndpointTotals":
         """Difference, counter by counter."""

@@ -4,6 +4,7 @@ pcapline exporter --store cassandra://127.0.0.1/pcapline
 pcapline exporter --once | grep pcapline_endpoint_writes_total
 """
 
+import gc
 import logging
 import sys
 from argparse import ArgumentParser, Namespace
@@ -13,6 +14,8 @@ from functools import partial
 from pcapline import __version__
 from pcapline.options import add_settings_options, add_store_option, add_web_options, settings_of, shown
 from schema.settings import Settings, StoreSettings
+
+_SWITCH_S = 0.0005  # as threads take turns
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -65,10 +68,18 @@ def _serve(settings: Settings, read: Callable[[], Settings]) -> int:
     from pcapline.signals import stop_on_signals
 
     log_to_stderr(logging.INFO)
+    _answer_quickly()
     with stop_on_signals() as stop:
         serve_exporter(settings, stop.event, _tell_address, read)
     sys.stderr.write("pcapline: stopped\n")
     return stop.exit_code
+
+
+def _answer_quickly() -> None:
+    """A scrape passes from thread to thread some five times; at each it waits so long for a refresh or a check that computes,
+    by default ten times as long. And a collection of garbage, for which all wait, does not walk through what was imported."""
+    sys.setswitchinterval(_SWITCH_S)
+    gc.freeze()
 
 
 def _tell_address(url: str) -> None:
