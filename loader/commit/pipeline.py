@@ -165,7 +165,8 @@ class SensorLoader:
         self, reading: CaptureReading, builder: RowBuilder, manifest: Manifest, follows: Followed, known: Known
     ) -> PreparedCapture:
         """All that is fixed by the claim, or counted by the commit."""
-        path, report, drops = reading.path, reading.report, kernel_drops_beside(reading.path)
+        path, report = Path(reading.path), reading.report
+        drops = kernel_drops_beside(path)
         inputs = settings_inputs(self._settings) | ledger_inputs(self._lease.head, follows.state_used, follows.began_from)
         inputs |= {"sensor": self._lease.sensor, "prefix": reading.prefix_id.hex()}
         inputs["rows_from_ms"] = str(rows_from_ms(self._now_ms(), known.content))

@@ -4,7 +4,6 @@ import mmap
 from collections.abc import Callable, Generator, Iterator, Sequence
 from io import FileIO
 from os import PathLike
-from pathlib import Path
 from typing import Protocol
 
 from loader.decode import layout
@@ -85,7 +84,7 @@ class CaptureReading:
         after: LoadedPart | None = None,
     ) -> None:
         """`carried`: state of the capture before; `identify`: hash the content; `after`: decode what follows it."""
-        self.path, self._options, self._carried_before = Path(path), options, carried
+        self.path, self._options, self._carried_before = path, options, carried
         self._identify, self._after = identify, after
         self.content_bytes = 0  # decompressed
         self.capture_id = b""  # 16 bytes, after the last batch
