@@ -14,9 +14,9 @@ from schema.store.writing import Store
 from schema.tables import DNS_ANSWERS, FLOWS, PACKETS
 
 _LOG = logging.getLogger(__name__)
-ROW_BYTES = 146  # of a row of `flows` in Cassandra, before it is compressed
-MOST_ROWS = 685_000  # of one partition: 100 MB
-SPLIT_ROWS = MOST_ROWS // 4  # what this loader alone may come to bring: others may write to the same partition
+MOST_BYTES = 100_000_000  # of one partition in Cassandra, before it is compressed
+SPLIT_BYTES = MOST_BYTES // 4  # what this loader alone may come to bring: others may write to the same partition
+ROW_BYTES = {FLOWS.name: 240, PACKETS.name: 80, DNS_ANSWERS.name: 240}  # with names and addresses that are rather long
 _MOST_COUNTED = 16_384  # partitions
 _MOST_OF_A_PART = 1_024  # of a manifest, which has up to 8,192
 MOST_RULES = 4_096
@@ -92,7 +92,7 @@ class PartitionTally:
             scope = _SCOPES.get(part.table)
             if scope is None:
                 continue
-            most = self.largest.get(part.table, 0)
+            most, split_rows = self.largest.get(part.table, 0), SPLIT_BYTES // ROW_BYTES[part.table]
             for partition, rows in self._large(part):
                 bucket = partition[1]
                 if bucket not in moments:
@@ -101,7 +101,7 @@ class PartitionTally:
                 total = growth.add(rows, moments[bucket])
                 most = max(most, total)
                 # on fewer rows nothing is known of what comes
-                if total >= SPLIT_ROWS // 4 and (rule := _rule_for(scope, partition, growth)):
+                if total >= split_rows // 4 and (rule := _rule_for(scope, partition, growth, split_rows)):
                     yield rule
             self.largest[part.table] = most
 
@@ -128,14 +128,14 @@ class PartitionTally:
         self._growing = dict(kept)
 
 
-def _rule_for(scope: str, partition: tuple[object, ...], growth: _Growth) -> BucketRule | None:
+def _rule_for(scope: str, partition: tuple[object, ...], growth: _Growth, split_rows: int) -> BucketRule | None:
     subject, bucket = partition
     assert isinstance(subject, bytes | str)
     (start, end), rate = bucket_span(str(bucket)), growth.rate()
     shorter = [(name, seconds * 1000) for name, seconds in GRANULARITIES.items() if seconds * 1000 < end - start]
-    if not shorter or growth.rows + rate * (end - 1 - growth.newest) <= SPLIT_ROWS:
+    if not shorter or growth.rows + rate * (end - 1 - growth.newest) <= split_rows:
         return None
-    name, length = next(((name, length) for name, length in shorter if rate * length <= SPLIT_ROWS), shorter[-1])
+    name, length = next(((name, length) for name, length in shorter if rate * length <= split_rows), shorter[-1])
     return BucketRule.of(scope, subject, (growth.newest // length + 1) * length, name)
 
 

@@ -257,7 +257,7 @@ class LoaderTelemetry:
         """Rows of the largest partition by table; so many partitions more are not counted any longer."""
         for table, rows in largest.items():
             self._largest_rows.labels(table).set(rows)
-            self._largest_bytes.labels(table).set(rows * ROW_BYTES)
+            self._largest_bytes.labels(table).set(rows * ROW_BYTES[table])
         self._forgotten.inc(forgotten)
 
     def expired(self, rows: int) -> None:

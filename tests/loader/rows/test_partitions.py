@@ -18,7 +18,7 @@ from loader.review.openflows import OpenFlowsAgain
 from loader.review.recheck import examine
 from loader.review.then import Then
 from loader.rows import partitions
-from loader.rows.partitions import MOST_ROWS, Partitions, PartitionTally
+from loader.rows.partitions import MOST_BYTES, ROW_BYTES, Partitions, PartitionTally
 from loader.settings import LoaderSettings
 from schema.addresses import address_text
 from schema.bucketpolicy import DNS_SCOPE, FLOWS_SCOPE, BucketPolicy, BucketRule
@@ -62,14 +62,14 @@ def test_one_capture_of_ten_seconds(rows: int, granularity: str | None, valid_fr
 
 
 def test_a_steady_rate_gets_the_longest_that_it_fits_into() -> None:
-    """200 rows a second of forty sensors: ten minutes are 120,000 rows, of which no loader may bring more than 171,250."""
+    """150 rows a second of forty sensors: ten minutes are 90,000 rows, of which no loader may bring more than 104,166."""
     tally = PartitionTally()
     found = [
         rule
         for minute in range(12)
         for _ in range(40)
         for first in [START_MS + minute * MINUTE_MS]
-        for rule in tally.add(counts(300, bucket_of(first), "busy.example"), first, first + MINUTE_MS)
+        for rule in tally.add(counts(225, bucket_of(first), "busy.example"), first, first + MINUTE_MS)
     ]
     assert found[0] == BucketRule(DNS_SCOPE, "busy.example", START_MS + 10 * MINUTE_MS, "10min")
     assert {rule.granularity for rule in found} == {"10min"}
@@ -112,11 +112,12 @@ def traffic(loaders: list[Partitions], minutes: range) -> Counter[tuple[bytes, s
     """Rows by partition after these minutes of a day of a hundred sensors with a capture a minute each, shared out among
     loaders; 10,000 rows a second, and more at times."""
     rates: dict[bytes, Callable[[int], int]] = {  # rows a second, of all sensors together
-        bytes([10, 0, 0, 1]): lambda minute: 8_000,
+        bytes([10, 0, 0, 1]): lambda minute: 4_800,
         bytes([10, 0, 0, 2]): lambda minute: 1_000 if minute % 120 < 60 else 100,
         bytes([10, 0, 0, 3]): lambda minute: 150,
-        bytes([10, 0, 0, 4]): lambda minute: 8_000 if minute == 827 or minute > 1_200 else 30,
+        bytes([10, 0, 0, 4]): lambda minute: 4_800 if minute == 827 or minute > 1_200 else 30,
         bytes([10, 0, 0, 6]): lambda minute: 10,
+        bytes([10, 0, 0, 7]): lambda minute: 4_200,
     }
     stored: Counter[tuple[bytes, str]] = Counter()
     for minute in minutes:
@@ -139,8 +140,8 @@ def test_no_partition_of_a_day_is_over_its_bound(tmp_path: Path, loaders: int, m
         stored = traffic([Partitions(store, "hour") for _ in range(loaders)], minutes)
         rules = store.bucket_rules()
     assert sum(stored.values()) > len(minutes) * 60 * 9_000
-    assert max(stored.values()) <= MOST_ROWS
-    assert {address for address, bucket in stored if len(bucket) == 13} == {bytes([10, 0, 0, n]) for n in (1, 2, 3, 4, 6)}
+    assert max(stored.values()) * ROW_BYTES[FLOWS.name] <= MOST_BYTES
+    assert {address for address, bucket in stored if len(bucket) == 13} == {bytes([10, 0, 0, n]) for n in (1, 2, 3, 4, 6, 7)}
     assert {rule.subject for rule in rules} >= {"10.0.0.1", "10.0.0.2", "10.0.0.4"}
     assert "10.0.0.6" not in {rule.subject for rule in rules}
     assert len(rules) <= 12
@@ -207,7 +208,7 @@ def test_a_hot_destination_is_split(
     calm: list[tuple[object, ...]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(partitions, "SPLIT_ROWS", 40)
+    monkeypatch.setattr(partitions, "SPLIT_BYTES", 40 * ROW_BYTES[FLOWS.name])
     load_all(store, captures, SENSOR, SETTINGS)
     rules = store.bucket_rules()
     assert {rule.scope for rule in rules} == {FLOWS_SCOPE, DNS_SCOPE}

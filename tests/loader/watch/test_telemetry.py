@@ -45,7 +45,7 @@ def test_what_is_shown():
         "pcapline_retention_deleted_rows_total 9.0",
         "pcapline_loader_names_evicted_total 4.0",
         'pcapline_loader_largest_partition_rows{table="flows"} 1000.0',
-        'pcapline_loader_largest_partition_bytes{table="flows"} 146000.0',
+        'pcapline_loader_largest_partition_bytes{table="flows"} 240000.0',
         "pcapline_loader_partitions_forgotten_total 5.0",
         "pcapline_captures_disposed_total 1.0",
         "pcapline_capture_load_seconds_count 2.0",
