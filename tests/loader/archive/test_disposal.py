@@ -35,8 +35,9 @@ def answered(directory: Path, name: str, content: bytes = b"", state: FileState 
     spool, path = Spool(directory, "edge", 2.0, lambda path: None), directory / name
     path.write_bytes(content)
     spool.hint(path, complete=True, now=100.0)
-    spool.answer(spool.file(path), FileOutcome(file=str(path), state=state, reason="bad: very"), 100.0)
-    return spool.file(path)
+    (file,) = spool.waiting()
+    spool.answer(file, FileOutcome(file=str(path), state=state, reason="bad: very"), 100.0)
+    return file
 
 
 def test_the_grace_counts_from_the_commit(tmp_path: Path):
