@@ -8,6 +8,7 @@ from pathlib import Path
 
 from exporter.reconciliation import Reconciliation
 from loader.archive.finding import CaptureFiles, archive_of
+from loader.commit.keeping import KeptLease
 from loader.commit.sensornames import inventory_of
 from loader.review.again import Decoding
 from loader.review.openflows import OpenFlowsAgain
@@ -95,17 +96,9 @@ class RowChecks:
 @contextmanager
 def _leased(store: Store, sensor: str, owner: str, lease_s: int) -> Iterator[tuple[SensorLease, Callable[[], None]]]:
     """The sensor's lease, and what keeps it when it is called now and then."""
-    renew_at = time.time() + lease_s / 3
     lease = store.take_sensor(sensor, DEFAULT_NETWORK, owner, _now_ms() + lease_s * 1000)
-
-    def keep() -> None:
-        nonlocal renew_at
-        if time.time() >= renew_at:
-            lease.renew(_now_ms() + lease_s * 1000)
-            renew_at = time.time() + lease_s / 3
-
     try:
-        yield lease, keep
+        yield lease, KeptLease(lease, lease_s, time.time).keep
     finally:
         lease.release()
 

@@ -2,15 +2,17 @@
 
 import socket
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from loader.archive.places import put_away
 from loader.commit.inputs import loaded_part
 from loader.reading.capture import first_part_matches
 from loader.settings import LoaderSettings
-from loader.spool.files import ARCHIVE, OWN_FOLDER, QUARANTINE, REASON_SUFFIX, captures_in, is_put_away
+from loader.spool.files import ARCHIVE, OWN_FOLDER, QUARANTINE, REASON_SUFFIX, captures_in
 from loader.watch.note import LoaderNote, notes_in
 from loader.watch.states import SeenFile, stays
 from pcapline.wiring import lease_owner
@@ -68,8 +70,8 @@ def _is_content_of(path: Path, record: "CaptureRecord") -> bool:
 
 
 def _quarantined(quarantine: Path) -> Iterator[Object]:
-    for path in sorted(quarantine.rglob("*")):
-        if path.is_file() and is_put_away(path.name):
+    if quarantine.is_dir():
+        for path in sorted(Path(entry.path) for _, entry in put_away(quarantine)):
             yield {"record": "quarantined", "file": str(path), "sensor": path.parent.name, "reason": _reason_beside(path)}
 
 
@@ -82,16 +84,11 @@ def _reason_beside(path: Path) -> str:
 
 
 def _archived(archive: Path) -> Iterator[Object]:
-    for folder in sorted(archive.iterdir()) if archive.is_dir() else []:
-        sizes = list(_sizes(folder)) if folder.is_dir() else []
-        if sizes:
-            reason = f"{len(sizes):,} files, {sum(sizes):,} bytes"
-            counts = {"files": len(sizes), "bytes": sum(sizes)}
-            yield {"record": "archived", "file": str(folder), "sensor": folder.name, "reason": reason, **counts}
-
-
-def _sizes(folder: Path) -> Iterator[int]:
-    for path in folder.iterdir():
+    files, octets = Counter[str](), Counter[str]()
+    for sensor, entry in put_away(archive) if archive.is_dir() else ():
         with suppress(OSError):  # dropped meanwhile
-            if is_put_away(path.name):
-                yield path.stat().st_size
+            octets[sensor] += entry.stat().st_size
+            files[sensor] += 1
+    for sensor, count in files.items():
+        reason, counts = f"{count:,} files, {octets[sensor]:,} bytes", {"files": count, "bytes": octets[sensor]}
+        yield {"record": "archived", "file": str(archive / sensor), "sensor": sensor, "reason": reason, **counts}

@@ -11,10 +11,11 @@ from enum import Enum
 from pathlib import Path
 
 from loader.archive.finding import committed_as, holds_no_packet, identity_of
-from loader.archive.kept import kept_in, sensor_folders
+from loader.archive.kept import kept_in
+from loader.archive.places import put_away, sensor_folders
 from loader.commit.inputs import loaded_part
 from loader.reading.capture import first_part_matches
-from loader.spool.files import Stamp, is_put_away
+from loader.spool.files import Stamp
 from schema.store.reading import StoreReader
 
 MAX_NAMED = 100
@@ -91,11 +92,9 @@ class ArchiveCheck:
         Raises `OSError` where the archive cannot be listed, `StoreError` where the ledger cannot be read.
         """
         kept: dict[_Key, bytes] = {}
-        there: list[_Key] = []
         for folder in sensor_folders(self.archive):
             kept.update(((folder.name, name), capture_id) for name, capture_id in kept_in(folder).items())
-            names = sorted(entry.name for entry in folder.iterdir() if is_put_away(entry.name))
-            there += [(folder.name, name) for name in names]
+        there = sorted((sensor, entry.name) for sensor, entry in put_away(self.archive))
         present, allowed = set(there), _Allowance(most_bytes, stop)
         self._wrong = {key: wrong for key, wrong in self._wrong.items() if key in present}
         read = self._read_changed(kept, allowed)

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from loader.archive.finding import committed_as, holds_no_packet, identity_of
-from loader.archive.kept import let_go, sensor_folders
+from loader.archive.kept import let_go
+from loader.archive.places import put_away
 from loader.settings import LoaderSettings
-from loader.spool.files import Stamp, is_put_away, sidecar_of
+from loader.spool.files import Stamp, sidecar_of
 from schema.pause import ask_for_pause, end_pause
 from schema.store.reading import StoreReader
 
@@ -114,12 +115,9 @@ class ArchiveKeeper:
 def _archived(archive: Path) -> Iterator[tuple[int, str, Path]]:
     """Captures in the archive in any order, each with when it came there: the time of change of its inode (Unix ns), which no
     sensor's clock touches."""
-    for folder in sensor_folders(archive):
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                with suppress(FileNotFoundError):
-                    if is_put_away(entry.name):
-                        yield entry.stat(follow_symlinks=False).st_ctime_ns, entry.path, Path(entry.path)
+    for _, entry in put_away(archive):
+        with suppress(FileNotFoundError):
+            yield entry.stat(follow_symlinks=False).st_ctime_ns, entry.path, Path(entry.path)
 
 
 def _size(path: Path) -> int:

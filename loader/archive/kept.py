@@ -12,16 +12,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from schema.capture_names import is_sensor_name
-
 _NAME = ".kept"
 # Longest lifetime of a capture's rows: behind it there is nothing that a file could bring back.
 KEPT_FOR_MS = 31 * 86_400_000
-
-
-def sensor_folders(archive: Path) -> list[Path]:
-    """The folders of an archive, one for each sensor. Raises `OSError`."""
-    return sorted(path for path in archive.iterdir() if is_sensor_name(path.name) and path.is_dir())
 
 
 def note_kept(place: Path, capture_id: bytes, at_ms: int) -> None:

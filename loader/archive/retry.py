@@ -6,13 +6,13 @@ from pathlib import Path
 
 from loader.archive.disposal import note_reason
 from loader.archive.moving import move_capture
+from loader.archive.places import put_away
 from loader.decode.columns import DecodeOptions
 from loader.once import OnceLoader, Request, Surroundings
 from loader.outcome import FileOutcome
 from loader.reading.capture import CaptureReading
 from loader.settings import LoaderSettings
-from loader.spool.files import OWN_FOLDER, QUARANTINE, REASON_SUFFIX, is_put_away
-from schema.capture_names import is_sensor_name
+from loader.spool.files import OWN_FOLDER, QUARANTINE, REASON_SUFFIX
 from schema.enums import FileState
 from schema.errors import CaptureError, LeaseHeldError
 from schema.store.writing import Store
@@ -74,14 +74,11 @@ class Retrial:
 
 def quarantined_in(directory: Path) -> list[Path]:
     """The files that a watched directory has in quarantine, in order of sensor and name. Raises `OSError`."""
-    found: list[Path] = []
     quarantine = directory / OWN_FOLDER / QUARANTINE
-    for folder in sorted(quarantine.iterdir()) if quarantine.is_dir() else []:
-        if is_sensor_name(folder.name) and folder.is_dir() and not folder.is_symlink():
-            found += sorted(
-                path for path in folder.iterdir() if is_put_away(path.name) and path.is_file() and not path.is_symlink()
-            )
-    return found
+    if not quarantine.is_dir():
+        return []
+    paths = [Path(entry.path) for _, entry in put_away(quarantine) if entry.is_file(follow_symlinks=False)]
+    return sorted(path for path in paths if not path.parent.is_symlink())
 
 
 def _read_all(sensor: str, files: list[Path], held_by: str) -> Iterator[FileOutcome]:

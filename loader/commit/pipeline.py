@@ -12,6 +12,7 @@ from pathlib import Path
 from loader.commit.carried import CarriedState
 from loader.commit.following import Followed, PlaceInOrder
 from loader.commit.inputs import keeps_beginning, ledger_inputs, loaded_part, rows_from_ms, settings_inputs
+from loader.commit.keeping import KeptLease
 from loader.commit.prepared import (
     CUT_SHORT,
     PreparedCapture,
@@ -69,7 +70,8 @@ class SensorLoader:
         self._carries = lease.sensor != STANDALONE_SENSOR
         self._names = SensorNames(lease, settings, inventory, carries=self._carries)
         self.partitions = Partitions(store, settings.bucket)  # of this sensor; or, put here, of all sensors of the process
-        self._renew_at = 0.0
+        self.kept = KeptLease(lease, settings.lease_s, clock)
+        self._keep_lease = self.kept.keep
 
     @property
     def lease(self) -> SensorLease:
@@ -276,9 +278,3 @@ class SensorLoader:
 
     def _now_ms(self) -> int:
         return int(self._clock() * 1000)
-
-    def _keep_lease(self) -> None:
-        now = self._clock()
-        if now >= self._renew_at:
-            self._lease.renew(int((now + self._settings.lease_s) * 1000))
-            self._renew_at = now + self._settings.lease_s / 3

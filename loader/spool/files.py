@@ -232,11 +232,6 @@ def sidecar_of(path: Path) -> Path:
     return path.with_name(path.name + SIDECAR_SUFFIX)
 
 
-def is_put_away(name: str) -> bool:
-    """Whether a name in the archive or the quarantine is a capture's: neither hidden nor a note beside one."""
-    return not name.startswith(".") and not name.endswith((REASON_SUFFIX, SIDECAR_SUFFIX))
-
-
 def _name_by_sensor(path: Path, sensor: str) -> CaptureName | None:
     """What the name says, where it is this sensor's: somebody else's file may have any number and be incomplete."""
     name = parse_capture_name(path.name)

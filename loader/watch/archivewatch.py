@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from loader.archive.check import ArchiveCheck, ArchiveVerdict
-from loader.archive.kept import forget_old, sensor_folders
+from loader.archive.kept import forget_old
+from loader.archive.places import sensor_folders
 from loader.settings import LoaderSettings
 from loader.spool.files import ARCHIVE, OWN_FOLDER
 from loader.watch.schedule import Schedule

@@ -24,7 +24,6 @@ class LeasedSensor:
 
     loader: SensorLoader
     expected_sequence: int | None  # None: none of its files had a number
-    kept_until: float  # when its lease ends, by this loader's clock
     used_at: float
     newest_start_ns: int = 0  # of the newest numbered file, by the sensor's clock
     looked_at: bool = False  # whether the ledger, as it was when it was taken, holds what was answered for before
@@ -66,7 +65,7 @@ class LeasedSensors:
         """The sensor, taken if it is not; None while another loader has it. Raises `StoreError`."""
         now = self.clock()
         held = self._held.get(sensor)
-        if held is not None and now >= held.kept_until:
+        if held is not None and now >= held.loader.kept.until:
             self._ask_again(sensor, held)
             held = self._held.get(sensor)
         if held is None and self.may_take(sensor):
@@ -81,9 +80,8 @@ class LeasedSensors:
 
     def _take(self, sensor: str) -> LeasedSensor | None:
         now = self.clock()
-        until = now + self.settings.lease_s
         try:
-            lease = self.store.take_sensor(sensor, self.network, self.owner, int(until * 1000))
+            lease = self.store.take_sensor(sensor, self.network, self.owner, int((now + self.settings.lease_s) * 1000))
         except LeaseHeldError as error:
             if self._elsewhere.is_held(sensor, error.owner, now):
                 self.tell(str(error))
@@ -94,7 +92,6 @@ class LeasedSensors:
         self._held[sensor] = held = LeasedSensor(
             loader=SensorLoader(self.store, lease, self.settings, self.clock, self._inventory),
             expected_sequence=None if state.sequence == NO_SEQUENCE else state.sequence + 1,
-            kept_until=until,
             used_at=now,
             newest_start_ns=state.first_ts_ns,
         )
@@ -121,16 +118,13 @@ class LeasedSensors:
     def keep(self) -> None:
         """Keep all leases, long before they end: called by the timer's own thread, so that none runs out while a capture
         takes long. Decides nothing: what cannot be renewed is left to `ask_for_doubtful`."""
-        until = self.clock() + self.settings.lease_s
         for sensor, held in self._held.copy().items():
             try:
-                held.loader.lease.renew(int(until * 1000))
+                held.loader.kept.renew()
             except STORE_WIDE:
                 return  # the loop will see it, too
             except StoreError:
                 self._doubtful.add(sensor)
-            else:
-                held.kept_until = until
 
     def ask_for_doubtful(self) -> None:
         """Whether those that `keep` could not renew are lost. Raises `StoreError` where the store is away."""
@@ -141,16 +135,13 @@ class LeasedSensors:
 
     def _ask_again(self, sensor: str, held: LeasedSensor) -> None:
         """Whether a lease still stands that may have run out: while this process slept, or the store was away."""
-        until = self.clock() + self.settings.lease_s
         try:
-            held.loader.lease.renew(int(until * 1000))
+            held.loader.kept.renew()
         except STORE_WIDE:
             raise
         except StoreError as error:
             self.drop(sensor)
             self.tell(str(error))
-        else:
-            held.kept_until = until
 
     def fellow_ended(self) -> None:
         """What it held may be taken at once."""

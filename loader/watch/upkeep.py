@@ -1,6 +1,5 @@
 """What a watch does beside loading, once a scan: notes the state of every file, and keeps room on the disk."""
 
-import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
@@ -8,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from loader.archive.disk import ArchiveKeeper, PauseKeeper
+from loader.archive.places import put_away
 from loader.backoff import is_over
-from loader.spool.files import ARCHIVE, OWN_FOLDER, QUARANTINE, is_put_away
+from loader.spool.files import ARCHIVE, OWN_FOLDER, QUARANTINE
 from loader.watch.note import NoteKeeper
 from loader.watch.states import SpoolState, SpoolView
 from loader.watch.telemetry import LoaderTelemetry
@@ -77,6 +77,4 @@ def _put_away(directory: Path) -> Iterator[tuple[str, SpoolState]]:
     """Sensor and state of each capture in the archive and the quarantine."""
     for kind, state in ((ARCHIVE, SpoolState.ARCHIVED), (QUARANTINE, SpoolState.QUARANTINED)):
         with suppress(OSError):
-            for folder in sorted((directory / OWN_FOLDER / kind).iterdir()):
-                with suppress(OSError), os.scandir(folder) as entries:
-                    yield from ((folder.name, state) for entry in entries if is_put_away(entry.name))
+            yield from ((sensor, state) for sensor, _ in put_away(directory / OWN_FOLDER / kind))
