@@ -2,14 +2,15 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from schema.records import PartitionCounts
+from schema.records import CaptureFacts, PartitionCounts
 from schema.store.cassandra.captures import Standing, read_own_parts
 from schema.store.cassandra.connection import Connection, Row
 from schema.store.cassandra.statements import count_of_capture, delete_of, keys_of_capture, rows_of
 from schema.store.reading import Recount
-from schema.tables import BY_NAME, FLOWS, Table
+from schema.tables import BY_NAME, FLOWS, Kind, Table
 
 _BOTH_WAYS = ("packets", "packets_rev")
+_NS_IN_MS, _MINUTE_MS = 1_000_000, 60_000
 _EXPIRY_MARGIN_MS = 60_000  # rows expire by the node's clock, while they are counted
 
 
@@ -18,12 +19,14 @@ def recount_capture(connection: Connection, capture_id: bytes, standing: Standin
     expected: dict[str, int] = {}
     found: dict[str, int] = {}
     flow_packets = None
-    loaded_ms = standing.record.rows_expire_from_ms if standing else 0
+    if standing is None:
+        return Recount(capture_id=capture_id, expected=expected, found=found, flow_packets=None)
+    facts, loaded_ms = standing.record.facts, standing.record.rows_expire_from_ms
     for counts in read_own_parts(connection, standing):
         table = BY_NAME[counts.table]
         if loaded_ms + table.ttl_seconds * 1000 <= now_ms + _EXPIRY_MARGIN_MS:
             continue
-        rows, packets = _count(connection, counts, capture_id)
+        rows, packets = _count(connection, counts, facts)
         expected[table.name] = expected.get(table.name, 0) + counts.total
         found[table.name] = found.get(table.name, 0) + rows
         if table is FLOWS:
@@ -55,11 +58,48 @@ def rows_of_capture(
         yield from connection.stream(rows_of(table), (*key, capture_id))
 
 
-def _count(connection: Connection, counts: PartitionCounts, capture_id: bytes) -> tuple[int, int]:
+def _count(connection: Connection, counts: PartitionCounts, facts: CaptureFacts) -> tuple[int, int]:
+    """Rows, and their packets where they are flows.
+
+    A partition may have rows of thousands of captures: those of this one are looked for at its own time, and in all of the
+    partition only where that does not find what the manifest states.
+    """
     table = BY_NAME[counts.table]
-    statement = count_of_capture(table, _BOTH_WAYS if table is FLOWS else ())
-    answers = [rows[0] for rows in connection.each(statement, _partitions(counts, capture_id))]
-    return sum(row[0] for row in answers), sum(sum(filter(None, row[1:])) for row in answers)
+    if not _is_by_time(table):
+        return _summed(_counted(connection, table, _partitions(counts, facts.capture_id)))
+    around, apart = _around(facts), []
+    near = ((*key, *around, facts.capture_id) for key in counts.partitions)
+    answers = list(_counted(connection, table, near, between=True))
+    for at, (key, rows) in enumerate(zip(counts.partitions, counts.rows, strict=True)):
+        if answers[at][0] != rows:
+            apart.append((*key, facts.capture_id))
+            answers[at] = (0,)
+    return _summed([*answers, *_counted(connection, table, apart)])
+
+
+def _is_by_time(table: Table) -> bool:
+    return table.columns[table.index(table.clustering[0])].kind is Kind.TIMESTAMP
+
+
+def _around(facts: CaptureFacts) -> tuple[int, int]:
+    """Unix ms between which a capture's rows are, unless its packet times jump: from the minute in which it began."""
+    first, last = sorted(ns // _NS_IN_MS for ns in (facts.first_ts_ns, facts.last_ts_ns))
+    return first - first % _MINUTE_MS, last
+
+
+def _counted(
+    connection: Connection, table: Table, values: Iterable[tuple[object, ...]], *, between: bool = False
+) -> Iterator[Row]:
+    statement = count_of_capture(table, _BOTH_WAYS if table is FLOWS else (), between=between)
+    return (rows[0] for rows in connection.each(statement, values))
+
+
+def _summed(answers: Iterable[Row]) -> tuple[int, int]:
+    rows = packets = 0
+    for count, *sums in answers:
+        rows += count
+        packets += sum(filter(None, sums))
+    return rows, packets
 
 
 def _partitions(counts: PartitionCounts, capture_id: bytes) -> Iterator[tuple[object, ...]]:

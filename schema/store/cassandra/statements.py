@@ -31,10 +31,11 @@ def rows_of(table: Table) -> str:
 
 
 @cache
-def count_of_capture(table: Table, sums: tuple[str, ...] = ()) -> str:
-    """How many rows of one capture are in one partition, and sums of columns."""
+def count_of_capture(table: Table, sums: tuple[str, ...] = (), *, between: bool = False) -> str:
+    """How many rows of one capture are in one partition, or of a part of it, `between` two times; and sums of columns."""
     wanted = ", ".join(["count(*)", *(f"sum({name})" for name in sums)])
-    return f"SELECT {wanted} FROM pcapline.{table.name} WHERE {_in_partition(table)}"
+    time = f" AND {table.clustering[0]} >= ? AND {table.clustering[0]} <= ?" if between else ""
+    return f"SELECT {wanted} FROM pcapline.{table.name} WHERE {_in_partition(table, time)}"
 
 
 @cache
@@ -47,6 +48,6 @@ def _by_key(table: Table) -> str:
     return " AND ".join(f"{name} = ?" for name in table.key)
 
 
-def _in_partition(table: Table) -> str:
+def _in_partition(table: Table, time: str = "") -> str:
     partition = " AND ".join(f"{name} = ?" for name in table.partition)
-    return f"{partition} AND capture_id = ? ALLOW FILTERING"  # within one partition: that is no scan
+    return f"{partition}{time} AND capture_id = ? ALLOW FILTERING"  # within one partition: that is no scan

@@ -7,7 +7,7 @@ import pytest
 from schema.store.writing import Store
 from schema.tables import BY_NAME
 from tests.schema.store.factory import SteppedClock, StoreFactory
-from tests.schema.store.samples import id_of, load, sample, take
+from tests.schema.store.samples import T0_MS, id_of, load, sample, take
 
 DAY_S = 86_400
 OWN = {"flows": 3, "traffic_by_minute": 1, "dns_answers": 2}
@@ -51,6 +51,18 @@ def test_expired_tables_are_left_out(store_factory: StoreFactory) -> None:
     recount = store.recount(id_of("a"))
     assert set(recount.expected) == set(recount.found) == {"traffic_by_minute", "dns_answers"}
     assert recount.flow_packets is None
+
+
+@pytest.mark.parametrize("began_ms", [0, T0_MS - DAY_S * 1000, T0_MS, T0_MS + DAY_S * 1000])
+def test_rows_count_whatever_their_time(store: Store, began_ms: int) -> None:
+    """Packet times jump: a capture's rows may be of another time than its first and last packet."""
+    first, facts = began_ms * 1_000_000, sample("a").facts
+    capture = replace(sample("a"), facts=replace(facts, first_ts_ns=first, last_ts_ns=first + 2_000_000))
+    lease = take(store)
+    load(lease, capture)
+    load(lease, sample("b", flows=2))
+    recount = store.recount(id_of("a"))
+    assert (recount.expected, recount.found, recount.flow_packets) == (OWN, OWN, 15)
 
 
 def test_what_a_capture_began_from_is_kept_with_its_manifest(store: Store) -> None:
