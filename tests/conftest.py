@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -11,6 +12,7 @@ from xdist.remote import Producer
 from tests.distribution import LongestFirst, patience_s
 from tests.servers.cassandra.keyspace import CassandraFactory, Keyspace
 from tests.servers.cassandra.session import shared_port
+from tests.servers.tshark import asked_once
 
 hypothesis.settings.register_profile("untimed", deadline=None)  # how long a test takes is no matter of its being right
 hypothesis.settings.load_profile("untimed")
@@ -26,10 +28,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(scope="session")
-def cassandra_keyspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keyspace]:
-    """This worker's keyspace on the node that all workers share."""
+def workers_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One for all workers."""
     base = tmp_path_factory.getbasetemp()
-    keyspace = Keyspace(shared_port(base.parent if "PYTEST_XDIST_WORKER" in os.environ else base))
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+@pytest.fixture(scope="session")
+def cassandra_keyspace(workers_directory: Path) -> Iterator[Keyspace]:
+    """This worker's keyspace on the node that all workers share."""
+    keyspace = Keyspace(shared_port(workers_directory))
     yield keyspace
     keyspace.close()
 
@@ -39,3 +47,12 @@ def cassandra_store_factory(cassandra_keyspace: Keyspace) -> Iterator[CassandraF
     cassandra_keyspace.empty()
     with ExitStack() as stack:
         yield CassandraFactory(cassandra_keyspace.port, cassandra_keyspace.name, stack)
+
+
+@pytest.fixture(scope="module")
+def tshark_asked_once(workers_directory: Path) -> Iterator[None]:
+    """For tests that have the same frames decoded as others do."""
+    kept = workers_directory / "tshark"
+    kept.mkdir(exist_ok=True)
+    with asked_once(kept):
+        yield

@@ -13,7 +13,7 @@ from tests.servers.cassandra.keyspace import CassandraFactory
 from tests.shared_captures import needs_shared, shared_captures
 
 # A thousand captures, tshark asked about some two hundred of them, into two stores: minutes on a small machine.
-pytestmark = [needs_shared, pytest.mark.timeout(1_200)]
+pytestmark = [needs_shared, pytest.mark.usefixtures("tshark_asked_once"), pytest.mark.timeout(1_200)]
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def sqlite(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 
 @pytest.fixture(scope="module")
-def loaded(sqlite: Store) -> Contents:
+def loaded(sqlite: Store, tshark_asked_once: None) -> Contents:
     outcomes = load_all(sqlite, shared_captures())
     assert len(outcomes) == len(shared_captures())
     assert_balance(outcomes)

@@ -1,6 +1,5 @@
 """A store of each kind for tests whose loaders are processes of their own."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,9 +15,8 @@ def sqlite_url(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def cassandra_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    base = tmp_path_factory.getbasetemp()
-    keyspace = Keyspace(shared_port(base.parent if "PYTEST_XDIST_WORKER" in os.environ else base))
+def cassandra_url(workers_directory: Path) -> Iterator[str]:
+    keyspace = Keyspace(shared_port(workers_directory))
     keyspace.empty()
     yield f"cassandra://127.0.0.1:{keyspace.port}/{keyspace.name}"
     keyspace.close()

@@ -19,6 +19,7 @@ from tests.loader.decode.oracle_comparison import compare
 from tests.servers import require
 from tests.shared_captures import needs_shared, shared_captures
 
+pytestmark = pytest.mark.usefixtures("tshark_asked_once")
 _FLAGGED = {REASON_TEXT[reason] for reason in DEEP_REASONS}
 # What differs, and why: file, frame, fields.
 _KNOWN = {("802_15_4-data.pcap", 1): {"source", "destination", "protocol"}}  # 6LoWPAN: no IP header in the frame's bytes
