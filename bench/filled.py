@@ -51,6 +51,7 @@ class Filler:
                 inputs={"rows_from_ms": str(now_ms)},
                 manifest=Manifest.of([_partitions(flows)]),
                 started_at_ms=now_ms,
+                endpoints=deltas,
             )
         )
         if isinstance(begun, ClaimRefusal):

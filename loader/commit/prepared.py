@@ -39,6 +39,7 @@ class PreparedCapture:
             inputs=self.inputs,
             manifest=replace(self.manifest, repaired=_partitions_of(self.repairs)),
             started_at_ms=started_at_ms,
+            endpoints=self.deltas.endpoints,
             origins=(self.facts.file_id, content_origin(prefix_of(self.inputs))),
         )
 

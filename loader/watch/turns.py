@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from threading import Event
 
@@ -21,6 +22,7 @@ from schema.errors import STORE_WIDE, LeaseLostError, StoreError
 
 _LOG = logging.getLogger(__name__)
 _FILES_A_TURN = 16  # of one sensor, before the next sensor's turn and before new files are looked for
+_DISPOSED_A_TURN = 16  # of all sensors, before it is looked for new files: each asks the store
 _LARGE_BYTES = 8 << 20  # what may take a while is told of before it begins
 _AGAIN_S = 5.0  # a file that something outside of it holds up is tried again so often
 
@@ -175,13 +177,14 @@ class Turns:
         self.world.feed.gone(file, outcome)
 
     def dispose(self) -> None:
-        """Archive or delete the inputs whose time has come. Raises `StoreError` where their commits cannot be read back."""
+        """Archive or delete inputs whose time has come: some, so that files which come meanwhile do not wait for a backlog's.
+        Raises `StoreError` where their commits cannot be read back."""
         now = self.world.clock()
-        for file in self.spool.answered():
+        due = (file for file in self.spool.answered() if self.disposal.is_due(file, now) and self.aside.is_due(file.sensor))
+        for file in islice(due, _DISPOSED_A_TURN):
             if self.world.stop.is_set():
                 return
-            if self.disposal.is_due(file, now) and self.aside.is_due(file.sensor):
-                self._dispose(file, now)
+            self._dispose(file, now)
 
     def _dispose(self, file: SpoolFile, now: float) -> None:
         try:

@@ -5,7 +5,7 @@ transaction; neither shows here. Every method may raise `StoreUnavailableError` 
 Adapters take their clock (seconds since the epoch) when they are built; nothing here reads one.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import Enum
@@ -44,6 +44,7 @@ class Claim:
     inputs: Mapping[str, str]  # all that the rows depend on besides the capture's bytes
     manifest: Manifest
     started_at_ms: int
+    endpoints: Collection[str] = ()  # whose totals the commit is going to change, as far as that is known
     origins: tuple[str, ...] = ()  # what leads to this capture again: its file's id, `content:HEX` of the file's whole content
 
 

@@ -71,7 +71,7 @@ class CassandraAttempt:
         for written in named:
             written()
         self._make(step, batch)
-        self._hold.stand_at(step)
+        self._hold.stand_at(step, commit.carried)
         self._mark(step, commit)
         return step.after
 
@@ -90,7 +90,7 @@ class CassandraAttempt:
         hold, before = self._hold, self._hold.head
         moves = commit.carried is not None
         state = (at.seq, at.nonce) if moves else (before.state_version, before.state_nonce)
-        deltas, before_it = commit.deltas, hold.endpoints(commit.deltas.endpoints)
+        deltas, before_it = commit.deltas, hold.endpoints.of(commit.deltas.endpoints)
         return ledger.Step(
             record=commit.record(self._claim, hold.sensor, at, previous=before.position.nonce),
             before=before,

@@ -1,15 +1,16 @@
 """What a lease's holder knows and may do: the sensor's totals, which only it changes, and how to see that it was overtaken."""
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import replace
 
 from schema.errors import LeaseLostError
-from schema.records import EndpointTotals
 from schema.store.cassandra import ledger
+from schema.store.cassandra.carriedstate import read_carried
 from schema.store.cassandra.commitments import committed_among
 from schema.store.cassandra.connection import Connection
 from schema.store.cassandra.guard import Guard, read_guard
+from schema.store.cassandra.heldtotals import HeldTotals
 from schema.store.cassandra.spans import Spans
 from schema.store.writing import LedgerHead
 from schema.tables import Table
@@ -18,7 +19,8 @@ Clock = Callable[[], float]
 
 _BELIEVED_S = 1.0  # how long a lease whose time is over is believed after its ledger was asked
 
-_REMEMBERED = 100_000  # captures, some 10 MB; and endpoints, some 40 MB
+_REMEMBERED = 100_000  # captures, some 10 MB
+_REMEMBERED_STATE = 512 * 1024  # bytes
 
 
 class Hold:
@@ -31,8 +33,9 @@ class Hold:
         self.head = ledger.read_head(connection, guard)
         self.size, self.totals = guard.size, ledger.read_flat_totals(connection, guard)
         self.spans = Spans(connection, clock, is_new=self.head.position.seq == 0)
-        self._endpoints: dict[str, EndpointTotals] = {}  # some of the segment's
+        self.endpoints = HeldTotals(connection, (guard.sensor, guard.segment))
         self._believed_until = 0.0
+        self._carried = b"", b""  # the name of a state, and the state
         self._committed: set[bytes] = set()  # captures of this ledger, as far as anyone has asked
 
     @property
@@ -74,13 +77,12 @@ class Hold:
         age_s = int(self.clock()) - rows_from_ms // 1000 if rows_from_ms else 0
         return min(table.ttl_seconds, table.ttl_seconds - age_s)
 
-    def endpoints(self, names: Collection[str]) -> dict[str, EndpointTotals]:
-        """The totals of those of these endpoints that have one: only the holder changes them, so each is read once."""
-        unknown = [name for name in names if name not in self._endpoints]
-        if len(self._endpoints) + len(unknown) > _REMEMBERED:
-            self._endpoints, unknown = {}, list(names)
-        self._endpoints |= ledger.read_endpoints(self.connection, (self.sensor, self.segment), unknown)
-        return {name: self._endpoints[name] for name in names if name in self._endpoints}
+    def carried(self) -> bytes | None:
+        """What `head` carries; read where this holder did not write it, or it is large."""
+        nonce, state = self._carried
+        if nonce and nonce == self.head.state_nonce:
+            return state
+        return read_carried(self.connection, (self.sensor, self.head.state_version, self.head.state_nonce))
 
     def committed(self, capture_ids: set[bytes]) -> set[bytes]:
         """Those of these captures that this sensor's ledger holds, or did; each is asked for once."""
@@ -90,15 +92,17 @@ class Hold:
         self._committed |= committed_among(self.connection, self.sensor, self.segment, unknown)
         return capture_ids & self._committed
 
-    def stand_at(self, step: ledger.Step) -> None:
-        """The commit that made this step is in the ledger."""
+    def stand_at(self, step: ledger.Step, carried: bytes | None) -> None:
+        """The commit that made this step is in the ledger; `carried`: the state that it brought, if it did."""
+        if carried is not None:
+            self._carried = (step.after.state_nonce, carried) if len(carried) <= _REMEMBERED_STATE else (b"", b"")
         self.head = step.after
         self.size = replace(self.size, endpoints=step.endpoint_count)
         self._committed.add(step.record.capture_id)
-        self._endpoints.update(step.endpoints)
+        self.endpoints.are(step.endpoints)
         self.totals.update(step.totals)
 
     def stand_in(self, guard: Guard, head: LedgerHead, totals: dict[str, int]) -> None:
         """The segment was sealed; this is the one that follows it."""
         self.head, self.size, self.totals = head, guard.size, totals
-        self._endpoints = {}
+        self.endpoints = HeldTotals(self.connection, (guard.sensor, guard.segment))

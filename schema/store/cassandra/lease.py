@@ -8,7 +8,6 @@ from schema.errors import LeaseHeldError, StoreMovedError, StoreUnavailableError
 from schema.records import CaptureFacts, NameTold
 from schema.store.cassandra import captures, claims, ledger, names
 from schema.store.cassandra.attempt import CassandraAttempt
-from schema.store.cassandra.carriedstate import read_carried
 from schema.store.cassandra.connection import Connection
 from schema.store.cassandra.guard import Guard, current_guard, note_segment, read_guard, segment_of
 from schema.store.cassandra.hold import Clock, Hold
@@ -92,7 +91,7 @@ class CassandraLease:
 
     def carried(self) -> bytes | None:
         """The open flows that `head` names."""
-        return read_carried(self.connection, (self.sensor, self.head.state_version, self.head.state_nonce))
+        return self._hold.carried()
 
     def names_told(self, clients: Collection[bytes]) -> Iterator[NameTold]:
         """What these clients were told, as of `head`."""
@@ -116,7 +115,10 @@ class CassandraLease:
         """Claim a capture."""
         (looked_up, guard), self._unclaimed = self._unclaimed or (b"", None), None
         claimed = claims.claim(self._hold, claim, guard if looked_up == claim.facts.capture_id else None)
-        return claimed if isinstance(claimed, ClaimRefusal) else CassandraAttempt(self._hold, claim, claimed)
+        if isinstance(claimed, ClaimRefusal):
+            return claimed
+        self._hold.endpoints.foresee(claim.endpoints)
+        return CassandraAttempt(self._hold, claim, claimed)
 
     def note_origin(self, origin: str, capture_id: bytes, at_ms: int) -> None:
         """Remember that this origin, too, holds a capture that is committed."""

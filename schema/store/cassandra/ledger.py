@@ -1,7 +1,7 @@
 """The ledger in Cassandra: one partition a sensor and segment. Every write to it is conditional; this file only reads,
 and spells the one batch that commits."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,8 @@ from schema.records import (
 )
 from schema.store.cassandra.connection import Connection, Row
 from schema.store.cassandra.guard import Guard, current_guard, read_guard, segment_of
+from schema.store.cassandra.rowbytes import Gathered, RowBytes
+from schema.store.cassandra.rows import bound_rows, form_for
 from schema.store.codec import decode_deltas
 from schema.store.reading import SensorRecord
 from schema.store.sealing import broken_chain
@@ -35,11 +37,6 @@ _ENDPOINTS = """
     SELECT key, flows, packets, bytes, packets_rev, bytes_rev FROM pcapline.ledger
     WHERE sensor = ? AND segment = ? AND kind = 'endpoint' AND seq = 0
 """
-_SOME_ENDPOINTS = """
-    SELECT key, flows, packets, bytes, packets_rev, bytes_rev FROM pcapline.ledger
-    WHERE sensor = ? AND segment = ? AND kind = 'endpoint' AND seq = 0 AND key IN ?
-"""
-_KEYS_A_QUERY = 200
 _TOTALS = "SELECT key, value FROM pcapline.ledger WHERE sensor = ? AND segment = ? AND kind = 'total' AND seq = 0"
 _COMMITS = """
     SELECT seq, nonce, previous, capture_id, frames, flows, packets, bytes, rows, non_flow, loaded_at FROM pcapline.ledger
@@ -64,6 +61,7 @@ _PUT_ENDPOINT = """
     INSERT INTO pcapline.ledger (sensor, segment, kind, seq, key, flows, packets, bytes, packets_rev, bytes_rev, at_seq)
     VALUES (?, ?, 'endpoint', 0, ?, ?, ?, ?, ?, ?, ?)
 """
+_ENDPOINT_KINDS = ("text", "int", "text", *["bigint"] * (len(EndpointTotals._fields) + 1))
 _PUT_TOTAL = """
     INSERT INTO pcapline.ledger (sensor, segment, kind, seq, key, value, at_seq) VALUES (?, ?, 'total', 0, ?, ?, ?)
 """
@@ -136,14 +134,6 @@ def _totals_at(connection: Connection, network: str, guard: Guard) -> LedgerTota
 def read_flat_totals(connection: Connection, guard: Guard) -> dict[str, int]:
     """A segment's flat totals."""
     return dict(connection.stream(_TOTALS, (guard.sensor, guard.segment), serial=True))
-
-
-def read_endpoints(connection: Connection, place: tuple[str, int], names: Sequence[str]) -> dict[str, EndpointTotals]:
-    """Totals of some endpoints, those that have one; `place`: sensor and segment. The caller has just read the guard at SERIAL:
-    what was committed is on a quorum."""
-    slices = (names[start : start + _KEYS_A_QUERY] for start in range(0, len(names), _KEYS_A_QUERY))
-    answers = connection.each(_SOME_ENDPOINTS, ((*place, keys) for keys in slices), quorum=True)
-    return {name: EndpointTotals._make(counts) for rows in answers for name, *counts in rows}
 
 
 def no_totals(sensor: str, network: str, segment: int) -> LedgerTotals:
@@ -234,8 +224,23 @@ def commit_batch(connection: Connection, step: Step) -> Any:
     counts = (record.frames, record.flows, record.flow_packets, record.flow_bytes, dict(record.rows), dict(record.non_flow))
     state = (step.after.state_version, step.after.state_nonce or None, record.loaded_at_ms)
     add(_ADD_COMMIT, *place, at.seq, key, *chain, *counts, *state)
-    for name, totals in step.endpoints.items():
-        add(_PUT_ENDPOINT, *place, name, *totals, at.seq)
     for name, value in step.totals.items():
         add(_PUT_TOTAL, *place, name, value, at.seq)
+    if step.endpoints:
+        batch.add(_endpoint_rows(connection.prepared(_PUT_ENDPOINT), place, step.endpoints, at.seq))
     return batch
+
+
+def _endpoint_rows(prepared: Any, place: tuple[str, int], endpoints: Mapping[str, EndpointTotals], at_seq: int) -> Any:
+    """Totals by endpoint for `_PUT_ENDPOINT`, up to 50,000, as one statement of the batch."""
+    count = len(endpoints)
+    columns: list[list[Any]] = [
+        [place[0]] * count,
+        [place[1]] * count,
+        list(endpoints),
+        *map(list, zip(*endpoints.values(), strict=True)),
+    ]
+    groups: dict[bytes, Gathered] = {}
+    RowBytes().gather(form_for(prepared, _ENDPOINT_KINDS, len(place)), [*columns, [at_seq] * count], groups, count + 1)
+    (gathered,) = groups.values()
+    return bound_rows(prepared, gathered)

@@ -186,6 +186,7 @@ class Sample:
             facts=self.facts,
             inputs=self.inputs,
             manifest=replace(manifest_of(self.rows), began_from=self.began_from),
+            endpoints=self.endpoints,
             started_at_ms=now_ms(),
             origins=(self.facts.file_id,) if self.facts.file_id else (),
         )

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from schema.store.cassandra.rowbytes import Gathered, RowBytes
-from schema.store.cassandra.rows import batch_of, form_of
+from schema.store.cassandra.rows import batch_of, bound_rows, form_of
 from schema.store.cassandra.statements import insert_of
 from schema.store.cassandra.values import PortProtocol
 from schema.tables import FLOWS, TABLES, Kind, Table
@@ -94,6 +94,17 @@ def test_a_batch_is_what_the_driver_would_send(table: Table) -> None:
         assert (ours.routing_key, ours.keyspace) == (theirs.routing_key, theirs.keyspace)
 
     check()
+
+
+@pytest.mark.parametrize("others", [0, 1, 3])
+def test_other_statements_go_before_the_rows(others: int) -> None:
+    prepared, rows = prepared_insert(FLOWS), [flow_row(id_of("a"), frame) for frame in (1, 2)]
+    (group,) = gathered(prepared, FLOWS, rows)
+    theirs = bound_by_the_driver(prepared, FLOWS, [rows[0]] * others + rows)
+    ours = bound_by_the_driver(prepared, FLOWS, [rows[0]] * others)
+    ours.add(bound_rows(prepared, group))
+    assert on_the_wire(ours) == on_the_wire(theirs)
+    assert (ours.routing_key, ours.keyspace) == (theirs.routing_key, theirs.keyspace)
 
 
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=40), st.integers(1, 4))
