@@ -15,8 +15,9 @@ class KeptLease:
         self.until = clock()  # it is had so long at least
 
     def keep(self) -> None:
-        """Renew it where a third of its time is over: may be called as often as one likes. Raises `LeaseLostError`."""
-        if self.until - self._clock() <= self._lease_s * 2 / 3:
+        """Renew it where half of its time is over: may be called as often as one likes. A watch's timer does so by thirds:
+        then no capture waits for that. Raises `LeaseLostError`."""
+        if self.until - self._clock() <= self._lease_s / 2:
             self.renew()
 
     def renew(self) -> None:
