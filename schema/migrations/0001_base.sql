@@ -206,8 +206,9 @@ CREATE TABLE ledger (
   endpoints        INTEGER NOT NULL      -- that have a total now
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE ledger_endpoints (       -- running totals
+CREATE TABLE ledger_endpoints (       -- running totals of the segment that the ledger stands at; others are made, or on their way out
   sensor      TEXT NOT NULL,
+  segment     INTEGER NOT NULL,
   endpoint    TEXT NOT NULL,
   flows       INTEGER NOT NULL,
   packets     INTEGER NOT NULL,
@@ -215,7 +216,7 @@ CREATE TABLE ledger_endpoints (       -- running totals
   packets_rev INTEGER NOT NULL,
   bytes_rev   INTEGER NOT NULL,
   at_seq      INTEGER NOT NULL,       -- the step that last changed it
-  PRIMARY KEY (sensor, endpoint)
+  PRIMARY KEY (sensor, segment, endpoint)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE ledger_totals (          -- running totals by reason, by table

@@ -49,7 +49,8 @@ _STATE_BEFORE = """
 """
 _PARTS = "SELECT folded, part, data FROM ledger_openings WHERE sensor = ? AND seq = ? ORDER BY folded, part"
 _ENDPOINTS = """
-    SELECT endpoint, flows, packets, bytes, packets_rev, bytes_rev, at_seq FROM ledger_endpoints WHERE sensor = ?
+    SELECT endpoint, flows, packets, bytes, packets_rev, bytes_rev, at_seq FROM ledger_endpoints
+    WHERE sensor = ? AND segment = ?
 """
 _BEGINS = "SELECT segment, min(seq) - 1 FROM ledger_commits WHERE sensor = ? AND segment < ? GROUP BY segment"
 _FIRST_DELTAS = "SELECT min(seq) FROM commit_deltas WHERE sensor = ?"
@@ -156,7 +157,7 @@ class SqliteCopySource:
 
     def endpoints(self, ledger: LedgerCopy) -> Iterator[list[EndpointEntry]]:
         """Running totals by endpoint."""
-        rows = self._database.stream(_ENDPOINTS, (ledger.sensor,))
+        rows = self._database.stream(_ENDPOINTS, (ledger.sensor, ledger.position.segment))
         while part := list(islice(rows, _ENTRIES)):
             yield [EndpointEntry(row[0], EndpointTotals._make(row[1:6]), row[6]) for row in part]
 

@@ -26,8 +26,8 @@ _PUT_DELTAS = "INSERT OR REPLACE INTO commit_deltas (sensor, seq, deltas) VALUES
 _PUT_SEAL = "INSERT OR REPLACE INTO ledger_seals (sensor, seq, segment, nonce, previous) VALUES (?, ?, ?, ?, ?)"
 _PUT_PART = "INSERT OR REPLACE INTO ledger_openings (sensor, seq, folded, part, data) VALUES (?, ?, ?, ?, ?)"
 _PUT_ENDPOINT = """
-    INSERT OR REPLACE INTO ledger_endpoints (sensor, endpoint, flows, packets, bytes, packets_rev, bytes_rev, at_seq)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+    INSERT OR REPLACE INTO ledger_endpoints (sensor, segment, endpoint, flows, packets, bytes, packets_rev, bytes_rev, at_seq)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _PUT_TOTAL = "INSERT OR REPLACE INTO ledger_totals (sensor, name, value, at_seq) VALUES (?, ?, ?, ?)"
 _PUT_CARRIED = "INSERT OR REPLACE INTO carried_state (sensor, version, nonce, data) VALUES (?, ?, ?, ?)"
@@ -106,7 +106,8 @@ class SqliteCopyTarget:
 
     def put_endpoints(self, ledger_: LedgerCopy, entries: Sequence[EndpointEntry]) -> None:
         """Running totals of endpoints."""
-        self._put_all(_PUT_ENDPOINT, ((ledger_.sensor, entry.endpoint, *entry.totals, entry.at_seq) for entry in entries))
+        place = (ledger_.sensor, ledger_.position.segment)
+        self._put_all(_PUT_ENDPOINT, ((*place, entry.endpoint, *entry.totals, entry.at_seq) for entry in entries))
 
     def put_ledger(self, ledger_: LedgerCopy, totals: Sequence[TotalEntry], carried: bytes | None) -> None:
         """Flat totals, carried state, and what guards the ledger."""

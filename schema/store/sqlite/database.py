@@ -210,6 +210,16 @@ class Database:
         self.writer.close()
 
     @contextmanager
+    def own_snapshot(self) -> Iterator[Session]:
+        """Reads of one committed state that lasts, whatever else this process reads and writes meanwhile."""
+        with self._own_reader() as session, session.snapshot():
+            yield session
+
+    def give_way(self) -> None:
+        """Let writers that wait have their turn: they look whether it has come every so often."""
+        time.sleep(2 * _POLL_S)
+
+    @contextmanager
     def _own_reader(self) -> Iterator[Session]:
         """A connection that is busy as long as its rows are taken."""
         self.check_file()

@@ -15,10 +15,12 @@ from schema.store.sealing import Sealing
 from schema.store.sqlite import captures, ledger, names, seals
 from schema.store.sqlite.database import Database, Session, Transaction
 from schema.store.sqlite.notes import read_notes
+from schema.store.sqlite.oldsegments import let_go
 from schema.store.sqlite.repairs import repair_flows
 from schema.store.sqlite.retention import Span, empty_span, plan_expiry
 from schema.store.sqlite.rewriting import SqliteRewriting
 from schema.store.sqlite.statements import insert_of, time_column
+from schema.store.sqlite.steps import Steps
 from schema.store.sqlite.values import sql_rows
 from schema.store.writing import Attempt, Claim, ClaimRefusal, Commit, Known, LedgerHead, Rewriting
 from schema.tables import BY_NAME, Ownership, RowBatch
@@ -135,16 +137,14 @@ class SqliteLease:
                 transaction.commit()
 
     def seal_if_due(self, rule: Sealing) -> bool:
-        """Seal the segment where the rule says so, in one transaction."""
+        """Seal the segment where the rule says so, and let go of old ones; others write meanwhile."""
         with self._database.snapshot() as session:
             row = self._check_held(session)
         if not row.size.is_due(rule, self._head.position.seq):
             return False
-        with self._database.transaction() as transaction:
-            self._check_held(transaction)
-            sealed = seals.seal(transaction, self._sensor, self._head, rule)
-            transaction.commit()
-        self._head = sealed
+        steps = Steps(self._database, self._check_held)
+        self._head = seals.seal(steps, self._sensor, self._head, rule)
+        let_go(steps, self._sensor, self._head.position.segment, rule)
         return True
 
     def renew(self, until_ms: int) -> None:
@@ -163,7 +163,8 @@ class SqliteLease:
 
     def move_head(self, transaction: Transaction, after: LedgerHead, commit: Commit) -> None:
         """Make the ledger stand at `after`, on condition that it stands where this lease knows it."""
-        at, new = after.position, ledger.count_new(transaction, self._sensor, commit.deltas.endpoints)
+        at = after.position
+        new = ledger.count_new(transaction, self._sensor, at.segment, commit.deltas.endpoints)
         moved = (at.seq, at.nonce, after.state_version, after.state_nonce, commit.loaded_at_ms, new)
         known = self._head.position
         if not transaction.change(_MOVE_HEAD, (*moved, self._sensor, known.segment, known.seq, self._epoch)):

@@ -20,8 +20,8 @@ from schema.store.writing import LedgerHead
 
 CARRIED = "SELECT data FROM carried_state WHERE sensor = ? AND version = ? AND nonce = ?"
 _ADD_ENDPOINT = """
-    INSERT INTO ledger_endpoints (sensor, endpoint, flows, packets, bytes, packets_rev, bytes_rev, at_seq)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+    INSERT INTO ledger_endpoints (sensor, segment, endpoint, flows, packets, bytes, packets_rev, bytes_rev, at_seq)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT DO UPDATE SET flows = flows + excluded.flows, packets = packets + excluded.packets,
       bytes = bytes + excluded.bytes, packets_rev = packets_rev + excluded.packets_rev,
       bytes_rev = bytes_rev + excluded.bytes_rev, at_seq = excluded.at_seq
@@ -109,14 +109,15 @@ def _commit_row(record: CommitRecord, state: tuple[int, bytes]) -> Row:
 
 def add_totals(transaction: Transaction, sensor: str, deltas: CommitDeltas, at: LedgerPosition) -> None:
     """Raise the running totals."""
-    transaction.for_each(_ADD_ENDPOINT, ((sensor, name, *gained, at.seq) for name, gained in deltas.endpoints.items()))
+    of_segment = (sensor, at.segment)
+    transaction.for_each(_ADD_ENDPOINT, ((*of_segment, name, *gained, at.seq) for name, gained in deltas.endpoints.items()))
     transaction.for_each(_ADD_TOTAL, ((sensor, name, gained, at.seq) for name, gained in deltas.totals.items()))
 
 
-def count_new(transaction: Transaction, sensor: str, endpoints: Collection[str]) -> int:
+def count_new(transaction: Transaction, sensor: str, segment: int, endpoints: Collection[str]) -> int:
     """How many of these endpoints have no total yet."""
-    known = "SELECT 1 FROM ledger_endpoints WHERE sensor = ? AND endpoint = ?"
-    return len(endpoints) - len(transaction.for_each(known, ((sensor, endpoint) for endpoint in endpoints)))
+    known = "SELECT 1 FROM ledger_endpoints WHERE sensor = ? AND segment = ? AND endpoint = ?"
+    return len(endpoints) - len(transaction.for_each(known, ((sensor, segment, endpoint) for endpoint in endpoints)))
 
 
 def read_totals(session: Session, sensor: str) -> LedgerTotals:
@@ -129,7 +130,8 @@ def read_totals(session: Session, sensor: str) -> LedgerTotals:
         return no_totals(sensor, DEFAULT_NETWORK, 0)
     network, segment, version, nonce, loaded_at = found[0]
     endpoints = session.execute(
-        "SELECT endpoint, flows, packets, bytes, packets_rev, bytes_rev FROM ledger_endpoints WHERE sensor = ?", (sensor,)
+        "SELECT endpoint, flows, packets, bytes, packets_rev, bytes_rev FROM ledger_endpoints WHERE sensor = ? AND segment = ?",
+        (sensor, segment),
     )
     totals = session.execute("SELECT name, value FROM ledger_totals WHERE sensor = ?", (sensor,))
     return LedgerTotals(

@@ -1,9 +1,11 @@
-"""Sealing a segment of a ledger in SQLite: one transaction. Totals stay where they are; those of endpoints that were long idle
-go into one. What the segment began with, and what was folded, is kept beside it."""
+"""Sealing a segment of a ledger in SQLite, in short steps between which others write: what the next segment begins with is
+made beside the totals that count, and the last step makes it count. Whoever dies before that leaves rows that nobody names."""
 
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from itertools import islice
+from typing import TypeVar
 
 from schema.records import (
     FOLDED_ENDPOINT,
@@ -16,102 +18,114 @@ from schema.records import (
     Seal,
 )
 from schema.store.sealing import Entry, FoldedSum, Sealing, decode_entries, encode_entries, first_kept_seq
-from schema.store.sqlite import admissions, ledger
-from schema.store.sqlite.database import Row, Session, Transaction
+from schema.store.sqlite import ledger
+from schema.store.sqlite.database import Row, Session
 from schema.store.sqlite.ledger import no_totals, read_network
+from schema.store.sqlite.steps import Steps
 from schema.store.writing import LedgerHead
 
-_CHANGED_AT = "SELECT at_seq, count(*) FROM ledger_endpoints WHERE sensor = ? GROUP BY at_seq"
+_AT_ONCE = 4_000  # endpoints of a step
+_Some = TypeVar("_Some")
+_OF_SEGMENT = "FROM ledger_endpoints WHERE sensor = ?1 AND segment = ?2"
+_CHANGED_AT = f"SELECT at_seq, count(*) {_OF_SEGMENT} GROUP BY at_seq"
 _KEPT = f"""
-    at_seq >= ?2 OR endpoint IN ('{OTHER_ENDPOINT}', '{FOLDED_ENDPOINT}')
+    at_seq >= ?3 OR endpoint = '{OTHER_ENDPOINT}'
     OR endpoint IN (SELECT endpoint FROM admissions JOIN sensors USING (network) WHERE sensor = ?1 AND admitted)
 """
-_ENTRIES = "SELECT endpoint, flows, packets, bytes, packets_rev, bytes_rev FROM ledger_endpoints WHERE sensor = ?1"
+_ENTRIES = f"""
+    SELECT endpoint, flows, packets, bytes, packets_rev, bytes_rev, at_seq {_OF_SEGMENT}
+    AND endpoint <> '{FOLDED_ENDPOINT}'
+"""
+_FOLDED_BEFORE = f"""
+    SELECT endpoint, flows, packets, bytes, packets_rev, bytes_rev, at_seq {_OF_SEGMENT} AND endpoint = '{FOLDED_ENDPOINT}'
+"""
+_TAKE_OVER = """
+    INSERT INTO ledger_endpoints (sensor, segment, endpoint, flows, packets, bytes, packets_rev, bytes_rev, at_seq)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
 _PUT_PART = "INSERT INTO ledger_openings (sensor, seq, folded, part, data) VALUES (?, ?, ?, ?, ?)"
 _PARTS = "SELECT data FROM ledger_openings WHERE sensor = ? AND seq = ? AND folded = ? ORDER BY part"
 _SEALS = "SELECT segment, seq, nonce, previous FROM ledger_seals WHERE sensor = ? AND seq > ? ORDER BY seq"
-_SEALS_OF = "SELECT segment, seq FROM ledger_seals WHERE sensor = ?"
-_COUNTED = "(SELECT count(*) FROM ledger_endpoints WHERE sensor = ?1)"
-_NEVER = 2**63 - 1
-_OPEN = f"""
-    UPDATE ledger SET segment = ?2, version = ?3, nonce = ?4, opened_seq = ?3,
-      opened_endpoints = {_COUNTED}, endpoints = {_COUNTED}
+_BEHIND_SEALS = "sensor = ?1 AND seq > (SELECT opened_seq FROM ledger WHERE sensor = ?1)"
+_OPEN = """
+    UPDATE ledger SET segment = ?2, version = ?3, nonce = ?4, opened_seq = ?3, opened_endpoints = ?5, endpoints = ?5
     WHERE sensor = ?1
 """
 
 
-def seal(transaction: Transaction, sensor: str, head: LedgerHead, rule: Sealing) -> LedgerHead:
-    """Seal the ledger's segment at its head, whose lease the caller has checked; the ledger's head after it."""
+def seal(steps: Steps, sensor: str, head: LedgerHead, rule: Sealing) -> LedgerHead:
+    """Seal the ledger's segment at its head, which the caller holds the lease of; the ledger's head after it."""
     before = head.position
     at = LedgerPosition(segment=before.segment + 1, seq=before.seq + 1, nonce=secrets.token_bytes(16))
-    _fold(transaction, sensor, at, rule)
-    _state_opening(transaction, sensor, at)
-    transaction.execute(
-        "INSERT INTO ledger_seals (sensor, seq, segment, nonce, previous) VALUES (?, ?, ?, ?, ?)",
-        (sensor, at.seq, at.segment, at.nonce, before.nonce),
-    )
-    transaction.execute(_OPEN, (sensor, at.segment, at.seq, at.nonce))
-    transaction.execute("UPDATE sensors SET segment = ? WHERE sensor = ?", (at.segment, sensor))
-    _thin_out(transaction, sensor, at.segment - rule.segments_told)
-    _drop(transaction, sensor, at.segment - max(rule.segments_told, rule.segments_kept))
+    steps.delete("ledger_endpoints", "sensor = ? AND segment > ?", (sensor, before.segment))  # of a try that came to nothing
+    steps.delete("ledger_openings", _BEHIND_SEALS, (sensor,))
+    with steps.snapshot() as session:
+        folded = _fold(steps, session, sensor, at, rule)
+        kept = _take_over(steps, session, sensor, at, folded)
+    with steps.step() as transaction:
+        transaction.execute(
+            "INSERT INTO ledger_seals (sensor, seq, segment, nonce, previous) VALUES (?, ?, ?, ?, ?)",
+            (sensor, at.seq, at.segment, at.nonce, before.nonce),
+        )
+        if folded.count:
+            ledger.add_totals(transaction, sensor, CommitDeltas(endpoints={}, totals={IDLE_TOTAL: folded.count}), at)
+        transaction.execute(_OPEN, (sensor, at.segment, at.seq, at.nonce, kept))
+        transaction.execute("UPDATE sensors SET segment = ? WHERE sensor = ?", (at.segment, sensor))
     return LedgerHead(position=at, state_version=head.state_version, state_nonce=head.state_nonce)
 
 
-def _fold(transaction: Transaction, sensor: str, at: LedgerPosition, rule: Sealing) -> None:
-    changed_at: dict[int, int] = dict(transaction.execute(_CHANGED_AT, (sensor,)))
-    edge = (sensor, first_kept_seq(rule, at.seq, changed_at))
-    folded = FoldedSum()
-    idle = map(_entry, transaction.stream(f"{_ENTRIES} AND NOT ({_KEPT})", edge))
-    _put_parts(transaction, (sensor, at.seq, True), encode_entries(folded.passing(idle), {}))
+class _Folding(FoldedSum):
+    """What is folded, and where those begin that are not."""
+
+    def __init__(self, first_kept: int) -> None:
+        super().__init__()
+        self.first_kept = first_kept
+
+
+def _fold(steps: Steps, session: Session, sensor: str, at: LedgerPosition, rule: Sealing) -> _Folding:
+    """State what is folded."""
+    before = (sensor, at.segment - 1)
+    folded = _Folding(first_kept_seq(rule, at.seq, dict(session.execute(_CHANGED_AT, before))))
+    idle = map(_entry, session.stream(f"{_ENTRIES} AND NOT ({_KEPT})", (*before, folded.first_kept)))
+    number = 0
+    for some in _pieces(folded.passing(idle)):
+        blobs = list(enumerate(encode_entries(some, {}), number))
+        with steps.step() as transaction:
+            transaction.for_each(_PUT_PART, ((sensor, at.seq, True, *blob) for blob in blobs))
+        number += len(blobs)
+    return folded
+
+
+def _take_over(steps: Steps, session: Session, sensor: str, at: LedgerPosition, folded: _Folding) -> int:
+    """State what the segment begins with, and have it beside what counts until it is sealed; how many endpoints that are."""
+    totals: dict[str, int] = dict(session.execute("SELECT name, value FROM ledger_totals WHERE sensor = ?", (sensor,)))
     if folded.count:
-        transaction.execute(f"DELETE FROM ledger_endpoints WHERE sensor = ?1 AND NOT ({_KEPT})", edge)
-        moved = CommitDeltas(endpoints={FOLDED_ENDPOINT: folded.totals}, totals={IDLE_TOTAL: folded.count})
-        ledger.add_totals(transaction, sensor, moved, at)
+        totals[IDLE_TOTAL] = totals.get(IDLE_TOTAL, 0) + folded.count
+    number = kept = 0
+    for some in _pieces(_kept(session, sensor, at, folded)):
+        blobs = list(enumerate(encode_entries(map(_entry, some), {} if number else totals), number))
+        with steps.step() as transaction:
+            transaction.for_each(_TAKE_OVER, ((sensor, at.segment, *row) for row in some))
+            transaction.for_each(_PUT_PART, ((sensor, at.seq, False, *blob) for blob in blobs))
+        number, kept = number + len(blobs), kept + len(some)
+    return kept
 
 
-def _state_opening(transaction: Transaction, sensor: str, at: LedgerPosition) -> None:
-    """Keep what the segment begins with."""
-    totals: dict[str, int] = dict(transaction.execute("SELECT name, value FROM ledger_totals WHERE sensor = ?", (sensor,)))
-    entries = map(_entry, transaction.stream(_ENTRIES, (sensor,)))
-    _put_parts(transaction, (sensor, at.seq, False), encode_entries(entries, totals))
+def _kept(session: Session, sensor: str, at: LedgerPosition, folded: _Folding) -> Iterator[Row]:
+    """The endpoints that go on, and what all folded ones add up to."""
+    before = (sensor, at.segment - 1)
+    yield from session.stream(f"{_ENTRIES} AND ({_KEPT})", (*before, folded.first_kept))
+    ((_, *counts, at_seq),) = session.execute(_FOLDED_BEFORE, before) or [(FOLDED_ENDPOINT, *EndpointTotals(), 0)]
+    if folded.count:
+        counts, at_seq = list(folded.totals.plus(EndpointTotals._make(counts))), at.seq
+    if at_seq:
+        yield (FOLDED_ENDPOINT, *counts, at_seq)
 
 
-def _put_parts(transaction: Transaction, place: tuple[str, int, bool], blobs: Iterable[bytes]) -> None:
-    for part, blob in enumerate(blobs):
-        transaction.execute(_PUT_PART, (*place, part, blob))
-
-
-def _thin_out(transaction: Transaction, sensor: str, first_segment: int) -> None:
-    """Of what lies before a segment only the commits stay, but for what an exporter still has to read: a seal that its book
-    stands before, and that folded an endpoint which the book admits."""
-    shown = _shown_to(transaction, sensor)
-    old = transaction.execute(f"{_SEALS_OF} AND segment < ? ORDER BY seq", (sensor, first_segment))
-    first = next((segment for segment, seq in old if seq > shown and _folded_admitted(transaction, sensor, seq)), first_segment)
-    for _, seq in transaction.execute(f"{_SEALS_OF} AND segment = ?", (sensor, first)):
-        for table in ("commit_deltas", "ledger_seals", "ledger_openings"):
-            transaction.execute(f"DELETE FROM {table} WHERE sensor = ? AND seq < ?", (sensor, seq))
-
-
-def _drop(transaction: Transaction, sensor: str, first_segment: int) -> None:
-    """Drop the commits before a segment: their captures say that they were loaded."""
-    if first_segment > 0:
-        first = "SELECT seq FROM ledger_commits WHERE sensor = ?1 AND segment >= ?2 ORDER BY seq LIMIT 1"
-        transaction.execute(
-            f"DELETE FROM ledger_commits WHERE sensor = ?1 AND seq < coalesce(({first}), {_NEVER})", (sensor, first_segment)
-        )
-        transaction.execute("UPDATE ledger SET first_segment = ?2 WHERE sensor = ?1", (sensor, first_segment))
-
-
-def _shown_to(transaction: Transaction, sensor: str) -> int:
-    """Up to which seq an exporter has ever shown the sensor."""
-    networks = transaction.execute("SELECT network FROM sensors WHERE sensor = ?", (sensor,))
-    return admissions.read_position(transaction, networks[0][0], sensor).seq
-
-
-def _folded_admitted(transaction: Transaction, sensor: str, seq: int) -> bool:
-    admitted = "SELECT endpoint FROM admissions JOIN sensors USING (network) WHERE sensor = ? AND admitted"
-    series = {endpoint for (endpoint,) in transaction.execute(admitted, (sensor,))}
-    return not series.isdisjoint(_folded(transaction, sensor, seq))
+def _pieces(entries: Iterable[_Some]) -> Iterator[list[_Some]]:
+    source = iter(entries)
+    while some := list(islice(source, _AT_ONCE)):
+        yield some
 
 
 def read_opening(session: Session, sensor: str, segment: int) -> LedgerTotals:
@@ -131,15 +145,16 @@ def read_seals(session: Session, sensor: str, after_seq: int) -> list[Seal]:
         Seal(
             position=LedgerPosition(segment=segment, seq=seq, nonce=nonce),
             previous=previous,
-            folded=_folded(session, sensor, seq),
+            folded=folded_at(session, sensor, seq),
         )
         for segment, seq, nonce, previous in session.execute(_SEALS, (sensor, after_seq))
     ]
 
 
-def _folded(source: Session | Transaction, sensor: str, seq: int) -> Mapping[str, EndpointTotals]:
+def folded_at(source: Session, sensor: str, seq: int) -> Mapping[str, EndpointTotals]:
+    """What a seal folded."""
     return decode_entries(data for (data,) in source.execute(_PARTS, (sensor, seq, True))).endpoints
 
 
 def _entry(row: Row) -> Entry:
-    return row[0], EndpointTotals._make(row[1:])
+    return row[0], EndpointTotals._make(row[1:6])
