@@ -21,3 +21,4 @@ class FileOutcome:
     damage: Mapping[str, int] = field(default_factory=dict)
     rows: Mapping[str, int] = field(default_factory=dict)
     loaded_at_ms: int = 0  # of the commit: the grace period counts from here
+    write_s: float = 0.0  # that the store took for a loaded one: claim, rows, commit

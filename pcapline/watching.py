@@ -107,7 +107,7 @@ def _feed(settings: Settings, request: WatchRequest, telemetry: LoaderTelemetry,
     except ImportError as error:
         raise SettingsError(f"--from needs libraries of its own ({error}): pip install 'pcapline[remote]'") from error
     fed = FedDirectory(
-        directory=request.directory, sensor=request.sensor, telemetry=telemetry, clock=world.clock, tell=world.tell
+        directory=request.directory, sensor=request.sensor, telemetry=telemetry.remote, clock=world.clock, tell=world.tell
     )
     return RemoteFeed(remote, fed)
 

@@ -204,6 +204,7 @@ class SensorLoader:
 
     def _commit(self, path: Path, prepared: PreparedCapture, staged: StagedRows, builder: RowBuilder) -> FileOutcome:
         capture_id = prepared.facts.capture_id
+        asked_at = self._clock()
         begun = self._lease.begin(prepared.claim(self._now_ms()))
         if begun is ClaimRefusal.ALREADY_LOADED:
             return self._already_loaded(path, prepared, capture_id)
@@ -216,9 +217,11 @@ class SensorLoader:
             repaired = attempt.repair(prepared.repairs) if prepared.repairs else 0
             loaded_at_ms = self._now_ms()
             attempt.commit(prepared.commit(loaded_at_ms, repaired))
+            taken_at = self._clock()
         self._names.committed(learned)
         self.partitions.committed(prepared.manifest.own, prepared.facts.first_ts_ns, prepared.facts.last_ts_ns)
-        return prepared.outcome(path, FileState.LOADED, self._lease.sensor, damage_text(prepared.report), loaded_at_ms)
+        outcome = prepared.outcome(path, FileState.LOADED, self._lease.sensor, damage_text(prepared.report), loaded_at_ms)
+        return replace(outcome, write_s=max(0.0, taken_at - asked_at))
 
     def _write(self, attempt: Attempt, staged: StagedRows, capture_id: bytes) -> None:
         attempt.write(self._while_leased(staged.batches(capture_id)))

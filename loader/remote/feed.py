@@ -19,7 +19,7 @@ from loader.remote.queue import FetchQueue
 from loader.remote.reports import Reports
 from loader.remote.settings import RemoteSettings
 from loader.spool.files import SpoolFile
-from loader.watch.telemetry import LoaderTelemetry
+from loader.watch.remotetelemetry import RemoteTelemetry
 from schema.errors import SettingsError
 
 
@@ -29,7 +29,7 @@ class FedDirectory:
 
     directory: Path
     sensor: str  # of objects that lie in no folder
-    telemetry: LoaderTelemetry
+    telemetry: RemoteTelemetry
     clock: Callable[[], float]
     tell: Callable[[str], None]
 
@@ -48,7 +48,7 @@ class RemoteFeed:
         self._porter: Porter | None = None
         self._thread: Thread | None = None
         self._fed, self._roots, self._settings = fed, roots, settings
-        self._source = _source(settings, address, Departures(leaving, fed.clock, fed.telemetry.remote_stuck), fed)
+        self._source = _source(settings, address, Departures(leaving, fed.clock, fed.telemetry.stuck), fed)
 
     def start(self, landed: Callable[[Path], None]) -> None:
         """Fetch from now on."""

@@ -15,7 +15,7 @@ from loader.remote.leaving import Root
 from loader.remote.port import Arrivals, Fate, Reference, RefusedError, Settled, Source, SourceAwayError
 from loader.remote.queue import FetchQueue, Landed
 from loader.remote.reports import Reports
-from loader.watch.telemetry import LoaderTelemetry
+from loader.watch.remotetelemetry import RemoteTelemetry
 from schema.enums import FileState
 
 _LOG = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ class Porter:
     landing: Landing
     queue: FetchQueue
     reports: Reports
-    telemetry: LoaderTelemetry
+    telemetry: RemoteTelemetry
     clock: Callable[[], float]
     tell: Callable[[str], None]
     landed: Callable[[Path], None]  # a file is there, complete
@@ -116,16 +116,16 @@ class Porter:
             try:
                 self._take_in(self.source.arrivals(max(0, MAX_REFERENCES - len(self._open))))
                 self._asking.succeeded("the source of captures answers again")
-                self.telemetry.remote_answers(True)
+                self.telemetry.answers(True)
             except SourceAwayError as error:
                 self._asking.failed(error, now)
-                self.telemetry.remote_answers(False)
+                self.telemetry.answers(False)
         self._report()
 
     def _report(self) -> None:
         waiting, files = self.queue.waiting(), list(self.queue.files())
         settled = len(self._open) - waiting - len(files)
-        self.telemetry.remote_holds(waiting, len(files), settled, sum(landed.stamp.size for landed in files))
+        self.telemetry.holds(waiting, len(files), settled, sum(landed.stamp.size for landed in files))
 
     def _hear(self) -> None:
         for report in self.reports.take():
@@ -143,14 +143,14 @@ class Porter:
         for one in self.source.acknowledge(settled):
             self._open.discard(one.reference.token)
             if one.fate is Fate.REFUSED:
-                self.telemetry.remote_dropped(one.reason, 1)
+                self.telemetry.dropped(one.reason, 1)
             else:
-                self.telemetry.remote_acknowledged(one.fate.value)
+                self.telemetry.acknowledged(one.fate.value)
 
     def _take_in(self, arrivals: Arrivals) -> None:
-        self.telemetry.remote_arrived(len(arrivals.references) + sum(refusal.count for refusal in arrivals.refusals))
+        self.telemetry.arrived(len(arrivals.references) + sum(refusal.count for refusal in arrivals.refusals))
         for refusal in arrivals.refusals:
-            self.telemetry.remote_dropped(refusal.reason, refusal.count)
+            self.telemetry.dropped(refusal.reason, refusal.count)
             self._tell_refusal(refusal.reason, refusal.detail)
         for reference in arrivals.references:
             self._open.add(reference.token)
@@ -162,7 +162,7 @@ class Porter:
     def _withdraw(self, tokens: frozenset[Hashable]) -> None:
         if not tokens:
             return
-        self.telemetry.remote_dropped("withdrawn", len(tokens & self._open))
+        self.telemetry.dropped("withdrawn", len(tokens & self._open))
         self._open -= tokens
         for landed in self.queue.withdraw(tokens):
             self.landing.drop(landed.path, landed.stamp)
@@ -215,7 +215,7 @@ class Porter:
 
     def _goes_on(self, size: int) -> bool:
         """Whether the object in hand is still to be fetched; the source is asked meanwhile."""
-        self.telemetry.remote_fetched(size)
+        self.telemetry.fetched(size)
         if self.clock() - self._exchanged_at >= _BREATH_S:
             self._exchange()
         wanted = self._download is not None and self._download.reference.token in self._open

@@ -22,10 +22,12 @@ from prometheus_client.exposition import choose_encoder
 from loader.archive.check import ArchiveVerdict
 from loader.outcome import FileOutcome
 from loader.rows.partitions import ROW_BYTES
+from loader.watch.remotetelemetry import RemoteTelemetry
 from loader.watch.states import SpoolState
 from schema.enums import FileState
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a series a counter for what `process_start_time_seconds` says
+_WRITE_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _LOAD_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
@@ -83,6 +85,13 @@ class LoaderTelemetry:
             ["store", "outcome"],
             registry=registry,
         )
+        self._write_seconds = Histogram(
+            "pcapline_write_duration_seconds",
+            "Time the store took to take one capture: its claim, its rows, its commit.",
+            ["store"],
+            buckets=_WRITE_SECONDS,
+            registry=registry,
+        )
         self._store_up = Gauge("pcapline_loader_store_up", "1 when the store answered last.", ["store"], registry=registry)
         self._lease = Gauge("pcapline_lease_held", "1 while this loader holds a sensor's lease.", ["sensor"], registry=registry)
         self._disposed = Counter(
@@ -103,27 +112,7 @@ class LoaderTelemetry:
             "pcapline_spool_passed_over", "Entries of the watched directory that are no inputs.", registry=registry
         )
         self._directory_up = Gauge("pcapline_spool_up", "1 while the watched directory can be read.", registry=registry)
-        self._remote_in = Counter(
-            "pcapline_remote_references", "References to captures that came from elsewhere.", registry=registry
-        )
-        self._remote_out = Counter(
-            "pcapline_remote_acknowledged", "References acknowledged, by what became of them.", ["fate"], registry=registry
-        )
-        self._remote_dropped = Counter(
-            "pcapline_remote_dropped", "References that are not loaded here, by reason.", ["reason"], registry=registry
-        )
-        self._remote_stuck = Counter(
-            "pcapline_remote_stuck", "Attempts to take away an object that its bucket did not let go.", registry=registry
-        )
-        self._remote_held = Gauge(
-            "pcapline_remote_held",
-            "References held: to be fetched, fetched and here, or settled and not acknowledged.",
-            ["stage"],
-            registry=registry,
-        )
-        self._remote_bytes = Gauge("pcapline_remote_held_bytes", "Bytes fetched and still here.", registry=registry)
-        self._remote_fetched = Counter("pcapline_remote_fetched_bytes", "Bytes of captures fetched.", registry=registry)
-        self._remote_up = Gauge("pcapline_remote_up", "1 while the source of captures answers.", registry=registry)
+        self.remote = RemoteTelemetry(registry)
         self._unreconciled = Gauge(
             "pcapline_loader_unreconciled",
             "Difference of the two sides of an identity at the last check: of the archive, in files.",
@@ -172,9 +161,9 @@ class LoaderTelemetry:
         self._sensors: set[str] = set()
         self._leased: set[str] = set()
         self._writes.labels(store)
+        self._write_seconds.labels(store)
         self.store_answers(True)
         self.directory_answers(True)
-        self.remote_answers(True)
 
     def answered(self, outcome: FileOutcome, seconds: float) -> None:
         """One file was worked on for so long."""
@@ -189,6 +178,7 @@ class LoaderTelemetry:
             self._failures.labels(outcome.sensor, outcome.reason.partition(":")[0]).inc()
         if outcome.state is FileState.LOADED:
             self._writes.labels(self._store).inc()
+            self._write_seconds.labels(self._store).observe(outcome.write_s)
             self._packets.labels(outcome.sensor).inc(outcome.packets)
             for table, rows in outcome.rows.items():
                 self._rows.labels(table).inc(rows)
@@ -215,8 +205,8 @@ class LoaderTelemetry:
         self._dropped_before = dropped
 
     def ready(self) -> str | None:
-        """None while the store and the directory answer, else why not, in one line."""
-        return next((why for why, fails in self._failing.items() if fails), None)
+        """None while the store, the directory and the source of captures answer, else why not, in one line."""
+        return next((why for why, fails in self._failing.items() if fails), None) or self.remote.ready()
 
     def store_answers(self, up: bool) -> None:
         """Whether the store answered."""
@@ -278,38 +268,6 @@ class LoaderTelemetry:
         self._archive_checked.set(verdict.at)
         self._archive_covered.set(verdict.covered / verdict.there if verdict.there else 1)
         self._archive_since.set(verdict.since)
-
-    def remote_arrived(self, references: int) -> None:
-        """So many came from elsewhere; each ends as acknowledged or dropped."""
-        self._remote_in.inc(references)
-
-    def remote_acknowledged(self, fate: str) -> None:
-        """A reference is dealt with; `fate` is from a fixed set."""
-        self._remote_out.labels(fate).inc()
-
-    def remote_dropped(self, reason: str, references: int) -> None:
-        """References are not loaded here; `reason` is from a fixed set."""
-        self._remote_dropped.labels(reason).inc(references)
-
-    def remote_stuck(self) -> None:
-        """An object could not be taken away; it is tried again."""
-        self._remote_stuck.inc()
-
-    def remote_holds(self, waiting: int, files: int, settled: int, size: int) -> None:
-        """References to be fetched; files fetched and still here, and their bytes; references that are not acknowledged yet."""
-        self._remote_held.labels("waiting").set(waiting)
-        self._remote_held.labels("fetched").set(files)
-        self._remote_held.labels("settled").set(settled)
-        self._remote_bytes.set(size)
-
-    def remote_fetched(self, size: int) -> None:
-        """Bytes came."""
-        self._remote_fetched.inc(size)
-
-    def remote_answers(self, up: bool) -> None:
-        """Whether the source of captures answers."""
-        self._failing["the source of captures does not answer; what is here is loaded"] = not up
-        self._remote_up.set(up)
 
     def expose(self, accept: str) -> tuple[bytes, str]:
         """The metrics page and its content type, for an `Accept` header."""

@@ -20,7 +20,8 @@ from loader.outcome import FileOutcome
 from loader.watch.telemetry import LoaderTelemetry, Pending
 from schema.enums import FileState
 telemetry = LoaderTelemetry("sqlite", "1.2")
-telemetry.answered(FileOutcome(file="a", state=FileState.LOADED, sensor="edge", packets=7, rows={"flows": 3}), 0.2)
+loaded = FileOutcome(file="a", state=FileState.LOADED, sensor="edge", packets=7, rows={"flows": 3}, write_s=0.03)
+telemetry.answered(loaded, 0.2)
 telemetry.waits([Pending(sensor="office", files=4, oldest=100.0 * number)] if number else [])
 telemetry.leases(["edge"] if number else [])
 telemetry.store_answers(number != 2)
@@ -47,6 +48,7 @@ def test_what_all_of_them_counted_is_added_up_and_outlives_them(tmp_path: Path) 
         'pcapline_loader_files_total{sensor="edge",state="loaded"} 3.0',
         'pcapline_loader_packets_total{sensor="edge"} 21.0',
         "pcapline_capture_load_seconds_count 3.0",
+        'pcapline_write_duration_seconds_bucket{le="0.05",store="sqlite"} 3.0',
         'pcapline_captures_pending{sensor="office"} 4.0',
         "pcapline_captures_oldest_pending_timestamp_seconds 100.0",
         'pcapline_lease_held{sensor="edge"} 1.0',

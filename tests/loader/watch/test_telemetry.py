@@ -9,7 +9,9 @@ from tests.servers import require
 
 def busy() -> LoaderTelemetry:
     telemetry = LoaderTelemetry("sqlite", "1.2")
-    telemetry.answered(FileOutcome(file="a", state=FileState.LOADED, sensor="edge", packets=7, rows={"flows": 3}), 0.2)
+    telemetry.answered(
+        FileOutcome(file="a", state=FileState.LOADED, sensor="edge", packets=7, rows={"flows": 3}, write_s=0.03), 0.2
+    )
     refused = FileOutcome(file="b", state=FileState.QUARANTINED, sensor="edge", reason="not_a_capture: it begins with MZ")
     telemetry.answered(refused, 0.01)
     telemetry.waits([Pending(sensor="edge", files=3, oldest=100.0), Pending(sensor="office", files=1, oldest=50.0)])
@@ -49,6 +51,9 @@ def test_what_is_shown():
         "pcapline_loader_partitions_forgotten_total 5.0",
         "pcapline_captures_disposed_total 1.0",
         "pcapline_capture_load_seconds_count 2.0",
+        'pcapline_write_duration_seconds_count{store="sqlite"} 1.0',
+        'pcapline_write_duration_seconds_bucket{le="0.05",store="sqlite"} 1.0',
+        'pcapline_write_duration_seconds_bucket{le="0.025",store="sqlite"} 0.0',
         'pcapline_loader_rows_total{table="flows"} 3.0',
     ):
         assert line in page, line
