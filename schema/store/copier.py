@@ -10,8 +10,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
 from schema.errors import LeaseHeldError, LeaseLostError, StoreMovedError
+from schema.records import CaptureRecord
 from schema.store.claimtimes import ClaimTimes
-from schema.store.copying import CaptureCopy, CopySource, CopyTarget, LedgerCopy, Page, RowPage
+from schema.store.copying import CopySource, CopyTarget, LedgerCopy, RowPage
 from schema.store.notes import COPYING, MOVED, Copying, CopyState, Moved
 from schema.store.writing import Store
 from schema.tables import BY_NAME, TABLES, Ownership, Table
@@ -196,7 +197,7 @@ class Copier:
     def _captures(self, after: str) -> Iterator[str]:
         ledger_of = {ledger.sensor: ledger for ledger in self._ledgers}
         for page in self._from.captures(after):
-            self._to.put_captures(page.items, _kept(page, ledger_of))
+            self._to.put_captures([replace(copied, in_ledger=_is_kept(copied.record, ledger_of)) for copied in page.items])
             self.copied[CAPTURES] += len(page.items)
             self.left_out[CAPTURES] += page.left_out
             yield page.after
@@ -268,10 +269,5 @@ class Copier:
         yield ""
 
 
-def _kept(page: Page[CaptureCopy], ledger_of: dict[str, LedgerCopy]) -> set[bytes]:
-    records = (copied.record for copied in page.items)
-    return {
-        record.facts.capture_id
-        for record in records
-        if record.sensor in ledger_of and ledger_of[record.sensor].keeps(record.position)
-    }
+def _is_kept(record: CaptureRecord, ledger_of: dict[str, LedgerCopy]) -> bool:
+    return record.sensor in ledger_of and ledger_of[record.sensor].keeps(record.position)

@@ -114,6 +114,7 @@ class CaptureCopy:
     started_at_ms: int
     finished_at_ms: int
     manifest: Iterable[bytes]  # chunks, in order; read when it is gone through
+    in_ledger: bool = False  # whether the ledger keeps its commit: what a source leaves to who copies
 
 
 class Origin(NamedTuple):
@@ -167,8 +168,8 @@ class CopyTarget(Protocol):
     def put_rules(self, rules: Sequence[BucketRule]) -> None:
         """The whole list of `bucket_policy`."""
 
-    def put_captures(self, captures: Iterable[CaptureCopy], kept: Collection[bytes]) -> None:
-        """What became of contents; `kept`: ids of those whose commit the ledger keeps."""
+    def put_captures(self, captures: Iterable[CaptureCopy]) -> None:
+        """What became of contents."""
 
     def put_origins(self, origins: Sequence[Origin]) -> None:
         """What leads to captures again."""

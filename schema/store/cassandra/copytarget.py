@@ -65,14 +65,14 @@ class CassandraCopyTarget:
         for version, rule in enumerate(rules, 1):
             policy.add_rule(self._connection, version, rule)
 
-    def put_captures(self, captures_: Iterable[CaptureCopy], kept: Collection[bytes]) -> None:
+    def put_captures(self, captures_: Iterable[CaptureCopy]) -> None:
         """What became of contents, their manifests, and their rows in the ledger."""
         copies = list(captures_)
         self._all(_PUT_CHUNK, (chunk for copied in copies for chunk in self._chunks(copied)))
         self._all(captures.COPY, (captures.copy_values(copied, self._copy_id, self._row_ts) for copied in copies))
-        loaded = [copied.record for copied in copies if copied.record.state == "loaded"]
-        self._all(captures.BY_DAY, map(captures.day_values, loaded))
-        self._all(COPY_CAPTURE, (_ledger_row(record) for record in loaded if record.facts.capture_id in kept))
+        loaded = [copied for copied in copies if copied.record.state == "loaded"]
+        self._all(captures.BY_DAY, (captures.day_values(copied.record) for copied in loaded))
+        self._all(COPY_CAPTURE, (_ledger_row(copied.record) for copied in loaded if copied.in_ledger))
 
     def _chunks(self, copied: CaptureCopy) -> Iterator[tuple[object, ...]]:
         capture_id = copied.record.facts.capture_id

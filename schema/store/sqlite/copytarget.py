@@ -57,7 +57,7 @@ class SqliteCopyTarget:
                 policy.add_rule(transaction, version, rule)
             transaction.commit()
 
-    def put_captures(self, captures_: Iterable[CaptureCopy], kept: Collection[bytes]) -> None:  # noqa: ARG002  its commit says so
+    def put_captures(self, captures_: Iterable[CaptureCopy]) -> None:
         """What became of contents, their manifests, and where their rows will be."""
         with self._database.transaction() as transaction:
             for copied in captures_:
