@@ -1,8 +1,8 @@
 """A store becomes what another is, whichever of the two it is; killed anywhere it goes on; nobody loads in half of one."""
 
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -21,7 +21,7 @@ from schema.tables import DNS_ANSWERS, FLOWS, NAMES_BY_IP, TABLES, batches_of
 from tests.schema.store.copies import ENDPOINT, SEALING, all_of, differing, fill
 from tests.schema.store.factory import SteppedClock, StoreFactory
 from tests.schema.store.samples import T0_MS, abandon, flow_row, id_of, load, now_ms, owner, sample, scanned, take
-from tests.servers.cassandra.keyspace import CassandraFactory
+from tests.servers.cassandra.keyspace import CassandraFactory, Keyspace
 
 EMBEDDED = ("sqlite", "other")
 PAIRS = [EMBEDDED, ("sqlite", "cassandra"), ("cassandra", "sqlite")]
@@ -58,6 +58,15 @@ def pair(request: pytest.FixtureRequest, tmp_path: Path) -> Pair:
 
     source, target = map(factory, request.param)
     return Pair(source, target)
+
+
+@pytest.fixture
+def other_keyspace_store_factory(cassandra_keyspace: Keyspace) -> Iterator[CassandraFactory]:
+    """Of the same node."""
+    with closing(Keyspace(cassandra_keyspace.port, "copy")) as keyspace:
+        with ExitStack() as stack:
+            yield CassandraFactory(keyspace.port, keyspace.name, stack)
+        keyspace.drop()
 
 
 class Killed(BaseException):
@@ -104,6 +113,21 @@ def test_killed_behind_any_page_it_goes_on(pair: Pair) -> None:
     assert runs > 5
     pair.copier().finish()
     assert differing(before, all_of(pair.target())) == {}
+
+
+@pytest.mark.parametrize("pair", [("cassandra", "other_keyspace")], ids="-to-".join, indirect=True)
+def test_keyspace_becomes_another_and_is_loaded_there(pair: Pair) -> None:
+    fill(pair.source())
+    before = all_of(pair.source())
+    with pytest.raises(Killed):
+        pair.copier(killed_behind(9)).copy()
+    pair.copy()
+    source, target = pair.source(), pair.target()
+    assert differing(before, all_of(target)) == {}
+    assert list(differences(source, target, now_ms(), str)) == []
+    load(take(target, "edge-1", "office"), sample("new"))
+    with pytest.raises(StoreMovedError, match="was moved to another store"):
+        take(source, "edge-1")
 
 
 def test_loading_goes_on_in_the_copy_and_not_in_the_source(pair: Pair) -> None:

@@ -32,12 +32,12 @@ class CassandraFactory:
 
 
 class Keyspace:
-    """The keyspace of one worker."""
+    """A keyspace of one worker."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, kind: str = "test") -> None:
         from cassandra.cluster import Cluster
 
-        self.port, self.name = port, f"test_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
+        self.port, self.name = port, f"{kind}_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
         with ExitStack() as stack:
             CassandraFactory(port, self.name, stack)().apply_schema()
         self._cluster = Cluster(["127.0.0.1"], port=port, protocol_version=5)
@@ -64,6 +64,10 @@ class Keyspace:
             if table in _DELETED_FROM or self.execute(f"SELECT * FROM pcapline.{table} LIMIT 1"):
                 self.execute(f"TRUNCATE pcapline.{table}")
         _DELETED_FROM.clear()
+
+    def drop(self) -> None:
+        """It is no more."""
+        self.execute(f"DROP KEYSPACE {self.name}")
 
     def close(self) -> None:
         self._cluster.shutdown()
