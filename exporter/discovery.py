@@ -1,4 +1,7 @@
-"""Prometheus' HTTP service discovery: the loaders that the store knows of, as scrape targets. Pure."""
+"""Prometheus' HTTP service discovery: the loaders that the store knows of, as scrape targets. Pure.
+
+A sensor is known by its name alone; on which machine it captures, nothing in the store says.
+"""
 
 import json
 from collections import defaultdict

@@ -41,7 +41,11 @@ class EndpointsQuestion(Question, frozen=True, kw_only=True):
     search: Annotated[str, Meta(max_length=255, description="Only endpoints whose name has this text.")] | None = None
     sort: Annotated[
         Literal["flows", "packets", "bytes", "packets_rev", "bytes_rev", "endpoint"],
-        Meta(description="Largest first, or by name. `flows` are the writes."),
+        Meta(
+            description="Largest first, or by name. `flows` are the writes. Numbers grow between two pages: no endpoint comes "
+            "twice, and one that has grown past the cursor meanwhile comes in neither (`positions` say whether anything was "
+            "committed). By name each comes once."
+        ),
     ] = "flows"
     limit: Limit = 100
     cursor: Cursor | None = None

@@ -55,11 +55,11 @@ def run(given: Namespace) -> int:
     with stop_on_signals() as stop:
         for outcome in _outcomes(settings, work, stop):
             counts[outcome.state] += 1
-            tell_outcome(outcome, as_json=given.as_json)
+            tell_outcome(outcome, as_json=given.as_json, in_place=not given.retry)
         if stop.asked:
             return stop.exit_code
     if not given.as_json and there:
-        _sum_up(counts, there)
+        _sum_up(counts, there, in_place=not given.retry)
     if counts[FileState.WAITING]:
         return _COME_AGAIN
     return _REFUSED if counts[FileState.QUARANTINED] or len(there) < len(given.paths) else 0
@@ -147,8 +147,8 @@ def _outcomes(settings: Settings, work: _Work, stop: "Stop") -> Iterator["FileOu
             advance(sizes[outcome.file])
 
 
-def tell_outcome(outcome: "FileOutcome", *, as_json: bool = False) -> None:
-    """The verdict on one file, in one line."""
+def tell_outcome(outcome: "FileOutcome", *, as_json: bool = False, in_place: bool = False) -> None:
+    """The verdict on one file, in one line. `in_place`: the file stays where it is, whatever becomes of it."""
     from pcapline.objects import outcome_object
     from pcapline.output import json_line
     from pcapline.text import count_text, counts_text, printable
@@ -156,7 +156,7 @@ def tell_outcome(outcome: "FileOutcome", *, as_json: bool = False) -> None:
     if as_json:
         sys.stdout.write(json_line(outcome_object(outcome)) + "\n")
         return
-    parts = [f"{outcome.state.value:<14}  {printable(outcome.file)}"]
+    parts = [f"{_word(outcome.state, in_place=in_place):<14}  {printable(outcome.file)}"]
     if outcome.state is FileState.LOADED:
         parts += [count_text(outcome.packets, "packet"), count_text(outcome.rows.get("flows", 0), "flow")]
         parts.append(count_text(outcome.rows.get("dns_answers", 0), "DNS record"))
@@ -168,13 +168,18 @@ def tell_outcome(outcome: "FileOutcome", *, as_json: bool = False) -> None:
     sys.stdout.flush()
 
 
-def _sum_up(counts: Counter[FileState], asked: list[Path]) -> None:
+def _word(state: FileState, *, in_place: bool) -> str:
+    """Of a state, for people: what is not put in quarantine is not called so."""
+    return "refused" if in_place and state is FileState.QUARANTINED else state.value
+
+
+def _sum_up(counts: Counter[FileState], asked: list[Path], *, in_place: bool) -> None:
     from pcapline.text import count_text, printable
 
     if not counts:
         _say(f"nothing to load in {printable(', '.join(map(str, asked)))}")
         return
-    words = [f"{counts[state]:,} {state.value.replace('_', ' ')}" for state in FileState if counts[state]]
+    words = [f"{counts[state]:,} {_word(state, in_place=in_place).replace('_', ' ')}" for state in FileState if counts[state]]
     _say(f"{count_text(sum(counts.values()), 'file')}: {', '.join(words)}")
 
 

@@ -6,6 +6,7 @@ pcapline status captures/ --json
 
 import sys
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from schema.errors import SettingsError, StoreUnavailableError
 from schema.settings import Settings, StoreSettings
 
 if TYPE_CHECKING:
+    from schema.records import LedgerTotals
     from schema.store.reading import StoreReader
 
 Object = dict[str, Any]
@@ -83,12 +85,16 @@ def _store_object(reader: "StoreReader") -> Object:
     }
 
 
-def _sensor_objects(reader: "StoreReader") -> list[Object]:
-    return [_sensor_object(reader, record.sensor) for record in sorted(reader.sensors(), key=lambda record: record.sensor)]
+def _sensor_objects(reader: "StoreReader") -> Iterator[Object]:
+    """Those that loaded something, or are held by who is going to: a name whose files were all loaded before is none."""
+    for record in sorted(reader.sensors(), key=lambda record: record.sensor):
+        ledger = reader.ledger(record.sensor)
+        if ledger.position.seq or record.owner:
+            yield _sensor_object(reader, ledger)
 
 
-def _sensor_object(reader: "StoreReader", sensor: str) -> Object:
-    ledger = reader.ledger(sensor)
+def _sensor_object(reader: "StoreReader", ledger: "LedgerTotals") -> Object:
+    sensor = ledger.sensor
     newest = reader.commits(sensor, max(0, ledger.position.seq - _NEWEST))
     records = (reader.capture(commit.capture_id) for commit in newest)
     return {

@@ -41,6 +41,23 @@ def test_status_counts(folder: Path) -> None:
         assert f"{size:,} bytes" in pcapline("status", cwd=folder).stdout
 
 
+def test_a_name_whose_files_were_all_loaded_before_is_no_sensor(folder: Path) -> None:
+    before = objects(pcapline("status", "--json", cwd=folder))
+    again = pcapline("load", "0.pcap", "--sensor", "edge", cwd=folder)
+    assert (again.returncode, again.stdout.split()[0]) == (0, "already_loaded")
+    after = objects(pcapline("status", "--json", cwd=folder))
+    names = ([item["sensor"] for item in items if item["record"] == "sensor"] for items in (before, after))
+    assert list(names) == [["standalone"], ["standalone"]]
+
+
+def test_a_file_that_stays_where_it_is_is_refused_and_not_quarantined(folder: Path) -> None:
+    told = pcapline("load", "no.pcap", cwd=folder)
+    assert (told.returncode, told.stdout.split()[:2]) == (1, ["refused", "no.pcap"])
+    assert told.stderr.splitlines()[-1] == "pcapline: 1 file: 1 refused"
+    as_json = pcapline("load", "no.pcap", "--json", cwd=folder)
+    assert [item["state"] for item in objects(as_json)] == ["quarantined"]
+
+
 def test_verify_holds_then_names_the_capture_that_lost_a_row(folder: Path) -> None:
     done = pcapline("verify", "--json", cwd=folder)
     assert done.returncode == 0
