@@ -12,6 +12,7 @@ from setuptools import Extension, setup  # type: ignore[import-untyped]
 _DECODE = ("pcap", "pcapng", "headers", "fragments", "evidence", "flows", "openflows", "dns", "dnssegments", "queries")
 KERNELS = (*(f"loader.decode.{name}" for name in _DECODE), "loader.naming.told", "schema.store.cassandra.rowbytes")
 MODE = os.environ.get("PCAPLINE_KERNELS", "release")
+AT_ONCE = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1  # kernels
 OPTIMISE = "-O1" if MODE == "checked" else "-O3"  # checked kernels are for tests, which wait for the compiler
 
 
@@ -48,7 +49,10 @@ def extensions() -> list[Extension]:
         Extension(name, [f"{name.replace('.', '/')}.py"], extra_compile_args=[OPTIMISE], optional=True) for name in KERNELS
     ]
     build = str(Path("build") / f"kernels-{MODE}")
-    return cythonize(modules, compiler_directives=directives, build_dir=build, quiet=True)  # type: ignore[no-any-return, no-untyped-call]
+    return cythonize(  # type: ignore[no-any-return, no-untyped-call]
+        modules, nthreads=AT_ONCE if AT_ONCE > 1 else 0, compiler_directives=directives, build_dir=build, quiet=True
+    )
 
 
-setup(ext_modules=extensions())
+if __name__ == "__main__":  # and not once more in each process that translates a kernel
+    setup(ext_modules=extensions(), options={"build_ext": {"parallel": AT_ONCE}})

@@ -10,6 +10,17 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("pcapline", "capture", "loader", "exporter", "schema")
 
+TRESPASSES = [
+    ("exporter", "loader.rows.building"),
+    ("loader", "capture"),
+    ("schema", "loader"),
+    ("loader/decode", "socket"),
+    ("loader/decode", "schema.tables"),
+    ("loader", "schema.store.sqlite"),
+    ("capture", "apsw"),
+    ("exporter", "rich"),
+]
+
 
 def lint(folder: Path) -> subprocess.CompletedProcess[str]:
     command = [Path(sys.executable).with_name("lint-imports"), "--no-cache"]
@@ -21,24 +32,21 @@ def test_the_import_contracts_hold() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize(
-    ("file", "statement"),
-    [
-        ("exporter/trespass.py", "import loader.rows.building"),
-        ("loader/trespass.py", "import capture"),
-        ("schema/trespass.py", "import loader"),
-        ("loader/decode/trespass.py", "import socket"),
-        ("loader/decode/trespass.py", "import schema.tables"),
-        ("loader/trespass.py", "import schema.store.sqlite"),
-        ("capture/trespass.py", "import apsw"),
-        ("exporter/trespass.py", "import rich"),
-    ],
-)
-def test_a_trespass_is_reported(tmp_path: Path, file: str, statement: str) -> None:
+@pytest.fixture(scope="module")
+def reported(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What is said of a tree in which all trespasses are made at once."""
+    tree = tmp_path_factory.mktemp("trespasses")
     for room in ROOMS:
-        shutil.copytree(ROOT / room, tmp_path / room, ignore=shutil.ignore_patterns("*.so", "*.c", "__pycache__"))
-    shutil.copy(ROOT / ".importlinter", tmp_path)
-    (tmp_path / file).write_text(statement + "\n")
-    done = lint(tmp_path)
+        shutil.copytree(ROOT / room, tree / room, ignore=shutil.ignore_patterns("*.so", "*.c", "__pycache__"))
+    shutil.copy(ROOT / ".importlinter", tree)
+    for number, (folder, imported) in enumerate(TRESPASSES):
+        (tree / folder / f"trespass_{number}.py").write_text(f"import {imported}\n")
+    done = lint(tree)
     assert done.returncode == 1, done.stdout + done.stderr
-    assert "trespass" in done.stdout
+    return " ".join(done.stdout.split())
+
+
+@pytest.mark.parametrize("number", range(len(TRESPASSES)), ids=[" imports ".join(each) for each in TRESPASSES])
+def test_a_trespass_is_reported(reported: str, number: int) -> None:
+    folder, imported = TRESPASSES[number]
+    assert f"{folder.replace('/', '.')}.trespass_{number} -> {imported} (l.1)" in reported
