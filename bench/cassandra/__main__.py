@@ -1,12 +1,12 @@
 """`python -m bench.cassandra`: rows a second into one Cassandra node, pcapline beside gocql and the driver's `bind`, in turn.
 
-Each commit log setting has a node of its own, with the whole of its compiler, warmed by rounds that count for nothing. Before
-each turn the tables are emptied. The loader decodes the capture in its time; the others have the same rows in memory.
+Each commit log setting has a node of its own, with the whole of its compiler, warmed by rounds that count for nothing, until
+the compiler is done. Before each turn the tables are emptied. The loader decodes the capture in its time; the others have the
+same rows in memory.
 """
 
 import argparse
 import gc
-import os
 import random
 import sys
 import tempfile
@@ -14,11 +14,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
-from math import ceil
 from pathlib import Path
 from statistics import median
 
 from bench.captures import made
+from bench.cassandra.cpu import NodeCpu, node_cpu
 from bench.cassandra.rows import KeepingLease, by_table, dump
 from bench.cassandra.writers import Gocql, Took, load, timed, write_bound, write_encoded
 from bench.page import put
@@ -38,17 +38,19 @@ LOAD, WRITER, BOUND, GOCQL = "pcapline load", "pcapline's writer alone", "the dr
 OURS = (LOAD, WRITER)
 _BARS = {GOCQL: 1.0, BOUND: 3.0}
 # as a node of some size is set up, not as the tests' is
-_MEMORY = ("-Xms2g", "-Xmx2g", "-XX:MaxDirectMemorySize=512m", "-XX:TieredStopAtLevel=4", "-XX:-UseSerialGC", "-XX:+UseG1GC")
+_MEMORY = ("-Xms2g", "-Xmx2g", "-XX:MaxDirectMemorySize=512m", "-XX:-UseSerialGC", "-XX:+UseG1GC")
+_COMPILER = ("-XX:TieredStopAtLevel=4", "-XX:-UseDynamicNumberOfCompilerThreads")  # threads that stay: their time can be told
 _ROOM = {"memtable_heap_space": "512MiB", "memtable_offheap_space": "256MiB", "commitlog_total_space": "1024MiB"}
 _LOGS: dict[str, dict[str, str | None]] = {
     "periodic": {"commitlog_sync": "periodic", "commitlog_sync_group_window": None, "commitlog_sync_period": "10000ms"},
     "group": {"commitlog_sync": "group", "commitlog_sync_group_window": "10ms"},
 }
-_WARMING_ROWS = 500_000  # by when the node's compiler has seen the paths of all turns
+_WARMING_ROWS, _MOST_WARMING_ROWS = 500_000, 2_000_000  # at least, and at most
+_COMPILER_IS_DONE = 0.05  # of the node's CPU time in a round, or less
 _COLLECT_AFTER = (100_000, 50, 100)  # as the command does
 
 Turns = dict[str, Callable[[], Took]]
-Taken = dict[str, list[tuple[Took, float]]]  # and the node's CPU seconds meanwhile
+Taken = dict[str, list[tuple[Took, NodeCpu]]]  # and the node's meanwhile
 
 
 def main() -> None:
@@ -92,7 +94,7 @@ def _compared(log: str, capture: Path, rounds: int) -> str:
             GOCQL: gocql.write,
         }
         gc.freeze()
-        _rounds(node, store, turns, ceil(_WARMING_ROWS / len(turns) / rows))
+        _warm(node, store, turns, rows)
         taken = _rounds(node, store, turns, rounds)
         gocql.close()
         return _table(log, capture, rows, taken)
@@ -101,7 +103,7 @@ def _compared(log: str, capture: Path, rounds: int) -> str:
 @contextmanager
 def _node(log: str) -> Iterator[CassandraNode]:
     with tempfile.TemporaryDirectory(prefix="pcapline-bench-node-", ignore_cleanup_errors=True) as directory:
-        node = CassandraNode(Path(directory), survives=False, settings={**_ROOM, **_LOGS[log]}, java=_MEMORY)
+        node = CassandraNode(Path(directory), survives=False, settings={**_ROOM, **_LOGS[log]}, java=(*_MEMORY, *_COMPILER))
         node.start()
         try:
             yield node
@@ -124,6 +126,17 @@ def _rows(store: CassandraStore, capture: Path) -> list[RowBatch]:
     return by_table(keeping.batches)
 
 
+def _warm(node: CassandraNode, store: CassandraStore, turns: Turns, rows: int) -> None:
+    """Rounds until the node's compiler has seen the paths of all turns, and is done with them: `bind` takes gocql's."""
+    turns = {name: turn for name, turn in turns.items() if name != BOUND}
+    share, written = 1.0, 0
+    while written < _WARMING_ROWS or (share > _COMPILER_IS_DONE and written < _MOST_WARMING_ROWS):
+        round_cpu = [cpu for ((_, cpu),) in _rounds(node, store, turns, 1).values()]
+        share = sum(cpu.compiler_s for cpu in round_cpu) / sum(cpu.whole_s for cpu in round_cpu)
+        written += rows * len(turns)
+    sys.stderr.write(f"bench: warmed by {written:,} rows; of the node's CPU time its compiler still has {share:.0%}\n")
+
+
 def _rounds(node: CassandraNode, store: CassandraStore, turns: Turns, rounds: int) -> Taken:
     """Everybody once a round, in an order by lot."""
     taken: Taken = {name: [] for name in turns}
@@ -132,19 +145,14 @@ def _rounds(node: CassandraNode, store: CassandraStore, turns: Turns, rounds: in
         for name in lot.sample(list(turns), len(turns)):
             _empty(store)
             gc.collect()
-            node_cpu_s = _cpu_s(node.pid)
+            before = node_cpu(node.pid)
             took = turns[name]()
-            node_cpu_s = _cpu_s(node.pid) - node_cpu_s
-            told = f"{took.wall_s:.2f} s, CPU {took.cpu_s:.2f} s, the node's {node_cpu_s:.2f} s"
+            nodes = node_cpu(node.pid) - before
+            of_node = f"the node's {nodes.whole_s:.2f} s, of it {nodes.compiler_s:.2f} s the compiler's"
+            told = f"{took.wall_s:.2f} s, CPU {took.cpu_s:.2f} s, {of_node}"
             sys.stderr.write(f"bench: round {number} of {rounds}: {name}: {told}\n")
-            taken[name].append((took, node_cpu_s))
+            taken[name].append((took, nodes))
     return taken
-
-
-def _cpu_s(pid: int) -> float:
-    """What a process has used so far."""
-    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
-    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 def _empty(store: CassandraStore) -> None:
@@ -159,7 +167,7 @@ def _table(log: str, capture: Path, rows: int, taken: Taken) -> str:
     lines = [
         f"### `{log}` commit log, {capture.name}: {rows:,} rows",
         "",
-        "| who | rows/s: median (min-max) | CPU us/row: client, node | pcapline load to it | the writer alone to it | bar |",
+        "| who | rows/s: median (min-max) | CPU us/row: client, node, its compiler | load to it | our writer to it | bar |",
         "|---|---|---|---|---|---|",
         *(_line(name, rows, taken) for name in taken),
     ]
@@ -168,14 +176,15 @@ def _table(log: str, capture: Path, rows: int, taken: Taken) -> str:
 
 def _line(name: str, rows: int, taken: Taken) -> str:
     rates = sorted(rows / took.wall_s for took, _ in taken[name])
-    client, node = (median(each) / rows * 1e6 for each in zip(*((took.cpu_s, cpu) for took, cpu in taken[name]), strict=True))
+    used = ((took.cpu_s, cpu.whole_s, cpu.compiler_s) for took, cpu in taken[name])
+    client, node, compiler = (median(each) / rows * 1e6 for each in zip(*used, strict=True))
     load, alone = (_ratio(taken[ours], taken[name]) if name not in OURS else "" for ours in OURS)
     bar = f"{_BARS[name]:.1f}" if name in _BARS else ""
     rate = f"{median(rates):,.0f} ({rates[0]:,.0f}-{rates[-1]:,.0f})"
-    return f"| {name} | {rate} | {client:.1f}, {node:.1f} | {load} | {alone} | {bar} |"
+    return f"| {name} | {rate} | {client:.1f}, {node:.1f}, {compiler:.1f} | {load} | {alone} | {bar} |"
 
 
-def _ratio(ours: list[tuple[Took, float]], theirs: list[tuple[Took, float]]) -> str:
+def _ratio(ours: list[tuple[Took, NodeCpu]], theirs: list[tuple[Took, NodeCpu]]) -> str:
     """Of rows a second, round by round."""
     ratios = sorted(their.wall_s / our.wall_s for (our, _), (their, _) in zip(ours, theirs, strict=True))
     return f"**{median(ratios):.2f} x** ({ratios[0]:.2f}-{ratios[-1]:.2f})"

@@ -23,7 +23,8 @@ _NEWEST_OF_CLIENT = f"{_OF_PAIR} LIMIT ?"
 
 
 class NamesAsOf:
-    """What a sensor's clients were told, as of one commit (`schema.store.reading.NamesTold`)."""
+    """What a sensor's clients were told, as of one commit (`schema.store.reading.NamesTold`): of a sensor without any, nothing
+    is read."""
 
     def __init__(self, connection: Connection, sensor: str, seq: int, committed: Committed) -> None:
         """`committed`: those of some captures that the sensor's ledger holds."""
@@ -31,7 +32,8 @@ class NamesAsOf:
 
     def names_told(self, clients: Collection[bytes]) -> Iterator[NameTold]:
         """What these clients were told."""
-        for rows in self._connection.streams(_ALL_OF_CLIENT, ((self._sensor, client) for client in clients)):
+        asked = clients if self._seq else ()
+        for rows in self._connection.streams(_ALL_OF_CLIENT, ((self._sensor, client) for client in asked)):
             yield from oldest_told(self._page_by_page(rows))
 
     def names_told_at(self, addresses: Mapping[bytes, int]) -> list[NameTold]:
@@ -48,6 +50,8 @@ class NamesAsOf:
         """`statements`: one that reads a page, one that goes on where that is not enough; `asked`: keys, each until a time."""
         page, further = statements
         told: list[NameTold] = []
+        if not self._seq:
+            return told
         bounds = [(*key, until_ns // 1_000_000) for key, until_ns in asked]
         newest = self._connection.each(page, ((*bound, _PAGE) for bound in bounds))
         for bound, (_, until_ns), rows in zip(bounds, asked, newest, strict=True):

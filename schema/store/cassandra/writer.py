@@ -17,6 +17,7 @@ from schema.store.cassandra.statements import insert_of
 from schema.tables import RowBatch, Table
 
 _MOST_WAITING = 32_768  # rows that wait for others of their partition
+_RESUME = 0.75  # of the window: when it is full, so much is answered before the next request that several leave together
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Writer:
         self._waiting: dict[Table, tuple[Any, dict[bytes, Gathered]]] = {}
         self._waiting_rows = 0
         self._in_flight, self._acknowledged_at = 0, time.monotonic()
-        self._results = threading.Condition()
+        self._results, self._wakes_at = threading.Condition(), 0  # by that many requests under way
         self._again: list[tuple[_Shipment, Exception]] = []
         self._fatal: Exception | None = None
 
@@ -84,7 +85,8 @@ class Writer:
                 self._raise_fatal()
                 if not self._in_flight and not self._again:
                     return
-                self._results.wait()
+                self._wakes_at = 0
+                self._results.wait_for(lambda: not self._in_flight or self._again or self._fatal)
 
     def _flush(self) -> None:
         waiting = [
@@ -108,8 +110,9 @@ class Writer:
     def _send(self, shipment: _Shipment) -> None:
         window = self._connection.window
         with self._results:
-            while self._in_flight >= int(window.size) and self._fatal is None:
-                self._results.wait()
+            if self._in_flight >= int(window.size):
+                self._wakes_at = int(window.size * _RESUME)
+                self._results.wait_for(lambda: self._in_flight <= int(window.size * _RESUME) or self._fatal)
             self._raise_fatal()
         self._check_awake()
         with self._results:
@@ -128,7 +131,10 @@ class Writer:
         with self._results:
             self._in_flight -= 1
             self._acknowledged_at = time.monotonic()
-            self._results.notify()
+            if (
+                self._in_flight <= self._wakes_at
+            ):  # woken for each, it and this thread would only hand the interpreter to and fro
+                self._results.notify()
 
     def _failed(self, error: Exception, shipment: _Shipment) -> None:
         refusal = self._connection.refused(error)

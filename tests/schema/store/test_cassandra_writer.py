@@ -24,7 +24,7 @@ from tests.servers.cassandra.keyspace import CassandraFactory, Keyspace
 from tests.servers.cassandra.node import SUPERUSER, CassandraNode
 from tests.servers.prometheus import until
 
-HOSTS, ROWS_EACH = 40, 64
+HOSTS, ROWS_EACH = 40, CassandraOptions().rows_per_batch  # batches that leave as soon as they are full
 TTL_S = 86_400
 
 
@@ -107,8 +107,9 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CassandraNode]:
 
 
 def test_a_frozen_node_delays_and_loses_nothing(node: CassandraNode) -> None:
+    with opened(node, "frozen") as patient:
+        history.apply_missing(patient, int(time.time() * 1000))
     with opened(node, "frozen", request_timeout_s=1.0) as connection:
-        history.apply_missing(connection, int(time.time() * 1000))
         write(connection, flows(hosts=1, rows=1))
         node.freeze()
         try:

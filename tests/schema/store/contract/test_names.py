@@ -31,6 +31,14 @@ def test_names_told_are_those_of_committed_versions(store: Store) -> None:
     assert by_name == [told(id_of("a"), "one"), told(id_of("b"), "two")]
 
 
+def test_nothing_is_told_before_the_first_commit(store: Store) -> None:
+    lease = take(store)
+    abandon(lease, with_rows({NAMES_BY_CLIENT: [name_row(id_of("a"), 1)], NAMES_BY_ADDRESS: [at_row("a", 1)]}, "a"))
+    assert list(lease.names_told([CLIENT])) == []
+    assert lease.names_told_at({SERVER: LATER_NS}) == []
+    assert lease.names_told_of({(CLIENT, SERVER): LATER_NS}) == []
+
+
 def test_names_told_are_those_of_the_sensor_and_the_clients(store: Store) -> None:
     lease = take(store)
     rows = [
