@@ -31,7 +31,8 @@ def directory_objects(directory: Path, settings: LoaderSettings, reader: "StoreR
     notes = list(notes_in(directory, time.time(), lease_owner()))
     yield from map(_loader_object, notes)
     told = {Path(path).resolve(): seen for note in notes for path, seen in note.files.items()}
-    for path, sensor in captures_in(directory, socket.gethostname()):
+    for found, sensor in captures_in(directory, socket.gethostname()):
+        path = Path(found)
         if item := _file_object(path, sensor, told.get(path.resolve()), stays(settings), reader):
             yield item
     yield from _quarantined(directory / OWN_FOLDER / QUARANTINE)

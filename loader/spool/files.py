@@ -75,7 +75,7 @@ class Spool:
     default_sensor: str
     settle_s: float
     first_packet_time: Callable[[Path], int | None]  # may raise CaptureError, OSError
-    _files: dict[Path, SpoolFile] = field(default_factory=dict, init=False)
+    _files: dict[str, SpoolFile] = field(default_factory=dict, init=False)  # by path: a scan makes no `Path` of what is known
     _waiting: Queues[SpoolFile] = field(default_factory=Queues, init=False)  # those of them without an answer
 
     def rescan(self, now: float) -> int:
@@ -91,8 +91,8 @@ class Spool:
         sensor = sensor_of(path, self.directory, self.default_sensor)
         if sensor is None:
             return
-        self._see(path, sensor, now)
-        file = self._files.get(path)
+        self._see(str(path), sensor, now)
+        file = self._files.get(str(path))
         if file is not None:
             file.counted = True
             file.complete = file.complete or complete
@@ -101,7 +101,7 @@ class Spool:
     def observe(self, now: float) -> None:
         """Look again at the files that may still grow."""
         for file in [file for file in self.waiting() if file.ready_since is None]:
-            self._see(file.path, file.sensor, now)
+            self._see(str(file.path), file.sensor, now)
 
     def sensors(self) -> list[str]:
         """Sensors that have files waiting."""
@@ -131,17 +131,17 @@ class Spool:
 
     def forget(self, file: SpoolFile) -> None:
         """The file is gone, or was moved away."""
-        self._drop(file.path)
+        self._drop(str(file.path))
 
-    def _drop(self, path: Path) -> None:
+    def _drop(self, path: str) -> None:
         file = self._files.pop(path, None)
         if file is not None:
             self._waiting.drop(file)
 
-    def _see(self, path: Path, sensor: str, now: float) -> bool:
+    def _see(self, path: str, sensor: str, now: float) -> bool:
         """Take note of a file as it is now; True for one that is new and that no event had told of."""
         try:
-            status = path.lstat()
+            status = os.lstat(path)
         except OSError:
             self._drop(path)
             return False
@@ -150,8 +150,9 @@ class Spool:
             return False
         stamp, file = Stamp.of(status), self._files.get(path)
         if file is None or file.stamp != stamp:
-            name = _name_by_sensor(path, sensor)
-            file = SpoolFile(path=path, sensor=sensor, stamp=stamp, since=now, name=name, complete=name is not None,
+            place = Path(path)
+            name = _name_by_sensor(place, sensor)
+            file = SpoolFile(path=place, sensor=sensor, stamp=stamp, since=now, name=name, complete=name is not None,
                              counted=file is not None)  # fmt: skip
             self._drop(path)
             self._files[path] = file
@@ -178,15 +179,21 @@ class Spool:
             return None
 
 
-def captures_in(directory: Path, default_sensor: str) -> Iterator[tuple[Path, str]]:
-    """The files of a watched directory that are captures by their place and name, and whose they are."""
+def captures_in(directory: Path, default_sensor: str) -> Iterator[tuple[str, str]]:
+    """The files of a watched directory that are captures by their place and name, as `str` of a `Path` has it, and whose they
+    are."""
     with os.scandir(directory) as entries:
         inside = sorted(entries, key=lambda entry: entry.name)
+    before = _before_names_in(directory)
     for entry in inside:
         if entry.is_dir(follow_symlinks=False):
-            yield from _captures_of_sensor(Path(entry.path))
+            yield from _captures_of_sensor(directory / entry.name)
         elif entry.is_file(follow_symlinks=False) and _is_input(entry.name):
-            yield Path(entry.path), default_sensor
+            yield before + entry.name, default_sensor
+
+
+def _before_names_in(folder: Path) -> str:
+    return str(folder / "x")[:-1]
 
 
 def folders_of(directory: Path) -> Iterator[Path]:
@@ -200,7 +207,7 @@ def _is_sensor_folder(entry: os.DirEntry[str]) -> bool:
     return entry.is_dir(follow_symlinks=False) and is_sensor_name(entry.name)
 
 
-def _captures_of_sensor(folder: Path) -> Iterator[tuple[Path, str]]:
+def _captures_of_sensor(folder: Path) -> Iterator[tuple[str, str]]:
     if not is_sensor_name(folder.name):
         return
     try:
@@ -208,9 +215,10 @@ def _captures_of_sensor(folder: Path) -> Iterator[tuple[Path, str]]:
             inside = sorted(entries, key=lambda entry: entry.name)
     except OSError:  # gone since, or not ours to read: the neighbours go on
         return
+    before = _before_names_in(folder)
     for entry in inside:
         if entry.is_file(follow_symlinks=False) and _is_input(entry.name):
-            yield Path(entry.path), folder.name
+            yield before + entry.name, folder.name
 
 
 def sensor_of(path: Path, directory: Path, default_sensor: str) -> str | None:

@@ -29,11 +29,24 @@ def test_whose_a_file_is_and_what_is_left_alone(tmp_path: Path):
     (tmp_path / "link.pcap").symlink_to("/etc/passwd")
     (tmp_path / "linked").symlink_to(tmp_path / "office")
     os.mkfifo(tmp_path / "pipe.pcap")
-    found = {(str(path.relative_to(tmp_path)), sensor) for path, sensor in captures_in(tmp_path, "edge")}
+    found = {(os.path.relpath(path, tmp_path), sensor) for path, sensor in captures_in(tmp_path, "edge")}
     assert found == {("a.pcap", "edge"), ("noext", "edge"), ("b.pcap.gz", "edge"), ("office/f.pcap", "office")}
     assert sensor_of(tmp_path / "office" / "f.pcap", tmp_path, "edge") == "office"
     assert sensor_of(tmp_path / "office" / "deeper" / "f.pcap", tmp_path, "edge") is None
     assert sensor_of(tmp_path / ".pcapline" / "f.pcap", tmp_path, "edge") is None
+
+
+def test_a_directory_is_the_same_however_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "edge").mkdir()
+    monkeypatch.chdir(tmp_path)
+    for directory in (Path(), tmp_path, Path("..") / tmp_path.name):
+        spool, path = spool_of(directory), directory / "edge" / "a.pcap"
+        path.write_bytes(b"1")
+        spool.hint(path, complete=True, now=0.0)
+        assert spool.rescan(1.0) == 0  # it is the file that was told of
+        path.unlink()
+        spool.rescan(2.0)
+        assert not list(spool.waiting())
 
 
 def test_a_foreign_file_is_ready_once_it_is_unchanged_long_enough(tmp_path: Path):
