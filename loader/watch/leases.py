@@ -120,7 +120,7 @@ class LeasedSensors:
         takes long. Decides nothing: what cannot be renewed is left to `ask_for_doubtful`."""
         for sensor, held in self._held.copy().items():
             try:
-                held.loader.kept.renew()
+                held.loader.kept.keep_in_time()
             except STORE_WIDE:
                 return  # the loop will see it, too
             except StoreError:

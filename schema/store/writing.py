@@ -60,6 +60,7 @@ class Commit:
     reason: str  # damage of a loaded capture, in words; "" for none
     carried: bytes | None  # open flows for the next capture; None: the carried state stays where it is
     loaded_at_ms: int
+    lease_until_ms: int = 0  # the lease is kept until then, too, where it would end sooner
 
     def record(self, claim: Claim, sensor: str, position: LedgerPosition, *, previous: bytes) -> CommitRecord:
         """The row of the ledger that this commit is; `previous`: nonce of the commit before it."""

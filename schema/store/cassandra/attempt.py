@@ -100,6 +100,7 @@ class CassandraAttempt:
             reason=commit.reason,
             endpoints={name: before_it.get(name, NO_TOTALS).plus(gained) for name, gained in deltas.endpoints.items()},
             totals={name: hold.totals.get(name, 0) + gained for name, gained in deltas.totals.items()},
+            lease_until_ms=max(hold.until_ms, commit.lease_until_ms),
             endpoint_count=hold.size.endpoints + len(deltas.endpoints) - len(before_it),
         )
 

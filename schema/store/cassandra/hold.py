@@ -96,7 +96,7 @@ class Hold:
         """The commit that made this step is in the ledger; `carried`: the state that it brought, if it did."""
         if carried is not None:
             self._carried = (step.after.state_nonce, carried) if len(carried) <= _REMEMBERED_STATE else (b"", b"")
-        self.head = step.after
+        self.head, self.until_ms = step.after, step.lease_until_ms
         self.size = replace(self.size, endpoints=step.endpoint_count)
         self._committed.add(step.record.capture_id)
         self.endpoints.are(step.endpoints)

@@ -45,8 +45,8 @@ _COMMITS = """
 PUT_DELTAS = "INSERT INTO pcapline.commit_deltas (sensor, segment, seq, nonce, deltas) VALUES (?, ?, ?, ?, ?)"
 DELTAS = "SELECT deltas FROM pcapline.commit_deltas WHERE sensor = ? AND segment = ? AND seq = ? AND nonce = ?"
 _MOVE_HEAD = """
-    UPDATE pcapline.ledger SET version = ?, row_ts = ?, endpoints = ? WHERE sensor = ? AND segment = ?
-    IF version = ? AND epoch = ?
+    UPDATE pcapline.ledger SET version = ?, row_ts = ?, endpoints = ?, lease_until = ?
+    WHERE sensor = ? AND segment = ? IF version = ? AND epoch = ?
 """
 _ADD_CAPTURE = """
     INSERT INTO pcapline.ledger (sensor, segment, kind, seq, key, at_seq, capture_id, nonce, reason, loaded_at)
@@ -207,6 +207,7 @@ class Step:
     endpoints: dict[str, EndpointTotals]  # those that change: their totals after the commit
     totals: dict[str, int]
     endpoint_count: int  # after the commit
+    lease_until_ms: int
 
 
 def commit_batch(connection: Connection, step: Step) -> Any:
@@ -218,7 +219,7 @@ def commit_batch(connection: Connection, step: Step) -> Any:
     def add(statement: str, *values: Any) -> None:
         batch.add(connection.bound(statement, values))
 
-    add(_MOVE_HEAD, at.seq, step.row_ts, step.endpoint_count, *place, step.before.position.seq, step.epoch)
+    add(_MOVE_HEAD, at.seq, step.row_ts, step.endpoint_count, step.lease_until_ms, *place, step.before.position.seq, step.epoch)
     add(_ADD_CAPTURE, *place, key, at.seq, record.capture_id, at.nonce, step.reason, record.loaded_at_ms)
     chain = (at.nonce, record.previous or None, record.capture_id)
     counts = (record.frames, record.flows, record.flow_packets, record.flow_bytes, dict(record.rows), dict(record.non_flow))

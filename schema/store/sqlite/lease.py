@@ -26,7 +26,8 @@ from schema.store.writing import Attempt, Claim, ClaimRefusal, Commit, Known, Le
 from schema.tables import BY_NAME, Ownership, RowBatch
 
 _MOVE_HEAD = """
-    UPDATE ledger SET version = ?, nonce = ?, state_version = ?, state_nonce = ?, loaded_at = ?, endpoints = endpoints + ?
+    UPDATE ledger SET version = ?, nonce = ?, state_version = ?, state_nonce = ?, loaded_at = ?, endpoints = endpoints + ?,
+      lease_until = max(lease_until, ?)
     WHERE sensor = ? AND segment = ? AND version = ? AND epoch = ?
 """
 _EMPTY_LEDGER = """
@@ -165,7 +166,7 @@ class SqliteLease:
         """Make the ledger stand at `after`, on condition that it stands where this lease knows it."""
         at = after.position
         new = ledger.count_new(transaction, self._sensor, at.segment, commit.deltas.endpoints)
-        moved = (at.seq, at.nonce, after.state_version, after.state_nonce, commit.loaded_at_ms, new)
+        moved = (at.seq, at.nonce, after.state_version, after.state_nonce, commit.loaded_at_ms, new, commit.lease_until_ms)
         known = self._head.position
         if not transaction.change(_MOVE_HEAD, (*moved, self._sensor, known.segment, known.seq, self._epoch)):
             raise self._lost()

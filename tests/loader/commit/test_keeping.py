@@ -25,5 +25,19 @@ def test_it_is_renewed_first_and_then_by_halves() -> None:
     assert renewals.until_ms == [1_030_000, 1_045_000, 1_080_000]
     assert kept.until == 1_080.0
     now[0] = 1_051.0
-    kept.renew()  # a timer's, which asks nobody
+    kept.renew()
     assert renewals.until_ms[-1] == 1_081_000
+
+
+def test_a_timer_renews_what_no_commit_has_just_kept() -> None:
+    now, renewals = [1_000.0], Renewals()
+    kept = KeptLease(cast(SensorLease, renewals), 30, lambda: now[0])
+    kept.keep_in_time()
+    for at, commits in ((1_010.0, True), (1_020.0, False), (1_030.0, True), (1_040.0, True)):
+        if commits:
+            now[0] = at - 1
+            kept.is_kept(kept.longest())
+        now[0] = at
+        kept.keep_in_time()
+        kept.keep()
+    assert renewals.until_ms == [1_030_000, 1_050_000]

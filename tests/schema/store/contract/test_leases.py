@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -51,6 +52,20 @@ def test_renewed_lease_is_held_longer(store_factory: StoreFactory) -> None:
     with pytest.raises(LeaseHeldError) as refused:
         store_factory("loader", clock).take_sensor("edge-1", "office", owner(), until + 60_000)
     assert refused.value.until_ms == until + 30_000
+
+
+@pytest.mark.parametrize(("commit_ms", "kept_ms"), [(60_000, 60_000), (10_000, 30_000), (None, 30_000)])
+def test_a_commit_may_keep_the_lease_and_never_ends_it_sooner(store: Store, commit_ms: int | None, kept_ms: int) -> None:
+    began, capture = now_ms(), sample("a")
+    lease = store.take_sensor("edge-1", "office", owner(), began + 30_000)
+    with lease.begin(capture.claim()) as attempt:  # type: ignore[union-attr]
+        attempt.commit(replace(capture.commit(), lease_until_ms=began + commit_ms if commit_ms else 0))
+    (record,) = store.sensors()
+    assert record.lease_until_ms == began + kept_ms
+    lease.renew(began + 90_000)
+    load(lease, sample("b"))
+    (record,) = store.sensors()
+    assert record.lease_until_ms == began + 90_000
 
 
 def test_lease_of_a_dead_process_on_this_host_is_taken_over_at_once(store_factory: StoreFactory) -> None:
