@@ -76,3 +76,11 @@ def test_the_cache_of_names_keeps_to_its_bound_and_counts_what_it_drops() -> Non
     told = json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=250, check=True).stdout)
     assert told["facts_and_clients_held_at_most"] <= 50_000 + 16_016
     assert told["facts_dropped"] >= 200_000 - 50_000 - 16_000
+
+
+def test_a_commit_of_each_kind_is_measured() -> None:
+    command = [sys.executable, "-m", "bench.commit", "--endpoints", "20", "--rounds", "2"]
+    told = json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=True).stdout)
+    assert (told["store"], told["endpoints"], told["rounds"]) == ("sqlite", 20, 2)
+    for kind in ("new", "remembered", "lease_just_taken"):
+        assert 0 < told[f"{kind}_ms"] <= told[f"{kind}_most_ms"]
