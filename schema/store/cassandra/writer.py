@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
@@ -20,9 +20,9 @@ _MOST_WAITING = 32_768  # rows that wait for others of their partition
 _RESUME = 0.75  # of the window: when it is full, so much is answered before the next request that several leave together
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Shipment:
-    """Rows that travel together."""
+    """Rows that travel together; numbered each time they are sent."""
 
     parts: Sequence[Group]
     number: int = 0
@@ -117,14 +117,14 @@ class Writer:
         self._check_awake()
         with self._results:
             self._in_flight += 1
-        numbered = replace(shipment, number=window.next_number())
+        shipment.number = window.next_number()
         batch = batch_of(shipment.parts[0].prepared, joined(shipment.parts))
         try:
             future = self._connection.session.execute_async(batch)
         except Exception as error:  # a full queue, a host that is down: the same as an answer that says so
-            self._failed(error, numbered)
+            self._failed(error, shipment)
         else:
-            future.add_callbacks(self._acknowledged, self._failed, errback_args=(numbered,))
+            future.add_callbacks(self._acknowledged, self._failed, errback_args=(shipment,))
 
     def _acknowledged(self, _result: object) -> None:
         self._connection.window.answered()
@@ -162,7 +162,8 @@ class Writer:
             # the producer waits: that is the back-pressure
             time.sleep(backoff_s(min(shipment.attempt for shipment, _ in again)))
             for shipment, _ in again:
-                self._send(replace(shipment, attempt=shipment.attempt + 1))
+                shipment.attempt += 1
+                self._send(shipment)
 
     def _raise_fatal(self) -> None:
         if self._fatal is not None:
