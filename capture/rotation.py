@@ -27,11 +27,6 @@ class StreamSplitter:
         self._form: StreamFormat | None = None
         self._size = FILE_HEADER_BYTES
 
-    @property
-    def rest_bytes(self) -> int:
-        """Bytes of a record that has not come whole."""
-        return len(self._rest)
-
     def feed(self, chunk: bytes) -> Iterator[Piece]:
         """Take the next bytes; raises `PcapStreamError` where they are no capture."""
         content = self._rest + chunk

@@ -4,9 +4,6 @@ from loader.decode.pcap import is_pcap, open_pcap
 from loader.decode.pcapng import is_pcapng, open_pcapng
 from loader.decode.walking import Container, Unreadable
 
-# Bytes that `container_of` should be given where there are as many: enough for the records that tell kin apart.
-HEAD_BYTES = 1_048_576
-
 _CONVERT = "convert it with `editcap -F pcapng IN OUT`"
 _DECOMPRESS = "decompress it first"
 _OTHER_FORMATS = (
@@ -30,7 +27,8 @@ _NESTED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\0", b"BZh", b"\x04\x22\x
 
 
 def container_of(head: memoryview, *, final: bool) -> Container | Unreadable:
-    """The container that begins with these bytes, or why there is none; `final`: no others follow."""
+    """The container that begins with these bytes (a mebibyte holds the records that tell kin apart), or why there is none;
+    `final`: no others follow."""
     magic = bytes(head[:16])
     if is_pcap(magic):
         return open_pcap(head, final)

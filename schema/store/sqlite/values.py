@@ -13,13 +13,7 @@ from schema.coded import CodedColumn
 from schema.tables import Kind, RowBatch, Table
 
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
-_TYPES = {Kind.INET: "TEXT", Kind.TEXT: "TEXT", Kind.DATE: "TEXT", Kind.UUID: "BLOB"}
 _ROWS = 4_096  # rows that are turned at a time
-
-
-def sql_type(kind: Kind) -> str:
-    """The type that a column of this kind has."""
-    return _TYPES.get(kind, "INTEGER")
 
 
 @lru_cache(maxsize=65_536)
