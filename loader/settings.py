@@ -18,7 +18,7 @@ class LoaderSettings:
     idle_timeout_s: int = 60  # (rows) a flow silent for so long, by packet time, has ended
     active_timeout_s: int = 1800  # (rows) a flow row is cut after so long
     max_carried_flows: int = 65_536  # (rows) open flows handed from one capture to the next
-    max_name_entries: int = 262_144  # (rows) names held in memory; the store holds the rest
+    max_name_entries: int = 262_144  # (rows) names held in memory, of all sensors together; the store holds the rest
     name_grace_s: int = 60  # (rows) a name that DNS told holds so long after its TTL
     name_late_s: int = 300  # (rows) an answer names flows that started so long before it
     name_repair_s: int = 86_400  # (rows) an answer out of order names flows that started so long after it, at most

@@ -39,6 +39,7 @@ from loader.settings import LoaderSettings
 from schema.enums import FileState
 from schema.errors import CaptureError, LeaseLostError, PcaplineError
 from schema.records import STANDALONE_SENSOR, CaptureFacts, CaptureRecord, CommitDeltas, Manifest
+from schema.sharedroom import SharedRoom
 from schema.store.sealing import Sealing
 from schema.store.writing import Attempt, ClaimRefusal, Known, SensorLease, Store
 from schema.tables import RowBatch
@@ -77,6 +78,10 @@ class SensorLoader:
     def lease(self) -> SensorLease:
         """The lease that captures are loaded under."""
         return self._lease
+
+    def share_memory(self, room: SharedRoom) -> None:
+        """Remember no more names than a part of what all sensors of the process may."""
+        self._names.share(room)
 
     def evictions(self) -> int:
         """Facts about names dropped from memory since the last call: each may cost a read."""

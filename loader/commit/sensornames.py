@@ -12,6 +12,7 @@ from loader.naming.learned import LearnedNames
 from loader.naming.listed import NO_INVENTORY, Inventory
 from loader.naming.names import CaptureNames, StoredNames
 from loader.settings import LoaderSettings
+from schema.sharedroom import SharedRoom
 from schema.store.reading import StoreReader
 from schema.store.writing import SensorLease
 
@@ -83,6 +84,10 @@ class SensorNames:
     def committed(self, learned: FactTable) -> None:
         """What a capture learned is in the store."""
         self._cache.commit(learned)
+
+    def share(self, room: SharedRoom) -> None:
+        """Remember no more than a part of what all sensors of the process may."""
+        self._cache.share(room)
 
     def clear(self) -> None:
         """The ledger stands elsewhere than was thought."""

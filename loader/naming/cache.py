@@ -8,6 +8,7 @@ from loader.naming.choice import NamingRules
 from loader.naming.facts import GROUPS, Fact, Told
 from loader.naming.facttable import FactTable
 from schema.records import NameTold
+from schema.sharedroom import SharedRoom
 
 TellNames = Callable[[Collection[bytes]], Iterable[NameTold]]
 _ASKED_AT_ONCE = 128  # clients
@@ -47,6 +48,7 @@ class NameCache:
         self._used: set[bytes] = set()  # of the older
         self.crowded: set[bytes] = set()  # clients that were told so much that they are asked about pair by pair
         self.evicted = 0  # facts dropped so far
+        self.share(SharedRoom(limit))
 
     def __len__(self) -> int:
         return len(self._young) + len(self._old)
@@ -59,7 +61,7 @@ class NameCache:
     def fetch(self, clients: Collection[bytes], tell: TellNames) -> None:
         """Make these clients known, asking the store once for those that are not."""
         self._used |= self._old.clients.intersection(clients)
-        if len(self._young) >= self.limit // 2 or len(self) > self.limit:
+        if len(self._young) >= self._room.part // 2 or len(self) > self._room.part:
             self._turn()
         missing = sorted(set(clients) - self._young.clients - self._old.clients - self.crowded)
         for start in range(0, len(missing), _ASKED_AT_ONCE):
@@ -88,7 +90,7 @@ class NameCache:
     def _turn(self) -> None:
         held, clients = len(self._old.table), self._used & self._old.clients
         kept = list(self._old.take(clients))
-        if sum(fact.entries for fact in kept) + len(clients) > self.limit // 4:
+        if sum(fact.entries for fact in kept) + len(clients) > self._room.part // 4:
             clients = clients.intersection(GROUPS)
             kept = [fact for fact in kept if fact.client in clients]
         self._young, self._old = _Generation(self._rules), self._young
@@ -101,6 +103,19 @@ class NameCache:
         those that were told it out of order, anew."""
         for generation in (self._young, self._old):
             generation.take(generation.table.add_ordered(learned.told_to(generation.clients)))
+        self.make_room()  # what was asked for at once may have exceeded it, and it may be long until the next capture
+
+    def share(self, room: SharedRoom) -> None:
+        """Hold no more entries than this cache's part of a room that others have, too."""
+        self._room = room
+        room.join(self)
+
+    def make_room(self) -> None:
+        """Forget what is beyond this cache's part of the room: the older generation, or everything."""
+        if len(self) > self._room.part:
+            self._turn()
+        if len(self) > self._room.part:
+            self.clear()
 
     def clear(self) -> None:
         """Forget everything: the ledger stands elsewhere than this cache was read."""

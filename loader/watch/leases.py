@@ -13,6 +13,7 @@ from loader.watch.elsewhere import Elsewhere
 from loader.watch.fellows import ALONE, Fellows
 from schema.capture_names import CaptureName
 from schema.errors import STORE_WIDE, LeaseHeldError, StoreError
+from schema.sharedroom import SharedRoom
 from schema.store.writing import Store
 
 _UNUSED_S = 600.0  # a sensor without a file for so long is let go: it costs nothing to take it again
@@ -54,9 +55,11 @@ class LeasedSensors:
     _held: dict[str, LeasedSensor] = field(default_factory=dict, init=False)
     _doubtful: set[str] = field(default_factory=set, init=False)  # `keep` could not renew these
     _elsewhere: Elsewhere = field(init=False)
+    _room: SharedRoom = field(init=False)  # for names
 
     def __post_init__(self) -> None:
         self._elsewhere = Elsewhere(self.fellows)
+        self._room = SharedRoom(self.settings.max_name_entries)
         self.partitions = Partitions(self.store, self.settings.bucket)
         self._inventory = inventory_of(self.settings, self.tell)
         self._inventory()  # what is wrong with it is told now, not when the first capture comes
@@ -96,6 +99,7 @@ class LeasedSensors:
             newest_start_ns=state.first_ts_ns,
         )
         held.loader.partitions = self.partitions
+        held.loader.share_memory(self._room)
         return held
 
     def drop(self, sensor: str) -> None:

@@ -4,6 +4,7 @@ where that is known."""
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from schema.records import EndpointTotals
+from schema.sharedroom import SharedRoom
 from schema.store.cassandra.connection import Connection, Row
 
 _SOME = """
@@ -12,7 +13,6 @@ _SOME = """
 """
 _KEYS_A_QUERY = 200
 _FORESEEN = 10_000  # endpoints: so many are asked for at once, beside the rows
-_REMEMBERED = 100_000  # endpoints, some 40 MB
 
 _Place = tuple[str, int]  # sensor and segment
 
@@ -21,8 +21,9 @@ class HeldTotals:
     """Of one segment. The store is asked at QUORUM: its holder has read the guard at SERIAL since it committed last, so what
     was committed is on a quorum."""
 
-    def __init__(self, connection: Connection, place: _Place) -> None:
-        self._connection, self._place = connection, place
+    def __init__(self, connection: Connection, place: _Place, room: SharedRoom) -> None:
+        """`room`: endpoints that are remembered, here and by others."""
+        self._connection, self._place, self._room = connection, place, room
         self._known: dict[str, EndpointTotals] = {}
         self._foreseen: dict[Sequence[str], Callable[[], list[Row]]] = {}  # under way
 
@@ -35,8 +36,7 @@ class HeldTotals:
 
     def of(self, names: Collection[str]) -> dict[str, EndpointTotals]:
         """The totals of those of these endpoints that have one."""
-        if len(self._known) + len(names) > _REMEMBERED:
-            self._known = {}
+        self.make_room(len(names))
         foreseen, self._foreseen = self._foreseen, {}
         for begun in foreseen.values():
             self._learn(begun())
@@ -49,6 +49,11 @@ class HeldTotals:
     def are(self, totals: Mapping[str, EndpointTotals]) -> None:
         """What a commit made of them."""
         self._known.update(totals)
+
+    def make_room(self, endpoints: int = 0) -> None:
+        """Forget all where there is no room for so many more."""
+        if len(self._known) + endpoints > self._room.part:
+            self._known = {}
 
     def _learn(self, rows: list[Row]) -> None:
         self._known.update((name, EndpointTotals._make(counts)) for name, *counts in rows)

@@ -2,9 +2,10 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from schema.errors import LeaseLostError
+from schema.sharedroom import SharedRoom
 from schema.store.cassandra import ledger
 from schema.store.cassandra.carriedstate import read_carried
 from schema.store.cassandra.commitments import committed_among
@@ -19,24 +20,34 @@ Clock = Callable[[], float]
 
 _BELIEVED_S = 1.0  # how long a lease whose time is over is believed after its ledger was asked
 
-_REMEMBERED = 100_000  # captures, some 10 MB
-_REMEMBERED_STATE = 512 * 1024  # bytes
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What the holders of a process's leases remember between them, at most; for one, or for a hundred."""
+
+    captures: SharedRoom = field(default_factory=lambda: SharedRoom(100_000))  # some 10 MB
+    states: SharedRoom = field(default_factory=lambda: SharedRoom(8 << 20))  # octets
+    spans: SharedRoom = field(default_factory=lambda: SharedRoom(20_000))  # rows, some 8 MB
+    endpoints: SharedRoom = field(default_factory=lambda: SharedRoom(100_000))  # some 40 MB
 
 
 class Hold:
     """One epoch of a sensor's ledger, as its holder has it."""
 
-    def __init__(self, connection: Connection, clock: Clock, guard: Guard) -> None:
+    def __init__(self, connection: Connection, clock: Clock, guard: Guard, memory: Memory) -> None:
         """`guard`: as it stands since the lease was taken."""
         self.connection, self.clock, self.sensor = connection, clock, guard.sensor
         self.epoch, self.owner, self.until_ms, self.row_ts = guard.epoch, guard.owner, guard.lease_until_ms, guard.row_ts
         self.head = ledger.read_head(connection, guard)
         self.size, self.totals = guard.size, ledger.read_flat_totals(connection, guard)
-        self.spans = Spans(connection, clock, is_new=self.head.position.seq == 0)
-        self.endpoints = HeldTotals(connection, (guard.sensor, guard.segment))
+        self.spans = Spans(connection, clock, is_new=self.head.position.seq == 0, room=memory.spans)
+        self.endpoints = HeldTotals(connection, (guard.sensor, guard.segment), memory.endpoints)
+        self._memory = memory
         self._believed_until = 0.0
         self._carried = b"", b""  # the name of a state, and the state
         self._committed: set[bytes] = set()  # captures of this ledger, as far as anyone has asked
+        for room in (memory.captures, memory.states, memory.spans, memory.endpoints):
+            room.join(self)
 
     @property
     def segment(self) -> int:
@@ -87,7 +98,7 @@ class Hold:
     def committed(self, capture_ids: set[bytes]) -> set[bytes]:
         """Those of these captures that this sensor's ledger holds, or did; each is asked for once."""
         unknown = capture_ids - self._committed
-        if len(self._committed) > _REMEMBERED:
+        if len(self._committed) > self._memory.captures.part:
             self._committed &= capture_ids
         self._committed |= committed_among(self.connection, self.sensor, self.segment, unknown)
         return capture_ids & self._committed
@@ -95,14 +106,24 @@ class Hold:
     def stand_at(self, step: ledger.Step, carried: bytes | None) -> None:
         """The commit that made this step is in the ledger; `carried`: the state that it brought, if it did."""
         if carried is not None:
-            self._carried = (step.after.state_nonce, carried) if len(carried) <= _REMEMBERED_STATE else (b"", b"")
+            self._carried = (step.after.state_nonce, carried)
         self.head, self.until_ms = step.after, step.lease_until_ms
         self.size = replace(self.size, endpoints=step.endpoint_count)
         self._committed.add(step.record.capture_id)
         self.endpoints.are(step.endpoints)
         self.totals.update(step.totals)
+        self.make_room()  # a large capture may have exceeded it, and it may be long until the next one
 
     def stand_in(self, guard: Guard, head: LedgerHead, totals: dict[str, int]) -> None:
         """The segment was sealed; this is the one that follows it."""
         self.head, self.size, self.totals = head, guard.size, totals
-        self.endpoints = HeldTotals(self.connection, (guard.sensor, guard.segment))
+        self.endpoints = HeldTotals(self.connection, (guard.sensor, guard.segment), self._memory.endpoints)
+
+    def make_room(self) -> None:
+        """Forget what is beyond this holder's part of the memory."""
+        if len(self._committed) > self._memory.captures.part:
+            self._committed.clear()
+        if len(self._carried[1]) > self._memory.states.part:
+            self._carried = b"", b""
+        self.spans.make_room()
+        self.endpoints.make_room()

@@ -10,7 +10,7 @@ from schema.store.cassandra import captures, claims, ledger, names
 from schema.store.cassandra.attempt import CassandraAttempt
 from schema.store.cassandra.connection import Connection
 from schema.store.cassandra.guard import Guard, current_guard, note_segment, read_guard, segment_of
-from schema.store.cassandra.hold import Clock, Hold
+from schema.store.cassandra.hold import Clock, Hold, Memory
 from schema.store.cassandra.notes import read_notes
 from schema.store.cassandra.oldsegments import let_go
 from schema.store.cassandra.rewriting import CassandraRewriting
@@ -30,8 +30,9 @@ _RELEASE = "UPDATE pcapline.ledger SET owner = '', lease_until = 0, row_ts = ? W
 _TAKE_TRIES = 20
 
 
-def take(connection: Connection, clock: Clock, asked: tuple[str, str, str], until_ms: int) -> "CassandraLease":
-    """Take a sensor's lease; `asked`: sensor, network, owner. Raises LeaseHeldError, StoreMovedError."""
+def take(connection: Connection, clock: Clock, asked: tuple[str, str, str], until_ms: int, memory: Memory) -> "CassandraLease":
+    """Take a sensor's lease; `asked`: sensor, network, owner; `memory`: of all leases of the process. Raises LeaseHeldError,
+    StoreMovedError."""
     sensor, network, owner = asked
     if segment_of(connection, sensor) is None:
         first_seen = connection.bound(_FIRST_SEEN, (sensor, network, int(clock() * 1000)))
@@ -47,7 +48,7 @@ def take(connection: Connection, clock: Clock, asked: tuple[str, str, str], unti
         if ledger.check_chain(connection, guard) and _raise_epoch(connection, guard, now):
             if guard.segment != noted:  # whoever sealed it died
                 note_segment(connection, sensor, noted, guard.segment)
-            return _allowed(CassandraLease(Hold(connection, clock, now)))
+            return _allowed(CassandraLease(Hold(connection, clock, now, memory)))
     raise StoreUnavailableError(f"many loaders ask for sensor {sensor} at once: try again")
 
 

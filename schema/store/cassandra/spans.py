@@ -9,11 +9,10 @@ from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import Any
 
+from schema.sharedroom import SharedRoom
 from schema.store.cassandra.connection import Connection, Row
 from schema.store.cassandra.statements import row_of
 from schema.tables import RowBatch, Table
-
-_REMEMBERED = 20_000  # rows, some 8 MB
 
 _Known = dict[Row, tuple[Row, float]]  # by key: a row as it is there, and when it expires
 
@@ -21,8 +20,9 @@ _Known = dict[Row, tuple[Row, float]]  # by key: a row as it is there, and when 
 class Spans:
     """What a lease's holder knows of its sensor's dictionary."""
 
-    def __init__(self, connection: Connection, clock: Callable[[], float], *, is_new: bool, room: int = _REMEMBERED) -> None:
-        """`is_new`: nothing of the sensor was ever committed, so nothing is read; `room`: rows that are remembered."""
+    def __init__(self, connection: Connection, clock: Callable[[], float], *, is_new: bool, room: SharedRoom) -> None:
+        """`is_new`: nothing of the sensor was ever committed, so nothing is read; `room`: rows that are remembered,
+        here and by others."""
         self._connection, self._clock, self._room = connection, clock, room
         self._known: dict[Table, _Known] = {}
         self._knows_all = is_new
@@ -32,7 +32,7 @@ class Spans:
         table, width, now_s = batch.table, len(batch.table.key), self._clock()
         first, last = table.index("first_seen"), table.index("last_seen")
         rows = list(batch.rows())
-        self._make_room(len(rows))
+        self.make_room(len(rows))
         known = self._known.setdefault(table, {})
         self._read(table, [key for row in rows if (key := row[:width]) not in known], known)
         merged = []
@@ -50,8 +50,9 @@ class Spans:
             if found:
                 known[key] = found[0], float("inf")  # it is there now
 
-    def _make_room(self, rows: int) -> None:
-        if sum(map(len, self._known.values())) + rows > self._room:
+    def make_room(self, rows: int = 0) -> None:
+        """Forget all where there is no room for so many more."""
+        if sum(map(len, self._known.values())) + rows > self._room.part:
             self._known.clear()
             self._knows_all = False
 

@@ -23,6 +23,7 @@ from schema.store.cassandra.copysource import CassandraCopySource
 from schema.store.cassandra.copytarget import CassandraCopyTarget
 from schema.store.cassandra.guard import current_guard
 from schema.store.cassandra.health import read_health
+from schema.store.cassandra.hold import Memory
 from schema.store.cassandra.nodes import read_nodes
 from schema.store.cassandra.own_rows import recount_capture, rows_of_capture
 from schema.store.codec import partitions_of
@@ -40,6 +41,7 @@ class CassandraStore:
     def __init__(self, connection: Connection, clock: Callable[[], float]) -> None:
         self._connection, self._clock = connection, clock
         self._has_schema = self._is_checked = False
+        self._memory = Memory()
 
     def health(self) -> StoreHealth:
         """What `doctor` and `/-/ready` say."""
@@ -57,7 +59,7 @@ class CassandraStore:
 
     def take_sensor(self, sensor: str, network: str, owner: str, until_ms: int) -> SensorLease:
         """Take the sensor's lease; raises LeaseHeldError while another loader has it."""
-        return lease.take(self._checked(), self._clock, (sensor, network, owner), until_ms)
+        return lease.take(self._checked(), self._clock, (sensor, network, owner), until_ms, self._memory)
 
     def refusals(self) -> Mapping[str, int]:
         """Requests that were not acknowledged, by what became of them."""

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from schema.sharedroom import SharedRoom
 from schema.store.cassandra.spans import Spans
 from schema.store.cassandra.writer import Writer
 from schema.tables import DAY, NAMES_BY_IP, batches_of
@@ -38,7 +39,7 @@ def test_rows_are_as_all_captures_together_saw_them(cassandra_store_factory: Cas
     @given(st.lists(st.lists(_SEEN, min_size=1, max_size=4, unique_by=lambda seen: seen[0]), min_size=1, max_size=6))
     def check(captures: list[list[tuple[str, int, int, str]]]) -> None:
         address = next(row_ts).to_bytes(4, "big")  # of this example alone
-        spans, together = Spans(connection, time.time, is_new=is_new, room=room), dict[str, Row]()
+        spans, together = Spans(connection, time.time, is_new=is_new, room=SharedRoom(room)), dict[str, Row]()
         for seen in captures:
             rows = [row_of(*each, address) for each in seen]
             with Writer(connection, next(row_ts), lambda: None) as writer:
