@@ -5,26 +5,17 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-import hypothesis
 import pytest
-from xdist.remote import Producer
 
-from tests.distribution import LongestFirst, patience_s
+from tests.distribution import pytest_collection_modifyitems, pytest_xdist_make_scheduler
+from tests.examples import load_profile
 from tests.servers.cassandra.keyspace import CassandraFactory, Keyspace
 from tests.servers.cassandra.session import shared_port
 from tests.servers.tshark import asked_once
 
-hypothesis.settings.register_profile("untimed", deadline=None)  # how long a test takes is no matter of its being right
-hypothesis.settings.load_profile("untimed")
+__all__ = ["pytest_collection_modifyitems", "pytest_xdist_make_scheduler"]  # hooks of pytest
 
-
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LongestFirst:
-    return LongestFirst(config, log)
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if hasattr(config, "workerinput"):  # one process alone goes file by file: what a file makes is made once
-        items.sort(key=patience_s, reverse=True)
+load_profile()
 
 
 @pytest.fixture(scope="session")

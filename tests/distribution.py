@@ -1,4 +1,4 @@
-"""Which test runs where, and when: several workers share the suite, and what takes long begins first.
+"""Which test runs where, and when: several workers share the suite, and what takes long begins first. A plugin of pytest.
 
 A file that makes something once for all its tests is one worker's; of any other file each test goes to whoever is free.
 """
@@ -30,6 +30,15 @@ class LongestFirst(LoadScopeScheduling):
         if nodeid not in self._units:
             self._units[nodeid] = unit_of(nodeid)
         return self._units[nodeid]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LongestFirst:
+    return LongestFirst(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):  # one process alone goes file by file: what a file makes is made once
+        items.sort(key=patience_s, reverse=True)
 
 
 def patience_s(item: pytest.Item) -> float:

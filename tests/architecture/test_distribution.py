@@ -10,15 +10,18 @@ pytest_plugins = ["pytester"]
 ROOT = Path(__file__).resolve().parents[2]
 SEVERAL = 'import os, pytest\n\n@pytest.mark.parametrize("n", range(6))\ndef test_one(n{fixture}):\n    {body}\n'
 ONCE = '@pytest.fixture(scope="module")\ndef made():\n    open("made", "a").write("x")\n'
-HOOKS = "pytest_collection_modifyitems, pytest_xdist_make_scheduler"
-CONFTEST = f"import sys\nsys.path.insert(0, {str(ROOT)!r})\nfrom tests.conftest import {HOOKS}\n"
+WORDS = ("-p", "tests.distribution", *(f"-pno:{name}" for name in ("cacheprovider", "hypothesispytest", "anyio")))
+
+
+@pytest.fixture(autouse=True)
+def plugin(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
 
 
 def test_what_a_file_makes_once_is_made_by_one_worker(pytester: pytest.Pytester) -> None:
-    pytester.makeconftest(CONFTEST)
     pytester.makepyfile(test_made=SEVERAL.format(fixture=", made", body="pass") + ONCE)
     pytester.makepyfile(test_free=SEVERAL.format(fixture="", body="pass"))
-    pytester.runpytest_subprocess("-n", "2", "-p", "no:cacheprovider").assert_outcomes(passed=12)
+    pytester.runpytest_subprocess("-n", "2", *WORDS).assert_outcomes(passed=12)
     assert (pytester.path / "made").read_text() == "x"
 
 
@@ -29,10 +32,9 @@ def test_tests_of_other_files_go_to_whoever_is_free(pytester: pytest.Pytester) -
 
 
 def test_who_may_take_longest_begins_first(pytester: pytest.Pytester) -> None:
-    pytester.makeconftest(CONFTEST)
     body = 'open("order", "a").write(os.environ["PYTEST_CURRENT_TEST"].split("::")[1].split(" ")[0] + " ")'
     names = {"quick": "", "long": "@pytest.mark.timeout(600)\n", "longer": "@pytest.mark.timeout(900)\n"}
     tests = (f"{mark}def test_{name}():\n    {body}\n" for name, mark in names.items())
     pytester.makepyfile("import os, pytest\n" + "".join(tests))
-    pytester.runpytest_subprocess("-n", "1", "-p", "no:cacheprovider").assert_outcomes(passed=3)
+    pytester.runpytest_subprocess("-n", "1", *WORDS).assert_outcomes(passed=3)
     assert (pytester.path / "order").read_text().split() == ["test_longer", "test_long", "test_quick"]

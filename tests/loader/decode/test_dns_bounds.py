@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loader.decode.layout import DNS_MAX_JUMPS, DNS_MAX_RECORDS, DNS_MAX_TEXT, DNS_SHOWN_OCTETS
+from tests.examples import examples
 
 from . import dns_wire
 from .captures import assert_balanced, decode, dns_rows, ethernet, ipv4, pcap_header, record, udp
@@ -50,7 +51,7 @@ _near_messages = st.builds(
 )
 
 
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 @given(st.one_of(st.binary(max_size=600), _near_messages))
 def test_any_bytes_give_rows_or_a_count(message: bytes) -> None:
     rows, counters = _read(message)
@@ -59,7 +60,7 @@ def test_any_bytes_give_rows_or_a_count(message: bytes) -> None:
     assert _text(rows) <= DNS_MAX_TEXT
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(st.lists(st.one_of(st.binary(max_size=200), _near_messages), max_size=20))
 def test_what_one_message_does_to_the_tables_does_not_reach_the_next(messages: list[bytes]) -> None:
     alone = [[{**row, "frame": 0, "ts_ns": 0} for row in _read(message)[0]] for message in messages]

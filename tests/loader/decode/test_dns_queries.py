@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from loader.decode import layout
 from loader.decode.columns import DecodeOptions
+from tests.examples import examples
 
 from . import dns_wire as dns
 from .captures import assert_balanced, decode, dns_rows, ethernet, ipv4, pcap_header, record, tcp, udp
@@ -258,7 +259,7 @@ def _multiset(rows: Iterable[Row]) -> Counter[str]:
     return Counter(str({**row, "frame": None}) for row in rows)
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(st.lists(st.tuples(_steps, _messages), max_size=25))
 def test_cut_at_every_packet_a_capture_gives_the_same_rows(steps: list[tuple[int, bytes]]) -> None:
     moments = accumulate(step for step, _ in steps)

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loader.decode.mnemonics import _TYPE_TEXT, type_text
+from tests.examples import examples
 
 from . import dns_wire
 from .captures import decode, dns_rows, ethernet, ipv4, pcap_header, record, udp
@@ -172,7 +173,7 @@ def _told_by_us(row: Row) -> tuple[object, ...]:
     return (*head, row["section"], owner, row["rr_type"], row["rr_ttl"], _data(row))
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(well_formed())
 def test_well_formed_messages_read_as_dnspython_reads_them(message: dns.message.Message) -> None:
     wire = message.to_wire(max_size=65_535)

@@ -14,6 +14,7 @@ from loader.decode.headers import HeaderKernel
 from loader.decode.reasons import REASON_COUNT
 from loader.decode.said import SaidNames
 from loader.decode.tables import table_of, zeroed
+from tests.examples import examples
 
 from . import dns_wire as dns
 from .captures import assert_balanced, decode, dns_rows
@@ -76,7 +77,7 @@ def segmented(draw: st.DrawFn) -> tuple[list[bytes], list[bytes]]:
     return drawn, pieces + [before] * bool(before)
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(segmented(), st.lists(st.integers(0, 30), max_size=3))
 def test_any_segments_tell_what_one_message_a_segment_tells(drawn: tuple[list[bytes], list[bytes]], splits: list[int]) -> None:
     sent, pieces = drawn
@@ -91,7 +92,7 @@ def test_any_segments_tell_what_one_message_a_segment_tells(drawn: tuple[list[by
     assert "dns_stream_bytes_lost" not in counters
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.lists(segmented(), min_size=2, max_size=5), st.randoms(use_true_random=False))
 def test_streams_side_by_side_do_not_touch_each_other(drawn: list[tuple[list[bytes], list[bytes]]], order: Any) -> None:
     streams = [stream(pieces, 40_000 + n) for n, (_, pieces) in enumerate(drawn)]

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loader.decode.columns import DecodedBatch, DecodeOptions
+from tests.examples import examples
 
 from .captures import assert_balanced, decode, ethernet, flow_rows, ipv4, pcap_header, record, tcp, udp
 
@@ -57,7 +58,7 @@ def _sums(*captures: list[DecodedBatch]) -> Counter[tuple[object, ...]]:
     return sums
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(timed_frames())
 def test_every_packet_is_in_a_flow_or_has_a_reason(packets: list[tuple[int, bytes]]) -> None:
     batches, report, _ = decode(_capture(packets), OPTIONS)
@@ -67,7 +68,7 @@ def test_every_packet_is_in_a_flow_or_has_a_reason(packets: list[tuple[int, byte
     assert len(frames) == len(set(frames))
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(timed_frames(), st.data())
 def test_where_a_capture_is_cut_changes_no_chain(packets: list[tuple[int, bytes]], data: st.DataObject) -> None:
     cut = data.draw(st.integers(0, len(packets)))
@@ -78,7 +79,7 @@ def test_where_a_capture_is_cut_changes_no_chain(packets: list[tuple[int, bytes]
     assert len(carried_by_second) == len(carried_by_whole)
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(timed_frames(), st.lists(st.tuples(st.integers(24, 3_000), st.integers(0, 255)), max_size=8))
 def test_damaged_captures_balance_too(packets: list[tuple[int, bytes]], damage: list[tuple[int, int]]) -> None:
     capture = bytearray(_capture(packets))

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from loader.decode import layout
 from loader.decode.carried import FRAGMENTS, UnreadableState, pack
 from loader.decode.columns import DecodedBatch, DecodeOptions, DecodeReport
+from tests.examples import examples
 from tests.fuzz.containers import Packet
 from tests.golden import frames as f
 from tests.golden import tunnels as t
@@ -63,7 +64,7 @@ def fragmented(draw: st.DrawFn) -> list[tuple[int, int, bool, bytes]]:
     return draw(st.permutations(pieces))
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(fragmented())
 def test_messages_come_together_in_any_order(pieces: list[tuple[int, int, bool, bytes]]) -> None:
     batches, report = in_turn([frame for *_, frame in pieces])
@@ -81,7 +82,7 @@ def test_messages_come_together_in_any_order(pieces: list[tuple[int, int, bool, 
     assert not {"dns_cut", "dns_malformed", "fragments_overlapping", "fragments_evicted"} & report.counters.keys()
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(fragmented())
 def test_a_later_fragment_joins_once_its_first_one_was_seen(pieces: list[tuple[int, int, bool, bytes]]) -> None:
     batches, report = in_turn([frame for *_, frame in pieces])
@@ -98,7 +99,7 @@ def test_a_later_fragment_joins_once_its_first_one_was_seen(pieces: list[tuple[i
     assert report.non_flow.get("later_fragment", 0) == len(pieces) - joined.total()
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(fragmented(), st.data())
 def test_where_captures_are_cut_changes_nothing(pieces: list[tuple[int, int, bool, bytes]], data: st.DataObject) -> None:
     packets = [Packet(START_US * 1_000 + n, len(frame), 1, frame) for n, (*_, frame) in enumerate(pieces)]
@@ -132,7 +133,7 @@ def test_what_waits_at_time_zero_is_carried(port: int, cut: int) -> None:
     assert totals(packets, [cut], CARRYING) == whole
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.integers(0, 23), st.integers(1, 20), st.one_of(st.none(), st.binary(min_size=8, max_size=8)))
 def test_what_overlaps_is_never_put_together(unit: int, units: int, other: bytes | None) -> None:
     """A second account of bytes that are there: it is none if they are equal and nothing else is told (RFC 5722)."""
@@ -230,7 +231,7 @@ def test_other_bytes_are_an_unreadable_state(section: bytes) -> None:
         decode(pcap_header() + record(START_US, told(answer(1), (0, 32), 1)), CARRYING, pack({FRAGMENTS: section}))
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.lists(st.tuples(st.integers(0, len(SECTION) - 1), st.integers(0, 255)), min_size=1, max_size=6))
 def test_a_damaged_state_is_unreadable_or_does_no_harm(damage: list[tuple[int, int]]) -> None:
     section = bytearray(SECTION)

@@ -14,6 +14,7 @@ from loader.decode import carriedstreams, halfstreams, layout
 from loader.decode.columns import DecodedBatch, DecodeOptions, DecodeReport
 from loader.decode.said import SaidNames
 from loader.decode.tables import table_of
+from tests.examples import examples
 from tests.fuzz.containers import Packet
 
 from . import dns_wire as dns
@@ -96,7 +97,7 @@ orders = st.integers(0, 0xFFFF_FFFF)
 openings = st.sampled_from(sorted(OPENINGS))
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(openings, cuts | every, orders, st.booleans())
 def test_segments_cut_anywhere_in_any_order_and_repeated(what: str, cuts: list[int], order: int, again: bool) -> None:
     stream, expected = OPENINGS[what]
@@ -107,7 +108,7 @@ def test_segments_cut_anywhere_in_any_order_and_repeated(what: str, cuts: list[i
     assert said(one(opened(frames))[0]) == [expected]
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(openings, st.integers(16, 300), cuts)
 def test_a_stream_whose_syn_was_not_captured(what: str, first: int, cuts: list[int]) -> None:
     """Its first segment must show what it is."""
@@ -116,7 +117,7 @@ def test_a_stream_whose_syn_was_not_captured(what: str, first: int, cuts: list[i
     assert said(one(frames)[0]) == [expected]
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(openings, cuts | every, orders, st.lists(st.integers(0, 400), max_size=4))
 def test_captures_split_anywhere_lose_no_name(what: str, cuts: list[int], order: int, splits: list[int]) -> None:
     stream, expected = OPENINGS[what]
@@ -127,7 +128,7 @@ def test_captures_split_anywhere_lose_no_name(what: str, cuts: list[int], order:
     assert said(last) == [expected]
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.integers(0, 4))
 def test_captures_split_between_two_initials(split: int) -> None:
     message = hello(server_name(b"www.example"), padding(1_500), alpn(b"h3"))
@@ -195,7 +196,7 @@ def dns_names(batches: list[DecodedBatch]) -> list[object]:
 TO_53: dict[str, int | bool] = {"dport": 53, "back": True}
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(cuts | every, orders, st.booleans())
 def test_dns_messages_cut_anywhere_in_any_order(cuts: list[int], order: int, again: bool) -> None:
     frames = segments(DNS_STREAM, cuts, **TO_53)
@@ -209,7 +210,7 @@ def test_dns_messages_cut_anywhere_in_any_order(cuts: list[int], order: int, aga
     assert "dns_malformed" not in report.counters
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(cuts, st.lists(st.integers(0, 10), max_size=4))
 def test_dns_streams_over_several_captures(cuts: list[int], splits: list[int]) -> None:
     frames = opened(segments(DNS_STREAM, cuts, **TO_53), **TO_53)
@@ -372,7 +373,7 @@ def test_dns_in_both_directions_and_frames_of_udp_stay_in_their_order() -> None:
     assert dns_names(one(frames)[0]) == [NAMES[0], *NAMES, NAMES[1], "www.example"], "the last was never answered"
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     st.lists(st.tuples(st.integers(0, 300), st.binary(max_size=60), st.sampled_from([SYN, ACK, SYN | ACK])), max_size=30),
     st.integers(0, 30),
@@ -383,7 +384,7 @@ def test_any_segments_on_port_53_balance(parts: list[tuple[int, bytes, int]], sp
     one(frames)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     st.lists(
         st.tuples(

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from capture.traffic import TrafficPlan, generate
 from loader.decode.columns import DecodeOptions
+from tests.examples import examples
 from tests.fuzz.containers import PCAP_SPAN_NS, Packet, read_packets
 from tests.golden.make import CAPTURES
 from tests.loader.decode.splitting import totals
@@ -45,7 +46,7 @@ def test_traffic_cut_at_every_packet(pace: float) -> None:
         assert totals(packets, [cut], OPTIONS) == whole, cut
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.integers(0, 1_000), st.sampled_from([2.0, 50.0, 1_000.0]), st.sets(st.integers(1, 299), max_size=12))
 def test_traffic_cut_anywhere_any_number_of_times(seed: int, pace: float, cuts: set[int]) -> None:
     packets = _traffic(seed, 300, pace)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from loader.decode import layout
 from loader.decode.reasons import REASON_TEXT, TOO_MANY_LAYERS
 from pcapline.objects import Object, packet_objects
+from tests.examples import examples
 from tests.golden import frames as f
 from tests.golden import tunnels as t
 from tests.golden.tunnel_captures import CAPTURES
@@ -94,7 +95,7 @@ def nested(draw: st.DrawFn) -> tuple[int, bytes, list[Pair], tuple[int, ...]]:
     return link, frame, pairs, more + tags
 
 
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 @given(nested())
 def test_any_nesting_gives_the_inner_packet_and_lists_the_outer_ones(
     made: tuple[int, bytes, list[Pair], tuple[int, ...]],
@@ -117,7 +118,7 @@ def test_any_nesting_gives_the_inner_packet_and_lists_the_outer_ones(
     assert flow["bytes"] == inner + (13 if row["protocol"] == 17 else 20)
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(inner_packets(), st.lists(st.sampled_from(_OF_DPKT), max_size=5), st.lists(st.integers(1, 4095), max_size=2))
 def test_dpkt_finds_the_same_packets(packet: bytes, names: list[str], tags: list[int]) -> None:
     for name in names:

@@ -12,6 +12,7 @@ from loader.decode.decoder import CaptureDecoder
 from loader.decode.formats import container_of
 from loader.decode.pcap import search
 from loader.decode.walking import CHAIN_RECORDS, MAX_PACKET_BYTES, Unreadable
+from tests.examples import examples
 
 from .captures import decode, ethernet, ipv4, pcap_header, record, udp
 
@@ -39,7 +40,7 @@ def _in_pieces(capture: bytes, ends: list[int]) -> DecodeReport:
     return fed.report()
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(st.integers(1, 20), st.binary(max_size=300), st.integers(CHAIN_RECORDS, 20))
 def test_records_behind_a_corrupt_place_are_found(before: int, noise: bytes, after: int) -> None:
     capture = pcap_header() + _records(before) + _IMPOSSIBLE + noise + _records(after, before)
@@ -49,7 +50,7 @@ def test_records_behind_a_corrupt_place_are_found(before: int, noise: bytes, aft
     assert report.consumed_bytes == len(capture)
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(
     st.lists(st.one_of(st.integers(1, 6).map(_records), st.binary(max_size=80), st.just(_IMPOSSIBLE)), max_size=6),
     st.data(),

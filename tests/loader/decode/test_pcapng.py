@@ -15,6 +15,7 @@ from loader.decode.formats import container_of
 from loader.decode.pcapng import MAX_INTERFACES
 from loader.decode.walking import Unreadable
 from loader.reading.capture import CaptureReading, LoadedPart, first_packet_time, first_part_matches
+from tests.examples import examples
 from tests.shared_captures import SHARED, needs_shared, shared_captures
 
 from .captures import decode, ethernet, ipv4, pcap_header, udp
@@ -68,7 +69,7 @@ def test_there_are_generated_captures() -> None:
     st.one_of(st.integers(0, (1 << 64) - 1), st.integers(0, 1 << 54)),
     st.sampled_from("<>"),
 )
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 def test_times_are_exact_in_every_resolution(resolution: int, offset: int, units: int, order: str) -> None:
     per_second = 1 << (resolution & 0x7F) if resolution & 0x80 else 10**resolution
     exact = (Fraction(units, per_second) + offset) * 1_000_000_000 // 1
@@ -238,7 +239,7 @@ def _in_pieces(capture: bytes, ends: list[int]) -> DecodeReport:
     return fed.report()
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(
     st.lists(st.tuples(st.integers(28, len(_WHOLE) - 1), st.binary(min_size=1, max_size=12)), max_size=5),
     st.lists(st.integers(0, len(_WHOLE)), max_size=2),

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from loader.decode import quic
 from loader.decode.assembly import Assembly
 from loader.decode.quic import decrypt, initial_at, keys_of
+from tests.examples import examples
 
 from .captures import decode, flow_rows
 from .said_wire import alpn, capture_of, crypto_frame, datagram, hello, initial, padding, protected, server_name
@@ -64,7 +65,7 @@ def test_the_keys_of_the_rfc() -> None:
 HELLO = hello(server_name(b"Big.Example"), padding(1_500), alpn(b"h3"))
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.lists(st.integers(1, len(HELLO) - 1), max_size=8), st.randoms(use_true_random=False))
 def test_crypto_frames_in_any_order_over_several_packets(cuts: list[int], random: object) -> None:
     edges = sorted({0, len(HELLO), 600, 1_200, *cuts})
@@ -126,7 +127,7 @@ def test_frames_that_wait_without_end_are_given_up() -> None:
     assert [row["said_name"] for row in flow_rows(batches)] == [None]
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 30), st.binary(min_size=1, max_size=1)), max_size=40))
 def test_the_first_copy_of_each_octet_stands_in_any_order(parts: list[tuple[int, int, bytes]]) -> None:
     assembly, octets = Assembly(), dict[int, bytes]()
@@ -142,7 +143,7 @@ def test_the_first_copy_of_each_octet_stands_in_any_order(parts: list[tuple[int,
     assert assembly.size - Assembly().size == len(assembly.data) + sum(piece.size for piece in assembly.held)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.data())
 def test_any_octets_behind_an_initials_head_are_harmless(data: st.DataObject) -> None:
     packet = bytearray(_of_the_rfc(data.draw(st.sampled_from([V1, V2]))))
@@ -152,7 +153,7 @@ def test_any_octets_behind_an_initials_head_are_harmless(data: st.DataObject) ->
     decode(capture_of([datagram(bytes(packet[:cut]))]))
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.binary(max_size=200))
 def test_any_frames_are_harmless(frames: bytes) -> None:
     decode(capture_of([datagram(initial(frames))]))

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loader.decode.columns import DecodeOptions, DecodeReport
+from tests.examples import examples
 
 from .captures import assert_balanced, decode, flow_rows, pcap_header, record
 from .said_wire import (
@@ -158,7 +159,7 @@ def test_what_the_snap_length_leaves_of_a_hello_is_read() -> None:
     assert "tls_hellos_malformed" not in report.counters
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     st.binary(min_size=1, max_size=300), st.sampled_from([b"", b"\x16\x03\x01", b"GET / HTTP/1.", b"\x16\x03\x01\x01\x00\x01"])
 )
@@ -166,7 +167,7 @@ def test_any_payload_balances(payload: bytes, front: bytes) -> None:
     said_of(front + payload)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.data())
 def test_a_hello_with_any_octets_changed_is_harmless(data: st.DataObject) -> None:
     payload = bytearray(records(hello(server_name(b"www.example"), alpn(b"h2", b"http/1.1"))))

@@ -18,6 +18,7 @@ from schema.store.cassandra.rows import batch_of, bound_rows, form_of
 from schema.store.cassandra.statements import insert_of
 from schema.store.cassandra.values import PortProtocol
 from schema.tables import FLOWS, TABLES, Kind, Table
+from tests.examples import examples
 from tests.schema.store.contract.test_rows import values_of
 from tests.schema.store.samples import flow_row, id_of
 
@@ -84,7 +85,7 @@ def test_a_batch_is_what_the_driver_would_send(table: Table) -> None:
     partition = st.tuples(*[values_of(table, column) for column in table.columns[:width]])
     rest = st.lists(st.tuples(*[values_of(table, column) for column in table.columns[width:]]), min_size=1, max_size=5)
 
-    @settings(max_examples=60, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples(60), suppress_health_check=list(HealthCheck))
     @given(partition, rest)
     def check(key: Row, values: list[Row]) -> None:
         rows = [key + others for others in values]
