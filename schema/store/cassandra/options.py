@@ -17,5 +17,5 @@ class CassandraOptions:
     connect_timeout_s: float = 20.0
     request_timeout_s: float = 20.0  # above the server's own 12 s, so that its answer comes first
     write_deadline_s: float = 600.0  # a `write` gives up when nothing was acknowledged for so long
-    rows_per_batch: int = 128
+    rows_per_batch: int = 128  # at most: long ones leave sooner
     max_in_flight: int = 64

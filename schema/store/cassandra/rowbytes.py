@@ -7,6 +7,7 @@ length and the value, or a length that says that the value is unset.
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 try:
@@ -67,13 +68,27 @@ class RowBytes:
     out: cython.uchar[::1]
     size: cython.Py_ssize_t
     end: cython.Py_ssize_t  # octets of the row so far
+    encoded: cython.Py_ssize_t
 
     def __init__(self) -> None:
-        self.room, self.end, self.size = bytearray(), 0, 0
+        self.room, self.end, self.size, self.encoded = bytearray(), 0, 0, 0
         self._grow(_FIRST_ROOM)
 
-    def gather(self, form: RowForm, columns: list[list[Any]], groups: dict[bytes, Gathered], limit: int) -> list[Gathered]:
-        """Add every row to the group of its partition; returns groups of `limit` rows, taken out of `groups`."""
+    @property
+    def octets(self) -> int:
+        """Of all rows so far."""
+        return self.encoded
+
+    def gather(
+        self,
+        form: RowForm,
+        columns: list[list[Any]],
+        groups: dict[bytes, Gathered],
+        limit: int,
+        octets: int = sys.maxsize,
+    ) -> list[Gathered]:
+        """Add every row to the group of its partition; returns groups of `limit` rows, or of so many `octets` or one row more,
+        taken out of `groups`."""
         head: bytes = form.head
         kinds: bytes = form.kinds
         rows: cython.Py_ssize_t = len(columns[0])
@@ -81,6 +96,7 @@ class RowBytes:
             raise ValueError("columns of different lengths, or of another form")
         full: list[Gathered] = []
         start: cython.Py_ssize_t = len(head)
+        most: cython.Py_ssize_t = octets
         key_end: cython.Py_ssize_t
         row: cython.Py_ssize_t
         key_columns: cython.Py_ssize_t = form.key_columns
@@ -94,9 +110,11 @@ class RowBytes:
             group = groups.get(key)
             if group is None:
                 group = groups[key] = Gathered(key)
-            group.body += self.room[: self.end]
+            body: bytearray = group.body
+            body += self.room[: self.end]
             group.rows += 1
-            if group.rows >= limit:
+            self.encoded += self.end
+            if group.rows >= limit or len(body) >= most:
                 full.append(groups.pop(key))
         return full
 

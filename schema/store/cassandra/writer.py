@@ -17,6 +17,8 @@ from schema.store.cassandra.statements import insert_of
 from schema.tables import RowBatch, Table
 
 _MOST_WAITING = 32_768  # rows that wait for others of their partition
+_MOST_OCTETS_WAITING = 16 << 20  # that they have: of long texts a few hundred rows
+_MOST_OCTETS_A_BATCH = 1 << 20  # and one row: a node takes half a segment of its commit log, 8 MiB where that is 16 MiB
 _RESUME = 0.75  # of the window: when it is full, so much is answered before the next request that several leave together
 
 
@@ -41,7 +43,7 @@ class Writer:
         self._connection, self._row_ts, self._check_awake = connection, row_ts, check_awake
         self._rows = RowBytes()
         self._waiting: dict[Table, tuple[Any, dict[bytes, Gathered]]] = {}
-        self._waiting_rows = 0
+        self._waiting_rows = self._waiting_octets = 0
         self._in_flight, self._acknowledged_at = 0, time.monotonic()
         self._results, self._wakes_at = threading.Condition(), 0  # by that many requests under way
         self._again: list[tuple[_Shipment, Exception]] = []
@@ -69,11 +71,13 @@ class Writer:
         columns.append([self._row_ts] * len(batch))
         columns.append([ttl_seconds] * len(batch) if isinstance(ttl_seconds, int) else list(ttl_seconds))
         limit = self._connection.options.rows_per_batch
-        full = self._rows.gather(form_of(prepared, batch.table), columns, groups, limit)
+        before = self._rows.octets
+        full = self._rows.gather(form_of(prepared, batch.table), columns, groups, limit, _MOST_OCTETS_A_BATCH)
         self._waiting_rows += len(batch) - sum(gathered.rows for gathered in full)
+        self._waiting_octets += self._rows.octets - before - sum(len(gathered.body) for gathered in full)
         for gathered in full:
             self._deliver((Group(prepared, values, gathered),))
-        if self._waiting_rows > _MOST_WAITING:
+        if self._waiting_rows > _MOST_WAITING or self._waiting_octets > _MOST_OCTETS_WAITING:
             self._flush()
 
     def _settle(self) -> None:
@@ -95,7 +99,7 @@ class Writer:
             for gathered in groups.values()
         ]
         self._waiting.clear()
-        self._waiting_rows = 0
+        self._waiting_rows = self._waiting_octets = 0
         for parts in packed(waiting, owner_of(self._connection.cluster, self._connection.keyspace)):
             if self._connection.mixes_partitions:
                 self._deliver(parts)

@@ -50,10 +50,10 @@ def prepared_insert(table: Table) -> PreparedStatement:
     return PreparedStatement(columns, id_of(insert_of(table)), key, insert_of(table), "kept", 5, [], None)
 
 
-def gathered(prepared: Any, table: Table, rows: list[Row], limit: int = 64) -> list[Gathered]:
+def gathered(prepared: Any, table: Table, rows: list[Row], limit: int = 64, octets: int = 1 << 20) -> list[Gathered]:
     columns = [list(column) for column in zip(*((*row, STAMP, TTL) for row in rows), strict=True)]
     groups: dict[bytes, Gathered] = {}
-    full = RowBytes().gather(form_of(prepared, table), columns, groups, limit)
+    full = RowBytes().gather(form_of(prepared, table), columns, groups, limit, octets)
     return full + list(groups.values())
 
 
@@ -120,6 +120,22 @@ def test_rows_gather_by_partition_up_to_a_limit(hosts: list[int], limit: int) ->
         of_key = [group for group in groups if group.key == key]
         assert b"".join(bytes(group.body) for group in of_key) == b"".join(bytes(one.body) for one in alone if one.key == key)
         assert all(group.rows == limit for group in of_key[:-1])
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3_000)), min_size=1, max_size=40), st.integers(1, 6_000))
+@example([(0, 3_000)] * 9, 6_000)
+def test_no_group_is_larger_than_the_bound_and_one_row(texts: list[tuple[int, int]], most: int) -> None:
+    prepared = prepared_insert(FLOWS)
+    rows = [
+        flow_row(id_of("a"), frame, destination_ip=bytes([10, 0, 0, host]), hostname="x" * length)
+        for frame, (host, length) in enumerate(texts, 1)
+    ]
+    groups = gathered(prepared, FLOWS, rows, len(rows) + 1, most)
+    one_row = max(len(gathered(prepared, FLOWS, [row])[0].body) for row in rows)
+    assert sum(group.rows for group in groups) == len(rows)
+    assert all(len(group.body) < most + one_row for group in groups)
+    by_key = {group.key: group for group in groups}  # the last of each: all before it were full
+    assert all(len(group.body) >= most for group in groups if group is not by_key[group.key])
 
 
 def test_a_row_that_is_longer_than_the_room() -> None:

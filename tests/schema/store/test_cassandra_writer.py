@@ -18,8 +18,8 @@ from schema.store.cassandra.failures import Refusal
 from schema.store.cassandra.statements import insert_of
 from schema.store.cassandra.writer import Writer
 from schema.store.writing import Store
-from schema.tables import FLOWS, RowBatch, batches_of
-from tests.schema.store.samples import flow_row, id_of
+from schema.tables import DNS_ANSWERS, FLOWS, RowBatch, batches_of
+from tests.schema.store.samples import answer_row, flow_row, id_of
 from tests.servers.cassandra.keyspace import CassandraFactory, Keyspace
 from tests.servers.cassandra.node import SUPERUSER, CassandraNode
 from tests.servers.prometheus import until
@@ -228,6 +228,22 @@ def test_a_poisoned_row_ends_the_write_at_once(cassandra_store_factory: Cassandr
         write(connection, batches_of(FLOWS, poisoned))
     assert type(refused.value) is StoreError
     assert connection.refusals == {Refusal.POISON: 1}
+
+
+@pytest.mark.parametrize("names", [1, 260])
+def test_rows_of_the_longest_texts_are_taken(cassandra_store_factory: CassandraFactory, names: int) -> None:
+    """128 rows to a message would be more than a node takes; as many names, each waiting for its next row, 17 MB."""
+    connection, asked = cassandra_store_factory()._connection, list[Any]()  # type: ignore[attr-defined]
+    connection.prepared(insert_of(DNS_ANSWERS))
+    connection.session.add_request_init_listener(asked.append)
+    rows = [answer_row(id_of("a"), n, qname=f"{n % names}.example", rdata="x" * 65_536) for n in range(260)]
+    with Writer(connection, 1, lambda: None) as writer:
+        for row in rows:
+            writer.add(RowBatch(DNS_ANSWERS, tuple([value] for value in row)), TTL_S)
+        sent = len(asked)
+    assert sent >= 15  # of a megabyte each, or all that waited
+    assert not connection.refusals
+    assert sum(1 for _ in connection.stream("SELECT ns FROM pcapline.dns_answers")) == len(rows)
 
 
 def test_a_statement_that_is_refused_while_it_is_prepared_is_counted(cassandra_store_factory: CassandraFactory) -> None:
