@@ -220,10 +220,10 @@ class SensorLoader:
         with begun as attempt:
             self._write(attempt, staged, capture_id)
             repaired = attempt.repair(prepared.repairs) if prepared.repairs else 0
-            loaded_at_ms, until = self._now_ms(), self.kept.longest()
-            attempt.commit(replace(prepared.commit(loaded_at_ms, repaired), lease_until_ms=int(until * 1000)))
+            with self.kept.by_commit() as until:
+                loaded_at_ms = self._now_ms()
+                attempt.commit(replace(prepared.commit(loaded_at_ms, repaired), lease_until_ms=int(until * 1000)))
             taken_at = self._clock()
-        self.kept.is_kept(until)
         self._names.committed(learned)
         self.partitions.committed(prepared.manifest.own, prepared.facts.first_ts_ns, prepared.facts.last_ts_ns)
         outcome = prepared.outcome(path, FileState.LOADED, self._lease.sensor, damage_text(prepared.report), loaded_at_ms)
