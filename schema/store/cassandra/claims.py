@@ -48,9 +48,11 @@ def look(hold: Hold, capture_id: bytes, origin: str) -> Looked:
 
 def claim(hold: Hold, asked: Claim, unclaimed: Guard | None) -> captures.Standing | ClaimRefusal:
     """Make this lease's claim stand, with its manifest; or say why it may not. `unclaimed`: the guard as it was when nobody had
-    claimed the content; None: that is to be found out."""
+    claimed the content; None: that is to be found out. Raises LeaseLostError."""
     connection, capture_id = hold.connection, asked.facts.capture_id
     guard, standing = unclaimed, None
+    if unclaimed is not None:
+        hold.check_awake()
     for _ in range(_CLAIM_TRIES):
         if guard is None:
             guard, standing = hold.check(), captures.read_standing(connection, capture_id)

@@ -6,8 +6,8 @@ from schema.errors import LeaseLostError
 from schema.store.reading import FlowQuery
 from schema.store.writing import ClaimRefusal, Known, Store
 from schema.tables import FLOWS
-from tests.schema.store.factory import StoreFactory
-from tests.schema.store.samples import SERVER, abandon, facts, id_of, load, now_ms, sample, scanned, take, with_inputs
+from tests.schema.store.factory import SteppedClock, StoreFactory
+from tests.schema.store.samples import SERVER, abandon, facts, id_of, load, now_ms, owner, sample, scanned, take, with_inputs
 
 
 def test_same_content_is_refused_for_ever(store: Store) -> None:
@@ -121,6 +121,22 @@ def test_what_is_looked_up_is_not_claimed_after_the_lease_is_lost(store_factory:
         sleeper.look_up(capture.capture_id, "")
     load(successor, capture)
     assert scanned(store, FLOWS) == sorted(capture.rows[FLOWS], key=repr)
+
+
+def test_who_slept_after_looking_claims_nothing(store_factory: StoreFactory) -> None:
+    clock = SteppedClock()
+    sleeper, capture = (
+        store_factory(clock=clock).take_sensor("edge-1", "office", owner(), int(clock.now * 1000) + 1_000),
+        sample("a"),
+    )
+    assert sleeper.look_up(capture.capture_id, "").content is None
+    clock.advance(2)
+    store = store_factory(clock=clock)
+    successor = take(store)
+    with pytest.raises(LeaseLostError):
+        sleeper.begin(capture.claim())
+    assert store.capture(capture.capture_id) is None
+    load(successor, capture)
 
 
 def test_what_is_committed_stands_in_the_ledger(store: Store) -> None:
