@@ -38,14 +38,14 @@ class LedgerHead:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """What is fixed before the first row of an attempt: identity, inputs, manifest."""
+    """What is fixed before the first row of an attempt: identity, inputs, manifest. With it goes a hint of its commit."""
 
     facts: CaptureFacts
     inputs: Mapping[str, str]  # all that the rows depend on besides the capture's bytes
     manifest: Manifest
     started_at_ms: int
-    endpoints: Collection[str] = ()  # whose totals the commit is going to change, as far as that is known
     origins: tuple[str, ...] = ()  # what leads to this capture again: its file's id, `content:HEX` of the file's whole content
+    endpoints: Collection[str] = ()  # a hint, kept nowhere: whose totals the commit is going to change; may be too few or many
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
