@@ -187,8 +187,8 @@ class _Watch:
             if self.turns.world.feed.sensors_moved():
                 self._rescan(now)
                 self.turns.let_go()
-            worked = self.turns.round()
-            self.turns.dispose()
+            loaded = self.turns.round()
+            self.turns.dispose(loaded)
             if _taken(self._due.retention) and self._keeps_house:
                 self._expire(now)
         except SchemaMismatchError:
@@ -200,7 +200,7 @@ class _Watch:
             self.turns.world.tell("the store answers again; what waited is loaded now")
             self._store_away.succeeded()
         self.turns.telemetry.store_answers(True)
-        return worked
+        return loaded > 0
 
     def _see_to_leases(self) -> None:
         sensors, fellows = self.turns.sensors, self.turns.world.fellows

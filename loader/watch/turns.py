@@ -22,7 +22,7 @@ from schema.errors import STORE_WIDE, LeaseLostError, StoreError
 
 _LOG = logging.getLogger(__name__)
 _FILES_A_TURN = 16  # of one sensor, before the next sensor's turn and before new files are looked for
-_DISPOSED_A_TURN = 16  # of all sensors, before it is looked for new files: each asks the store
+_DISPOSED_A_TURN = 16  # of all sensors, or as many as were loaded, before it is looked for new files: each asks the store
 _LARGE_BYTES = 8 << 20  # what may take a while is told of before it begins
 _AGAIN_S = 5.0  # a file that something outside of it holds up is tried again so often
 
@@ -57,30 +57,30 @@ class Turns:
     notice: Callable[[], None] = field(default=_no_notice)  # a file that takes long is in hand
     in_hand: Path | None = field(default=None, init=False)
 
-    def round(self) -> bool:
-        """Load some files of each sensor; whether there were any. Raises `StoreError` where the store is away (`STORE_WIDE`):
+    def round(self) -> int:
+        """Load some files of each sensor; how many. Raises `StoreError` where the store is away (`STORE_WIDE`):
         the file in hand waits like the others. What ails one sensor puts that one aside."""
-        worked = False
+        loaded = 0
         for sensor in filter(self.aside.is_due, self.spool.sensors()):
             try:
-                worked = self._turn(sensor) or worked
+                loaded += self._turn(sensor)
             except STORE_WIDE:
                 raise
             except StoreError as error:
                 self._put_aside(sensor, error)
-        return worked
+        return loaded
 
     def _put_aside(self, sensor: str, error: StoreError) -> None:
         self.sensors.drop(sensor)
         self.telemetry.store_failed("refused")
         self.aside.failed(sensor, str(error))
 
-    def _turn(self, sensor: str) -> bool:
+    def _turn(self, sensor: str) -> int:
         if not self.sensors.may_take(sensor):
-            return False
+            return 0
         now = self.world.clock()
         if all(file.ready_at(now) is None for file in self.spool.waiting_of(sensor)):
-            return False
+            return 0
         loaded = 0
         while loaded < _FILES_A_TURN and not self.world.stop.is_set():
             taken = self.sensors.take(sensor)
@@ -92,7 +92,7 @@ class Turns:
                 break
             self._answer(file, taken)
             loaded += 1
-        return loaded > 0
+        return loaded
 
     def _lost(self, sensor: str, taken: LeasedSensor) -> bool:
         """Whether commits are gone since the sensor was taken before: a node forgets what it did not sync. Their captures are
@@ -176,15 +176,20 @@ class Turns:
         self.spool.forget(file)
         self.world.feed.gone(file, outcome)
 
-    def dispose(self) -> None:
-        """Archive or delete inputs whose time has come: some, so that files which come meanwhile do not wait for a backlog's.
-        Raises `StoreError` where their commits cannot be read back."""
+    def dispose(self, loaded: int) -> None:
+        """Archive or delete inputs whose time has come: some, so that files which come meanwhile do not wait for a backlog's,
+        and no fewer than were `loaded` in this round, so that none grows. Raises `StoreError` where their commits cannot be
+        read back."""
         now = self.world.clock()
-        due = (file for file in self.spool.answered() if self.disposal.is_due(file, now) and self.aside.is_due(file.sensor))
-        for file in islice(due, _DISPOSED_A_TURN):
+        due = (file for file in self.spool.answered() if self._may_go(file, now))
+        for file in islice(due, max(_DISPOSED_A_TURN, loaded)):
             if self.world.stop.is_set():
                 return
             self._dispose(file, now)
+
+    def _may_go(self, file: SpoolFile, now: float) -> bool:
+        """Whether it is worth while to try: what another loader has, or the store refuses, takes no other file's place."""
+        return self.disposal.is_due(file, now) and self.aside.is_due(file.sensor) and self.sensors.may_take(file.sensor)
 
     def _dispose(self, file: SpoolFile, now: float) -> None:
         try:
