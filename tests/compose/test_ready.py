@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -43,6 +44,16 @@ def test_the_health_check_says_what_the_service_says(by_tls: bool, tmp_path: Pat
     page, _ = face.gate.counts.added_to((b"", ""), "")
     dropped = {sample.labels["reason"]: sample.value for sample in samples(page.decode()) if "dropped_total" in sample.name}
     assert dropped["handshake"] == int(by_tls)  # and not one each time
+
+
+def test_one_that_does_not_answer_in_time_is_not_ready_and_not_taken_for_tls(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        assert not says_ready(f"http://127.0.0.1:{busy.getsockname()[1]}", tmp_path)
+        busy.setblocking(False)
+        busy.accept()[0].close()
+        with pytest.raises(BlockingIOError):  # nobody came a second time, to try TLS
+            busy.accept()
+    assert not list(tmp_path.iterdir())
 
 
 def test_nothing_that_listens_is_not_ready(tmp_path: Path) -> None:
