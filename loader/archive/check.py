@@ -12,7 +12,7 @@ from pathlib import Path
 
 from loader.archive.finding import committed_as, holds_no_packet, identity_of
 from loader.archive.kept import kept_in
-from loader.archive.places import put_away, sensor_folders
+from loader.archive.places import entries_of, sensor_folders
 from loader.commit.inputs import loaded_part
 from loader.reading.capture import first_part_matches
 from loader.spool.files import Stamp
@@ -92,9 +92,10 @@ class ArchiveCheck:
         Raises `OSError` where the archive cannot be listed, `StoreError` where the ledger cannot be read.
         """
         kept: dict[_Key, bytes] = {}
+        there: list[_Key] = []
         for folder in sensor_folders(self.archive):
             kept.update(((folder.name, name), capture_id) for name, capture_id in kept_in(folder).items())
-        there = sorted((sensor, entry.name) for sensor, entry in put_away(self.archive))
+            there += sorted((folder.name, entry.name) for entry in entries_of(folder))
         present, allowed = set(there), _Allowance(most_bytes, stop)
         self._wrong = {key: wrong for key, wrong in self._wrong.items() if key in present}
         read = self._read_changed(kept, allowed)

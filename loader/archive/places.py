@@ -15,10 +15,17 @@ def sensor_folders(place: Path) -> list[Path]:
 
 
 def put_away(place: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
-    """Sensor and entry of each capture: sensor by sensor, of each in no order, for there may be very many. Raises `OSError`."""
+    """Sensor and entry of each file that is a capture: sensor by sensor, of each in no order, for there may be very many. A
+    folder that cannot be listed hides no other. Raises `OSError` where the place itself cannot be."""
     for folder in sensor_folders(place):
-        with suppress(FileNotFoundError), os.scandir(folder) as entries:  # it may go meanwhile
-            yield from ((folder.name, entry) for entry in entries if _is_capture(entry.name))
+        with suppress(OSError):
+            yield from ((folder.name, entry) for entry in entries_of(folder) if entry.is_file(follow_symlinks=False))
+
+
+def entries_of(folder: Path) -> Iterator[os.DirEntry[str]]:
+    """What lies in a sensor's folder under a capture's name, in no order. Raises `OSError`."""
+    with suppress(FileNotFoundError), os.scandir(folder) as entries:  # it may go meanwhile
+        yield from (entry for entry in entries if _is_capture(entry.name))
 
 
 def _is_capture(name: str) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from loader.archive.disposal import note_reason
 from loader.archive.moving import move_capture
-from loader.archive.places import put_away
+from loader.archive.places import entries_of, sensor_folders
 from loader.decode.columns import DecodeOptions
 from loader.once import OnceLoader, Request, Surroundings
 from loader.outcome import FileOutcome
@@ -77,8 +77,9 @@ def quarantined_in(directory: Path) -> list[Path]:
     quarantine = directory / OWN_FOLDER / QUARANTINE
     if not quarantine.is_dir():
         return []
-    paths = [Path(entry.path) for _, entry in put_away(quarantine) if entry.is_file(follow_symlinks=False)]
-    return sorted(path for path in paths if not path.parent.is_symlink())
+    folders = [folder for folder in sensor_folders(quarantine) if not folder.is_symlink()]
+    entries = [entry for folder in folders for entry in entries_of(folder) if entry.is_file(follow_symlinks=False)]
+    return sorted(Path(entry.path) for entry in entries)
 
 
 def _read_all(sensor: str, files: list[Path], held_by: str) -> Iterator[FileOutcome]:

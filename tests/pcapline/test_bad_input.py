@@ -245,6 +245,23 @@ def test_what_may_not_be_read(tmp_path: Path, locked: Path, neighbour: Path) -> 
         assert (refused.returncode, refused.stderr.count("\n")) == (4, 1), refused.stderr
 
 
+def test_a_folder_that_may_not_be_read_hides_no_other(tmp_path: Path, locked: Path, neighbour: Path) -> None:
+    assert pcapline("load", neighbour, cwd=tmp_path).returncode == 0
+    for kind in ("archive", "quarantine"):
+        for sensor in ("edge", "office", "roof"):
+            folder = tmp_path / "spool" / ".pcapline" / kind / sensor
+            (folder / "folder.pcap").mkdir(parents=True)
+            (folder / "file.pcap").write_bytes(b"words")
+            folder.chmod(0 if sensor == "office" else 0o755)
+    told = as_anybody("status", "spool", "--json", cwd=tmp_path)
+    assert told.returncode == 0, told.stderr
+    files = {
+        (item["record"], str(Path(item["file"]).relative_to("spool/.pcapline"))) for item in objects(told) if "file" in item
+    }
+    quarantined = {("quarantined", f"quarantine/{sensor}/file.pcap") for sensor in ("edge", "roof")}
+    assert files == {*quarantined, ("archived", "archive/edge"), ("archived", "archive/roof")}
+
+
 @pytest.mark.parametrize("command", [("exporter", "--once"), ("verify",), ("status",), ("query", "10.0.0.1")])
 def test_who_reads_makes_no_store(tmp_path: Path, command: tuple[str, ...]) -> None:
     done = pcapline(*command, "--store", "sqlite:none.db", cwd=tmp_path)
