@@ -4,6 +4,7 @@ When and in what order files come, and what becomes of them afterwards, is the s
 """
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -73,6 +74,7 @@ class SensorLoader:
         self.partitions = Partitions(store, settings.bucket)  # of this sensor; or, put here, of all sensors of the process
         self.kept = KeptLease(lease, settings.lease_s, clock)
         self._keep_lease = self.kept.keep
+        self.monotonic: Clock = time.monotonic  # how long the store takes: the clock may be set meanwhile
 
     @property
     def lease(self) -> SensorLease:
@@ -209,7 +211,7 @@ class SensorLoader:
 
     def _commit(self, path: Path, prepared: PreparedCapture, staged: StagedRows, builder: RowBuilder) -> FileOutcome:
         capture_id = prepared.facts.capture_id
-        asked_at = self._clock()
+        asked_at = self.monotonic()
         begun = self._lease.begin(prepared.claim(self._now_ms()))
         if begun is ClaimRefusal.ALREADY_LOADED:
             return self._already_loaded(path, prepared, capture_id)
@@ -223,11 +225,11 @@ class SensorLoader:
             with self.kept.by_commit() as until:
                 loaded_at_ms = self._now_ms()
                 attempt.commit(replace(prepared.commit(loaded_at_ms, repaired), lease_until_ms=int(until * 1000)))
-            taken_at = self._clock()
+            taken_at = self.monotonic()
         self._names.committed(learned)
         self.partitions.committed(prepared.manifest.own, prepared.facts.first_ts_ns, prepared.facts.last_ts_ns)
         outcome = prepared.outcome(path, FileState.LOADED, self._lease.sensor, damage_text(prepared.report), loaded_at_ms)
-        return replace(outcome, write_s=max(0.0, taken_at - asked_at))
+        return replace(outcome, write_s=taken_at - asked_at)
 
     def _write(self, attempt: Attempt, staged: StagedRows, capture_id: bytes) -> None:
         attempt.write(self._while_leased(staged.batches(capture_id)))

@@ -6,6 +6,7 @@ import struct
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -57,10 +58,12 @@ def new_store(tmp_path: Path) -> Callable[[], Store]:
     return make
 
 
-def loader_of(store: Store, sensor: str = "edge-1", settings: LoaderSettings = SETTINGS) -> SensorLoader:
+def loader_of(
+    store: Store, sensor: str = "edge-1", settings: LoaderSettings = SETTINGS, clock: Callable[[], float] = time.time
+) -> SensorLoader:
     owner = f"{os.uname().nodename}:{os.getpid()}:{sensor}"
     lease = store.take_sensor(sensor, DEFAULT_NETWORK, owner, int((time.time() + 60) * 1000))
-    return SensorLoader(store, lease, settings, time.time)
+    return SensorLoader(store, lease, settings, clock)
 
 
 def load_in_order(store: Store, paths: Sequence[Path], *, restart: bool = False) -> list[FileOutcome]:
@@ -231,3 +234,12 @@ def test_a_standalone_file_carries_nothing(frames: Frames, tmp_path: Path, new_s
         loader.load(path)
     assert lease.carried() is None
     assert contents(store)[NAMES_BY_CLIENT.name] == []
+
+
+def test_a_clock_that_is_set_back_meanwhile_does_not_change_how_long_the_store_took(
+    frames: Frames, new_store: Callable[[], Store], tmp_path: Path
+) -> None:
+    loader = loader_of(new_store(), clock=count(time.time(), -0.01).__next__)
+    loader.monotonic = count(5.0, 2.5).__next__
+    (path,) = cut(frames, 1, tmp_path)
+    assert loader.load(path).write_s == 2.5
