@@ -130,6 +130,7 @@ def test_many_files_wait_and_are_loaded(tmp_path: Path) -> None:
             failures = fetch(watch.page).count('reason="lease_lost"')
         assert len(put_away(spool)) == len(files)
         assert failures == 0
+        assert 0 < asked.shortest_s < float("inf")  # looked at, and never run out
         assert max(memory.most.values()) < MOST_BYTES
         with closing(opened(url)) as store:
             assert {sensor: store.ledger(sensor).totals["captures"] for sensor in SHARES} == {
