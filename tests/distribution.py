@@ -1,8 +1,10 @@
 """Which test runs where, and when: several workers share the suite, and what takes long begins first. A plugin of pytest.
 
-A file that makes something once for all its tests is one worker's; of any other file each test goes to whoever is free.
+A file that makes something once for all its tests, itself or in its folder's conftest.py, is one worker's; of any other file
+each test goes to whoever is free.
 """
 
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,12 @@ _MADE_ONCE = 'scope="module"'
 def unit_of(nodeid: str) -> str:
     """What goes to one worker as a whole: tests of the same answer. Their file is looked for from where pytest runs."""
     file = Path(nodeid.split("::", 1)[0])
-    return str(file) if file.is_file() and _MADE_ONCE in file.read_text() else nodeid
+    return str(file) if any(map(_makes_once, (file, file.with_name("conftest.py")))) else nodeid
+
+
+@cache
+def _makes_once(file: Path) -> bool:
+    return file.is_file() and _MADE_ONCE in file.read_text()
 
 
 class LongestFirst(LoadScopeScheduling):
@@ -42,6 +49,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def patience_s(item: pytest.Item) -> float:
-    """How long the test says that it may take; 0 where it says nothing."""
+    """How long the test may take: as it says itself, else as is configured for all; 0 where nothing is."""
     mark = item.get_closest_marker("timeout")
-    return float(mark.args[0]) if mark else 0.0
+    if mark is None:
+        return float(item.config.getini("timeout") or 0)
+    return float(mark.args[0] if mark.args else mark.kwargs["timeout"])

@@ -31,10 +31,22 @@ def test_tests_of_other_files_go_to_whoever_is_free(pytester: pytest.Pytester) -
     assert unit_of("test_free.py::test_a[1]") == "test_free.py::test_a[1]"
 
 
+def test_what_is_made_once_for_a_folders_files_counts_for_each_of_them(pytester: pytest.Pytester) -> None:
+    for folder, conftest in (("made", ONCE), ("made/below", ""), ("free", "")):
+        (pytester.path / folder).mkdir()
+        (pytester.path / folder / "conftest.py").write_text(conftest)
+        (pytester.path / folder / "test_it.py").write_text("def test_a(): pass")
+    assert unit_of("made/test_it.py::test_a") == "made/test_it.py"
+    assert unit_of("made/below/test_it.py::test_a") == "made/below/test_it.py::test_a"
+    assert unit_of("free/test_it.py::test_a") == "free/test_it.py::test_a"
+
+
 def test_who_may_take_longest_begins_first(pytester: pytest.Pytester) -> None:
     body = 'open("order", "a").write(os.environ["PYTEST_CURRENT_TEST"].split("::")[1].split(" ")[0] + " ")'
-    names = {"quick": "", "long": "@pytest.mark.timeout(600)\n", "longer": "@pytest.mark.timeout(900)\n"}
+    names = {"short": "@pytest.mark.timeout(60)\n", "unmarked": "", "long": "@pytest.mark.timeout(600)\n"}
+    names["longer"] = "@pytest.mark.timeout(timeout=900)\n"
+    pytester.makeini("[pytest]\ntimeout = 300\n")
     tests = (f"{mark}def test_{name}():\n    {body}\n" for name, mark in names.items())
     pytester.makepyfile("import os, pytest\n" + "".join(tests))
-    pytester.runpytest_subprocess("-n", "1", *WORDS).assert_outcomes(passed=3)
-    assert (pytester.path / "order").read_text().split() == ["test_longer", "test_long", "test_quick"]
+    pytester.runpytest_subprocess("-n", "1", *WORDS).assert_outcomes(passed=4)
+    assert (pytester.path / "order").read_text().split() == ["test_longer", "test_long", "test_unmarked", "test_short"]
