@@ -79,6 +79,7 @@ def _answer_quickly() -> None:
     """A scrape passes from thread to thread some five times; at each it waits so long for a refresh or a check that computes,
     by default ten times as long. And a collection of garbage, for which all wait, does not walk through what was imported."""
     sys.setswitchinterval(_SWITCH_S)
+    gc.collect()  # else what is garbage already would stay for good
     gc.freeze()
 
 
