@@ -101,9 +101,11 @@ def _take_over(steps: Steps, session: Session, sensor: str, at: LedgerPosition, 
     totals: dict[str, int] = dict(session.execute("SELECT name, value FROM ledger_totals WHERE sensor = ?", (sensor,)))
     if folded.count:
         totals[IDLE_TOTAL] = totals.get(IDLE_TOTAL, 0) + folded.count
-    number = kept = 0
+    with steps.step() as transaction:  # by themselves: there may be no endpoint to bring them
+        transaction.for_each(_PUT_PART, ((sensor, at.seq, False, 0, blob) for blob in encode_entries((), totals)))
+    number, kept = 1, 0
     for some in _pieces(_kept(session, sensor, at, folded)):
-        blobs = list(enumerate(encode_entries(map(_entry, some), {} if number else totals), number))
+        blobs = list(enumerate(encode_entries(map(_entry, some), {}), number))
         with steps.step() as transaction:
             transaction.for_each(_TAKE_OVER, ((sensor, at.segment, *row) for row in some))
             transaction.for_each(_PUT_PART, ((sensor, at.seq, False, *blob) for blob in blobs))

@@ -1,6 +1,6 @@
 """A ledger's segment is sealed and the next one opens: nothing is lost, counted twice, or forgotten by it."""
 
-from collections.abc import Mapping
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -8,7 +8,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from schema.errors import LeaseLostError
-from schema.records import FOLDED_ENDPOINT, IDLE_TOTAL, Admission, BookChange, CommitDeltas, EndpointTotals, LedgerPosition
+from schema.records import (
+    FOLDED_ENDPOINT,
+    IDLE_TOTAL,
+    Admission,
+    BookChange,
+    CommitDeltas,
+    EndpointTotals,
+    LedgerPosition,
+    LedgerTotals,
+)
 from schema.store.sealing import Sealing
 from schema.store.writing import ClaimRefusal, SensorLease, Store
 from tests.schema.store.factory import StoreFactory
@@ -68,6 +77,14 @@ def test_seal_is_a_step_of_the_chain(store: Store) -> None:
     opening = store.opening("edge-1", 1)
     assert (opening.position, opening.endpoints, opening.totals) == (step.position, {"a": ONE, "b": ONE}, {"captures": 1})
     assert store.ledger("edge-1").last_loaded_at_ms > 0
+
+
+def test_totals_of_a_ledger_without_endpoints_go_on(store: Store) -> None:
+    lease = take(store)
+    load(lease, counted("1"))
+    seal(lease)
+    load(lease, counted("2"))
+    assert (store.opening("edge-1", 1).totals, store.ledger("edge-1").totals) == ({"captures": 1}, {"captures": 2})
 
 
 def test_idle_endpoints_are_folded_and_begin_anew(store: Store) -> None:
@@ -179,13 +196,14 @@ def test_sums_do_not_move_and_openings_and_commits_add_up(store: Store, steps: l
         assert ledger.position == lease.head.position
         assert sum(totals.flows for totals in ledger.endpoints.values()) == total
         opening = store.opening(sensor, ledger.position.segment)
-        assert added_up(opening.endpoints, store, sensor, opening.position.seq) == ledger.endpoints
+        assert added_up(opening, store, sensor) == (ledger.endpoints, ledger.totals)
 
 
-def added_up(opening: Mapping[str, EndpointTotals], store: Store, sensor: str, after_seq: int) -> dict[str, EndpointTotals]:
-    sums = dict(opening)
-    for commit in store.commits(sensor, after_seq, deltas=True):
+def added_up(opening: LedgerTotals, store: Store, sensor: str) -> tuple[dict[str, EndpointTotals], Counter[str]]:
+    sums, totals = dict(opening.endpoints), Counter(opening.totals)
+    for commit in store.commits(sensor, opening.position.seq, deltas=True):
         deltas = commit.deltas or CommitDeltas(endpoints={}, totals={})
         for endpoint, gained in deltas.endpoints.items():
             sums[endpoint] = sums.get(endpoint, EndpointTotals()).plus(gained)
-    return sums
+        totals.update(deltas.totals)
+    return sums, totals
