@@ -53,7 +53,7 @@ _ENDPOINTS = """
     WHERE sensor = ? AND segment = ?
 """
 _BEGINS = "SELECT segment, min(seq) - 1 FROM ledger_commits WHERE sensor = ? AND segment < ? GROUP BY segment"
-_FIRST_DELTAS = "SELECT min(seq) FROM commit_deltas WHERE sensor = ?"
+_DELTAS_BEFORE = "SELECT count(*) FROM commit_deltas WHERE sensor = ? AND seq < ?"
 
 
 class SqliteCopySource:
@@ -85,12 +85,14 @@ class SqliteCopySource:
         )
 
     def _first_whole(self, sensor: str) -> int:
-        """The oldest segment of which everything is kept: the first has no seal, and is told by what its commits added."""
+        """The oldest segment of which everything is kept. Seals are let go first: the oldest left has all behind it. The first
+        segment has no seal: it is kept where every step before that one is a commit, and what it added is there."""
         seals = self._database.execute(_SEALS, (sensor,))
-        first_deltas = self._database.execute(_FIRST_DELTAS, (sensor,))[0][0]
-        if not seals or (first_deltas is not None and first_deltas < seals[0][1]):
+        if not seals:
             return 0
-        return int(seals[0][0])
+        segment, seq, *_ = seals[0]
+        before = self._database.execute(_DELTAS_BEFORE, (sensor, seq))[0][0]
+        return 0 if before == seq - 1 else int(segment)
 
     def captures(self, after: str) -> Iterator[Page[CaptureCopy]]:
         """What is loaded or quarantined."""
