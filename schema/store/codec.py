@@ -8,7 +8,7 @@ import struct
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import accumulate, chain, count, pairwise
+from itertools import accumulate, chain, count, pairwise, takewhile
 from typing import NamedTuple, cast
 
 from schema.errors import SchemaMismatchError, StoreError
@@ -77,6 +77,12 @@ def decode_manifest(chunk_at: Callable[[int], bytes | None], first: int = 0) -> 
         yield chunk
         if not another:
             return
+
+
+def row_chunks(chunks: Iterable[ManifestChunk]) -> Iterator[ManifestChunk]:
+    """Those that say where rows are. What the capture began from comes behind them, is large, and is read no further than to
+    know it."""
+    return takewhile(lambda chunk: not chunk.began_from, chunks)
 
 
 def partitions_of(parts: Iterable[PartitionCounts], table: str, first: object) -> list[tuple[object, ...]]:

@@ -10,7 +10,7 @@ from schema.records import CaptureFacts, CaptureRecord, LedgerPosition, Manifest
 from schema.store.capture_row import FACTS, RECORD, capture_record
 from schema.store.cassandra.commitments import Commitment
 from schema.store.cassandra.connection import Connection, Row
-from schema.store.codec import ManifestChunk, decode_manifest, encode_manifest
+from schema.store.codec import ManifestChunk, decode_manifest, encode_manifest, row_chunks
 from schema.store.copying import CaptureCopy
 
 _RECORD = f"SELECT {RECORD}, attempt, row_ts FROM pcapline.captures"
@@ -174,7 +174,7 @@ def begin_manifest(connection: Connection, capture_id: bytes, attempt: bytes, ma
 
 def read_own_parts(connection: Connection, standing: Standing | None) -> Iterator[PartitionCounts]:
     """Where the standing attempt's own rows are, by its manifest; nothing where there is none."""
-    return chain.from_iterable(chunk.own for chunk in read_manifest(connection, standing))
+    return chain.from_iterable(chunk.own for chunk in row_chunks(read_manifest(connection, standing)))
 
 
 def read_manifest(connection: Connection, standing: Standing | None) -> Iterator[ManifestChunk]:

@@ -6,7 +6,7 @@ from itertools import chain
 
 from schema.records import CaptureFacts, CaptureRecord, LedgerPosition, PartitionCounts
 from schema.store.capture_row import FACTS, RECORD, capture_record
-from schema.store.codec import ManifestChunk, decode_manifest, encode_manifest
+from schema.store.codec import ManifestChunk, decode_manifest, encode_manifest, row_chunks
 from schema.store.copying import CaptureCopy
 from schema.store.sqlite.database import Database, Row, Session, Transaction
 from schema.store.writing import Claim
@@ -110,7 +110,7 @@ def read_manifest(source: Session | Transaction | Database, capture_id: bytes, f
 
 def read_own_parts(source: Session | Transaction | Database, capture_id: bytes) -> Iterator[PartitionCounts]:
     """Where the capture's own rows are: what of the manifest is counted and deleted."""
-    return chain.from_iterable(chunk.own for chunk in read_manifest(source, capture_id))
+    return chain.from_iterable(chunk.own for chunk in row_chunks(read_manifest(source, capture_id)))
 
 
 def _facts(facts: CaptureFacts) -> Row:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from schema.records import PartitionCounts
+from schema.store.codec import row_chunks
 from schema.store.sqlite.captures import read_manifest
 from schema.store.sqlite.database import Session, Transaction
 from schema.store.sqlite.statements import delete_loaded_before, delete_own, time_column
@@ -76,7 +77,7 @@ def _next_due(transaction: Transaction, now_ms: int) -> _Due | None:
 def _expire_own(transaction: Transaction, due: _Due, limit: int) -> int:
     """A part of the manifest that is cut short is gone through again in the next step: what is deleted is found to be gone."""
     deleted = 0
-    for part, chunk in enumerate(read_manifest(transaction, due.capture_id, due.expired), due.expired):
+    for part, chunk in enumerate(row_chunks(read_manifest(transaction, due.capture_id, due.expired)), due.expired):
         keys = [key for counts in chunk.own if counts.table == due.table_name for key in _keys(counts)]
         deleted += _expire_partitions(transaction, due, keys, limit - deleted)
         if deleted >= limit:

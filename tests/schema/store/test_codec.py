@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from schema.errors import SchemaMismatchError, StoreError
 from schema.records import CommitDeltas, EndpointTotals, Manifest, PartitionCounts
-from schema.store.codec import ManifestChunk, decode_deltas, decode_manifest, encode_deltas, encode_manifest
+from schema.store.codec import ManifestChunk, decode_deltas, decode_manifest, encode_deltas, encode_manifest, row_chunks
 
 COUNT = st.integers(-(2**63), 2**63 - 1)
 KEY_COLUMN = st.sampled_from([st.binary(max_size=16), st.text(max_size=12), COUNT])
@@ -51,6 +51,21 @@ def test_what_a_capture_began_from_comes_back_in_chunks_of_its_own(octets: int) 
     assert b"".join(piece for chunk in chunks for piece in chunk.began_from) == began_from
     assert [bool(chunk.own) for chunk in chunks] == [True] + [False] * (len(chunks) - 1)
     assert partitions(p for chunk in chunks for p in chunk.own) == partitions([large_part(5_000)])
+
+
+def test_who_looks_for_rows_does_not_read_what_a_capture_began_from() -> None:
+    blobs = list(encode_manifest(Manifest(own=[large_part()], began_from=Random(2).randbytes(2_000_000))))
+    read: list[int] = []
+
+    def chunk_at(number: int) -> bytes:
+        read.append(number)
+        return blobs[number]
+
+    of_rows = [part for chunk in row_chunks(decode_manifest(chunk_at)) for part in chunk.own]
+    assert partitions(of_rows) == partitions([large_part()])
+    first_other = next(number for number, chunk in enumerate(read_back(blobs)) if chunk.began_from)
+    assert 1 < first_other < len(blobs) - 6
+    assert read == list(range(first_other + 1))
 
 
 @given(
