@@ -46,7 +46,7 @@ _SEAL = """
 """
 _PARTS = "SELECT folded, part, data FROM pcapline.ledger_openings WHERE sensor = ? AND segment = ?"
 _ENDPOINTS = """
-    SELECT key, flows, packets, bytes, packets_rev, bytes_rev, at_seq FROM pcapline.ledger
+    SELECT key, totals, at_seq FROM pcapline.ledger
     WHERE sensor = ? AND segment = ? AND kind = 'endpoint' AND seq = 0
 """
 _TOTALS = "SELECT key, value, at_seq FROM pcapline.ledger WHERE sensor = ? AND segment = ? AND kind = 'total' AND seq = 0"
@@ -180,7 +180,7 @@ class CassandraCopySource:
         """Running totals by endpoint."""
         rows = self._connection.stream(_ENDPOINTS, (ledger.sensor, ledger.position.segment))
         while part := list(islice(rows, _ENTRIES)):
-            yield [EndpointEntry(row[0], EndpointTotals._make(row[1:6]), row[6]) for row in part]
+            yield [EndpointEntry(row[0], EndpointTotals._make(row[1]), row[2]) for row in part]
 
     def totals(self, ledger: LedgerCopy) -> list[TotalEntry]:
         """Flat running totals."""

@@ -118,7 +118,7 @@ class CassandraCopyTarget:
 
     def put_endpoints(self, ledger: LedgerCopy, entries: Sequence[EndpointEntry]) -> None:
         """Running totals of endpoints."""
-        self._open(ledger).put(COPY_ENDPOINT, [(entry.endpoint, entry.at_seq, *entry.totals) for entry in entries])
+        self._open(ledger).put(COPY_ENDPOINT, [(entry.endpoint, entry.at_seq, entry.totals) for entry in entries])
 
     def put_ledger(self, ledger: LedgerCopy, totals: Sequence[TotalEntry], carried: bytes | None) -> None:
         """Flat totals, carried state, the guards of sealed segments, and last the open one's."""

@@ -8,7 +8,7 @@ from schema.sharedroom import SharedRoom
 from schema.store.cassandra.connection import Connection, Row
 
 _SOME = """
-    SELECT key, flows, packets, bytes, packets_rev, bytes_rev FROM pcapline.ledger
+    SELECT key, totals FROM pcapline.ledger
     WHERE sensor = ? AND segment = ? AND kind = 'endpoint' AND seq = 0 AND key IN ?
 """
 _KEYS_A_QUERY = 200
@@ -56,7 +56,7 @@ class HeldTotals:
             self._known = {}
 
     def _learn(self, rows: list[Row]) -> None:
-        self._known.update((name, EndpointTotals._make(counts)) for name, *counts in rows)
+        self._known.update((name, EndpointTotals._make(totals)) for name, totals in rows)
 
 
 def _slices(names: Sequence[str]) -> list[Sequence[str]]:

@@ -3,6 +3,7 @@ and spells the one batch that commits."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from struct import Struct
 from typing import Any
 
 from cassandra.query import BatchStatement, BatchType
@@ -34,7 +35,7 @@ _CHAIN = """
     WHERE sensor = ? AND segment = ? AND kind IN ('commit', 'opening') AND seq >= ?
 """
 _ENDPOINTS = """
-    SELECT key, flows, packets, bytes, packets_rev, bytes_rev FROM pcapline.ledger
+    SELECT key, totals FROM pcapline.ledger
     WHERE sensor = ? AND segment = ? AND kind = 'endpoint' AND seq = 0
 """
 _TOTALS = "SELECT key, value FROM pcapline.ledger WHERE sensor = ? AND segment = ? AND kind = 'total' AND seq = 0"
@@ -58,10 +59,10 @@ _ADD_COMMIT = """
     VALUES (?, ?, 'commit', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _PUT_ENDPOINT = """
-    INSERT INTO pcapline.ledger (sensor, segment, kind, seq, key, flows, packets, bytes, packets_rev, bytes_rev, at_seq)
-    VALUES (?, ?, 'endpoint', 0, ?, ?, ?, ?, ?, ?, ?)
+    INSERT INTO pcapline.ledger (sensor, segment, kind, seq, key, totals, at_seq) VALUES (?, ?, 'endpoint', 0, ?, ?, ?)
 """
-_ENDPOINT_KINDS = ("text", "int", "text", *["bigint"] * (len(EndpointTotals._fields) + 1))
+_ENDPOINT_KINDS = ("text", "int", "text", "tuple", "bigint")
+_TOTALS_ON_WIRE = Struct(">" + "iq" * len(EndpointTotals._fields))  # a length of 8 before each of them
 _PUT_TOTAL = """
     INSERT INTO pcapline.ledger (sensor, segment, kind, seq, key, value, at_seq) VALUES (?, ?, 'total', 0, ?, ?, ?)
 """
@@ -125,7 +126,7 @@ def _totals_at(connection: Connection, network: str, guard: Guard) -> LedgerTota
         sensor=guard.sensor,
         network=network,
         position=LedgerPosition(segment=guard.segment, seq=guard.version, nonce=step[0][0] if step else b""),
-        endpoints={name: EndpointTotals._make(counts) for name, *counts in connection.stream(_ENDPOINTS, place, serial=True)},
+        endpoints={name: EndpointTotals._make(totals) for name, totals in connection.stream(_ENDPOINTS, place, serial=True)},
         totals=read_flat_totals(connection, guard),
         last_loaded_at_ms=(step[0][3] or 0) if step else 0,
     )
@@ -234,14 +235,18 @@ def commit_batch(connection: Connection, step: Step) -> Any:
 
 def _endpoint_rows(prepared: Any, place: tuple[str, int], endpoints: Mapping[str, EndpointTotals], at_seq: int) -> Any:
     """Totals by endpoint for `_PUT_ENDPOINT`, up to 50,000, as one statement of the batch."""
-    count = len(endpoints)
+    count, counts, pack = len(endpoints), endpoints.values(), _TOTALS_ON_WIRE.pack
     columns: list[list[Any]] = [
         [place[0]] * count,
         [place[1]] * count,
         list(endpoints),
-        *map(list, zip(*endpoints.values(), strict=True)),
+        [
+            pack(8, flows, 8, packets, 8, sent, 8, packets_rev, 8, received)
+            for flows, packets, sent, packets_rev, received in counts
+        ],
+        [at_seq] * count,
     ]
     groups: dict[bytes, Gathered] = {}
-    RowBytes().gather(form_for(prepared, _ENDPOINT_KINDS, len(place)), [*columns, [at_seq] * count], groups, count + 1)
+    RowBytes().gather(form_for(prepared, _ENDPOINT_KINDS, len(place)), columns, groups, count + 1)
     (gathered,) = groups.values()
     return bound_rows(prepared, gathered)

@@ -18,8 +18,8 @@ COPY_STEP = """
     VALUES (?, ?, 'opening', ?, '', ?, ?, ?, ?, ?) USING TIMESTAMP 1
 """
 COPY_ENDPOINT = """
-    INSERT INTO pcapline.ledger (sensor, segment, kind, seq, key, at_seq, flows, packets, bytes, packets_rev, bytes_rev)
-    VALUES (?, ?, 'endpoint', 0, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP 1
+    INSERT INTO pcapline.ledger (sensor, segment, kind, seq, key, at_seq, totals)
+    VALUES (?, ?, 'endpoint', 0, ?, ?, ?) USING TIMESTAMP 1
 """
 COPY_TOTAL = """
     INSERT INTO pcapline.ledger (sensor, segment, kind, seq, key, value, at_seq)

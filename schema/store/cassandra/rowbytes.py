@@ -32,6 +32,7 @@ CODES = {
     "timestamp": _LONG,
     "inet": _RAW,
     "uuid": _RAW,
+    "tuple": _RAW,  # its members are ready
     "text": _TEXT,
 }
 _UNSET = cython.declare(cython.longlong, -2)  # not null, which would be written as a tombstone

@@ -41,7 +41,7 @@ _SEAL = """
 """
 _CHANGED_AT = "SELECT at_seq FROM pcapline.ledger WHERE sensor = ? AND segment = ? AND kind = 'endpoint' AND seq = 0"
 _ENTRIES = """
-    SELECT key, at_seq, flows, packets, bytes, packets_rev, bytes_rev FROM pcapline.ledger
+    SELECT key, at_seq, totals FROM pcapline.ledger
     WHERE sensor = ? AND segment = ? AND kind = 'endpoint' AND seq = 0
 """
 _REFUSED = """
@@ -136,14 +136,14 @@ class _Move:
 
     def _pages(self, place: tuple[str, int]) -> Iterator[dict[str, tuple[int, EndpointTotals]]]:
         rows = self._connection.stream(_ENTRIES, place, serial=True)
-        while page := {name: (at, EndpointTotals._make(counts)) for name, at, *counts in islice(rows, _PAGE)}:
+        while page := {name: (at, EndpointTotals._make(totals)) for name, at, totals in islice(rows, _PAGE)}:
             yield page
 
     def _put(self, kept: dict[str, tuple[int, EndpointTotals]], idle: dict[str, EndpointTotals]) -> None:
         self._kept += len(kept)
         self._put_part(False, {name: totals for name, (_, totals) in kept.items()}, {})
         self._put_part(True, idle, {})
-        self._new.put(COPY_ENDPOINT, [(name, at, *totals) for name, (at, totals) in kept.items()])
+        self._new.put(COPY_ENDPOINT, [(name, at, totals) for name, (at, totals) in kept.items()])
 
     def _put_part(self, folded: bool, endpoints: dict[str, EndpointTotals], totals: dict[str, int]) -> None:
         for blob in encode_entries(endpoints.items(), totals):
