@@ -18,9 +18,7 @@ CHUNK_BYTES = 256 * 1024  # of what is kept in chunks: far below what a Cassandr
 _VERSION = 1
 _FAST = 1  # zlib level: a manifest is written once and rarely read
 _NO_ROWS, _BYTES, _TEXT, _INTEGERS = range(4)
-_OWN, _REPAIRED, _BEGAN_FROM, _MORE, _END = range(
-    5
-)  # what follows in a manifest's chunk: a part (of ManifestChunk), or its end
+_OWN, _REPAIRED, _MORE, _END, _BEGAN_FROM = range(5)  # what follows in a manifest's chunk: a part of it, or the chunk's end
 _MANIFEST_CHUNK = 1 << 20  # bytes, before they are packed (keys of a scan shrink to a tenth), a piece more at most
 _PIECE = 1_024  # partitions
 
@@ -56,12 +54,9 @@ def _manifest_pieces(manifest: Manifest) -> Iterator[tuple[int, PartitionCounts 
     for kind, parts in ((_OWN, manifest.own), (_REPAIRED, manifest.repaired)):
         for piece in chain.from_iterable(map(_pieces, parts)):
             yield kind, piece, _MANIFEST_CHUNK
+    # Each in a chunk of its own: it does not shrink, and is rarely read.
     for start in range(0, len(manifest.began_from), CHUNK_BYTES):
-        yield (
-            _BEGAN_FROM,
-            manifest.began_from[start : start + CHUNK_BYTES],
-            0,
-        )  # nothing: it does not shrink, and is rarely read
+        yield _BEGAN_FROM, manifest.began_from[start : start + CHUNK_BYTES], 0
 
 
 def decode_manifest(chunk_at: Callable[[int], bytes | None], first: int = 0) -> Iterator[ManifestChunk]:

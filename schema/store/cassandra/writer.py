@@ -135,9 +135,8 @@ class Writer:
         with self._results:
             self._in_flight -= 1
             self._acknowledged_at = time.monotonic()
-            if (
-                self._in_flight <= self._wakes_at
-            ):  # woken for each, it and this thread would only hand the interpreter to and fro
+            # woken for each, it and this thread would only hand the interpreter to and fro
+            if self._in_flight <= self._wakes_at:
                 self._results.notify()
 
     def _failed(self, error: Exception, shipment: _Shipment) -> None:
