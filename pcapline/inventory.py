@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from loader.naming.inventory import InventoryFile
+from loader.commit.inventoryfile import InventoryFile
 from loader.settings import LoaderSettings
 from schema.settings import Settings
 

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from loader.commit.inventoryfile import InventoryFile
 from loader.commit.late import LateAnswers
 from loader.naming.cache import NameCache
 from loader.naming.choice import NamingRules
 from loader.naming.facttable import FactTable
-from loader.naming.inventory import InventoryFile
 from loader.naming.learned import LearnedNames
 from loader.naming.listed import NO_INVENTORY, Inventory
 from loader.naming.names import CaptureNames, StoredNames

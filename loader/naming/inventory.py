@@ -7,30 +7,23 @@ Three formats, told apart by the file's ending (`.toml`, `.csv`), else by its fi
     192.0.2.7  printer.office.example     hosts(5): the first name is the host's own, an address's first line counts
 
 A name is a host name (RFC 1123 2.1; underscores too, RFC 2782) and is kept in lower case. A file with one bad line names
-nothing: its bad lines are told by number, and the file that was good stays in force.
+nothing: its bad lines are told by number.
 """
 
 import csv
 import re
-import time
 import tomllib
 from collections.abc import Callable, Iterator
-from hashlib import blake2b
 from io import StringIO
 from ipaddress import IPv6Network, ip_network
-from pathlib import Path
 from typing import NamedTuple
 
-from loader.naming.listed import MAPPED, NO_INVENTORY, Inventory, Prefix
+from loader.naming.listed import MAPPED, Inventory, Prefix
 
 MAX_BYTES = 16 << 20
 MAX_ENTRIES = 262_144
-_MAX_FAULTS_TOLD = 20
 _NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\Z")
 _TOML_LINE = re.compile(r"line (\d+)")
-_FRESH_NS = 2_000_000_000  # a file changed so lately may change again without a new time of change
-
-Warn = Callable[[str], None]
 
 
 class Fault(NamedTuple):
@@ -91,9 +84,9 @@ class _UnreadableError(ValueError):
 
 
 def _format_of(text: str, file_name: str) -> "Callable[[str], Iterator[_Entry]]":
-    by_ending = {".toml": _toml, ".csv": _csv}.get(Path(file_name).suffix.lower())
-    if by_ending is not None:
-        return by_ending
+    for ending, read in ((".toml", _toml), (".csv", _csv)):
+        if file_name.lower().endswith(ending):
+            return read
     first = next((line for line in map(_without_comment, text.split("\n")) if line), "")
     return _toml if "=" in first else _csv if "," in first else _hosts
 
@@ -166,52 +159,3 @@ def _valid_name(text: str) -> str:
         hint = "" if text.isascii() else "; letters beyond ASCII are written as DNS has them (xn--...)"
         raise _BadLineError(f"{text!r} is no host name{hint}" if text else "a name is missing")
     return name
-
-
-class InventoryFile:
-    """The file as of now: read again when it changed, and the good one before it kept while it is bad or gone."""
-
-    def __init__(self, path: Path, warn: Warn) -> None:
-        """`warn` is told each bad line once a version of the file: `FILE:LINE: what is wrong`."""
-        self._path, self._warn = path.absolute(), warn
-        self._inventory = NO_INVENTORY
-        self._seen: tuple[int, ...] | None = None
-        self._content = b""  # hash of what was read last
-
-    def current(self) -> Inventory:
-        """What is in force. A file that cannot be read is told once, and changes nothing."""
-        try:
-            stat = self._path.stat()
-            seen = (stat.st_ino, stat.st_size, stat.st_mtime_ns)
-            if seen != self._seen:
-                with self._path.open("rb") as file:
-                    self._take(file.read(MAX_BYTES + 1))
-                self._seen = seen if time.time_ns() - stat.st_mtime_ns > _FRESH_NS else None
-        except OSError as error:
-            self._cannot_be_read(error)
-        return self._inventory
-
-    def _take(self, content: bytes) -> None:
-        digest = blake2b(content, digest_size=16).digest()
-        if digest == self._content:
-            return
-        self._content = digest
-        parsed = parse_inventory(content, self._path.name)
-        if isinstance(parsed, Inventory):
-            self._inventory = parsed
-            return
-        for line, what in parsed[:_MAX_FAULTS_TOLD]:
-            self._warn(f"{self._path}{f':{line}' if line else ''}: {what}")
-        further = f"; {len(parsed) - _MAX_FAULTS_TOLD} further bad lines" if len(parsed) > _MAX_FAULTS_TOLD else ""
-        self._warn(f"{self._path}: not taken; {self._in_force()}{further}")
-
-    def _cannot_be_read(self, error: OSError) -> None:
-        self._seen = None
-        told = f"{type(error).__name__}".encode()
-        if self._content != told:
-            self._content = told
-            self._warn(f"{self._path}: {error.strerror}; {self._in_force()}")
-
-    def _in_force(self) -> str:
-        held = len(self._inventory.names)
-        return f"the {held} names of before stay in force" if held else "no inventory names anything"

@@ -1,15 +1,13 @@
-"""The inventory: the longest prefix names an address, whatever the format; a bad line changes nothing and is told."""
+"""The inventory: the longest prefix names an address, whatever the format; a bad line is told."""
 
-import os
 from ipaddress import ip_address, ip_network
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loader.naming.inventory import MAX_BYTES, Fault, InventoryFile, parse_inventory
-from loader.naming.listed import NO_INVENTORY, Inventory
+from loader.naming.inventory import MAX_BYTES, Fault, parse_inventory
+from loader.naming.listed import Inventory
 
 TOML = b"""# ours
 "192.0.2.0/24" = "Office.example"
@@ -128,47 +126,3 @@ def test_bad_lines_are_told_by_number(file_name: str, content: bytes, lines: lis
 
 def test_a_file_beyond_the_bound_is_refused_whole() -> None:
     assert [fault.line for fault in bad(b"#" * (MAX_BYTES + 1))] == [0]
-
-
-def written(path: Path, content: bytes, mtime_s: int) -> None:
-    path.write_bytes(content)
-    os.utime(path, (mtime_s, mtime_s))
-
-
-def test_a_changed_file_is_read_again_and_a_bad_one_leaves_the_good_one_in_force(tmp_path: Path) -> None:
-    path, told = tmp_path / "hosts", list[str]()
-    file, address = InventoryFile(path, told.append), packed("192.0.2.1")
-    assert file.current() == file.current() == NO_INVENTORY
-    assert len(told) == 1  # it is not there: told once
-    written(path, b"192.0.2.1 a.example\n", 1000)
-    assert file.current().name_of(address) == "a.example"
-    written(path, b"192.0.2.1 b.example\n192.0.2.2\n", 2000)
-    good_one = file.current()
-    assert (good_one.name_of(address), len(told)) == ("a.example", 3)
-    assert told[1].startswith(f"{path}:2: ")
-    assert file.current() is good_one
-    assert len(told) == 3  # once a version
-    path.unlink()
-    assert file.current() is good_one
-    written(path, b"192.0.2.1 c.example\n", 3000)
-    assert file.current().name_of(address) == "c.example"
-
-
-def test_a_file_that_was_only_touched_is_the_same_inventory(tmp_path: Path) -> None:
-    path = tmp_path / "hosts"
-    file = InventoryFile(path, pytest.fail)
-    written(path, b"192.0.2.1 a.example\n", 1000)
-    before = file.current()
-    written(path, b"192.0.2.1 a.example\n", 2000)
-    assert file.current() is before
-
-
-def test_a_file_written_twice_within_one_tick_of_its_clock_is_seen(tmp_path: Path) -> None:
-    path = tmp_path / "hosts"
-    file = InventoryFile(path, pytest.fail)
-    path.write_bytes(b"192.0.2.1 a.example\n")
-    stat = path.stat()
-    file.current()
-    path.write_bytes(b"192.0.2.1 b.example\n")
-    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    assert file.current().name_of(packed("192.0.2.1")) == "b.example"
