@@ -68,12 +68,14 @@ class NameCache:
             self._read(missing[start : start + _ASKED_AT_ONCE], tell)
 
     def _read(self, asked: list[bytes], tell: TellNames) -> None:
-        """Have these clients here, but for those of whom that would take more than a quarter of the room."""
+        """Have these clients here, but for those of whom that would take more than a quarter of the room, or more than this
+        cache's part of one that is shared: what cannot stay is not read whole."""
         facts: list[Fact] = []
+        most = min(self.limit // 4, self._room.part)
         while asked:
             behind: list[bytes] = []
             for client, told in groupby(map(fact_of, tell(asked)), key=_client):
-                whole = _within(told, self.limit // 4)
+                whole = _within(told, most)
                 if whole is None:  # the rest of it is not read
                     self.crowded.add(client)
                     behind = asked[asked.index(client) + 1 :]
@@ -111,17 +113,22 @@ class NameCache:
         room.join(self)
 
     def make_room(self) -> None:
-        """Forget what is beyond this cache's part of the room: the older generation, or everything."""
+        """Forget what is beyond this cache's part of the room: the older generation, or all facts; not who is crowded, or those
+        clients would be read anew."""
         if len(self) > self._room.part:
             self._turn()
         if len(self) > self._room.part:
-            self.clear()
+            self._drop_all()
 
     def clear(self) -> None:
         """Forget everything: the ledger stands elsewhere than this cache was read."""
+        self._drop_all()
+        self.crowded = set()
+
+    def _drop_all(self) -> None:
         self.evicted += sum(map(len, self.tables))
         self._young, self._old = _Generation(self._rules), _Generation(self._rules)
-        self._used, self.crowded = set(), set()
+        self._used = set()
 
 
 _client = attrgetter("client")

@@ -44,6 +44,27 @@ def test_fifty_caches_hold_no_more_than_one() -> None:
     assert sum(cache.evicted for cache in caches) > 0
 
 
+def test_a_client_with_more_names_than_a_part_is_read_whole_no_more() -> None:
+    """Its facts would be dropped at each commit: once it is known to have too many, it is asked about pair by pair."""
+    room, gateway = SharedRoom(400), client(0)
+    caches = [NameCache(400, RULES) for _ in range(8)]
+    for cache in caches:
+        cache.share(room)
+    read: list[bytes] = []
+
+    def told(clients: list[bytes]) -> Iterator[object]:
+        for each in clients:
+            for frame in range(80 if each == gateway else 1):
+                read.append(each)
+                yield stored((each, WEB, frame, 60, f"{frame}.example", True), bytes(16), 1)
+
+    for _ in range(3):  # the others are more than the part, too: all that is held is dropped
+        caches[0].fetch([client(n) for n in range(60)], told)  # type: ignore[arg-type]
+        caches[0].commit(NameCache(1, RULES).tables[0])
+        assert len(caches[0]) <= room.part
+    assert (caches[0].crowded, read.count(gateway)) == ({gateway}, room.part + 1)
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
     with closing(open_sqlite(tmp_path / "store.db")) as store:
