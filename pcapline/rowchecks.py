@@ -84,6 +84,7 @@ class RowChecks:
             return None
         sensor, lease_s = findings.then.record.sensor, self.decoding.settings.lease_s
         try:
+            self.decoding.open_flows.before(findings.then)  # the whole way back, while nobody waits for the lease
             with _leased(self.store, sensor, owner, lease_s) as (lease, keep):
                 return repair(self.decoding, lease, findings, _now_ms(), keep)
         except LeaseHeldError as held:

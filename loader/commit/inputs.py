@@ -46,8 +46,8 @@ def digest_of(open_flows: bytes) -> str:
 
 
 def keeps_beginning(ledger_version: int, state_version: int) -> bool:
-    """Whether the manifest of a capture that goes on from this state has its open flows: the first such capture in each
-    `BEGINNING_EVERY` commits."""
+    """Whether the manifest of a capture that goes on from this state has its open flows: of the first in each `BEGINNING_EVERY`
+    commits that moved the state. Where that was one out of order, whose rows wait for names, none of these commits has them."""
     return state_version // BEGINNING_EVERY < (ledger_version + 1) // BEGINNING_EVERY
 
 

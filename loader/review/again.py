@@ -55,7 +55,8 @@ class Decoding:
                 raise NotTheSameError(f"its file cannot be decoded ({error.reason}: {error})") from error
             then.prove_read(reading)
             self._prove(builder, staged, then)
-            self.open_flows.hold(reading.carried)
+            if then.went_on:
+                self.open_flows.hold(reading.carried)
             yield staged
 
     def _builder(self, settings: LoaderSettings, inventory: Inventory, then: Then) -> RowBuilder:

@@ -25,6 +25,7 @@ class OpenFlowsAgain:
     store: StoreReader
     settings: LoaderSettings
     files: CaptureFiles | None  # None: nobody said where they are
+    furthest_back: int = FURTHEST_BACK
     _held: dict[str, bytes] = field(default_factory=dict, init=False)  # by digest
     _broken: dict[bytes, str] = field(default_factory=dict, init=False)  # why captures cannot be gone through, by their id
 
@@ -38,8 +39,7 @@ class OpenFlowsAgain:
                 try:
                     self._decode(link)
                 except NotTheSameError as error:
-                    self._broken[link.record.facts.capture_id] = str(error)
-                    raise self._broken_at(link, back) from error
+                    raise self._broken_by(error, link, back) from error
         return self._known(then)
 
     def hold(self, open_flows: bytes) -> None:
@@ -55,12 +55,20 @@ class OpenFlowsAgain:
             links.append(link)
             if link.record.facts.capture_id in self._broken:
                 raise self._broken_at(link, len(links))
-            if self._is_begun(link):
-                return links[::-1]
+            try:
+                if self._is_begun(link):
+                    return links[::-1]
+            except NotTheSameError as error:
+                raise self._broken_by(error, link, len(links)) from error
         raise NotTheSameError(
-            f"what none of the {len(links)} captures before it began with is known (up to {FURTHEST_BACK} commits are looked"
-            " through), so neither are the open flows that it goes on from"
+            f"what none of the {len(links)} captures before it began with is known (up to {self.furthest_back} commits are"
+            " looked through), so neither are the open flows that it goes on from"
         )
+
+    def _broken_by(self, error: NotTheSameError, link: Then, back: int) -> NotTheSameError:
+        """The same told of a capture that goes on from the link, and remembered for the next one."""
+        self._broken[link.record.facts.capture_id] = str(error)
+        return self._broken_at(link, back)
 
     def _broken_at(self, link: Then, back: int) -> NotTheSameError:
         name, why = link.record.facts.file_name, self._broken[link.record.facts.capture_id]
@@ -70,7 +78,7 @@ class OpenFlowsAgain:
     def _before(self, then: Then) -> Iterator[Then]:
         """Captures of the sensor in order before it, the newest first; those that came out of order move no flows."""
         seq = then.commit.position.seq
-        behind = self.store.commits(then.record.sensor, max(seq - 1 - FURTHEST_BACK, 0))
+        behind = self.store.commits(then.record.sensor, max(seq - 1 - self.furthest_back, 0))
         for commit in reversed(list(takewhile(lambda each: each.position.seq < seq, behind))):
             record = self.store.capture(commit.capture_id)
             if record is None:

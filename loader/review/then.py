@@ -47,7 +47,8 @@ class Then:
 
     @property
     def began_from(self) -> str:
-        """Digest of the open flows that it went on from; "": there were none. Raises `NotTheSameError` where it is not told."""
+        """Digest of the open flows that it went on from; "": there were none. Raises `NotTheSameError` where damaged inputs do
+        not tell it."""
         state, digest = self.inputs.get("state", ""), self.inputs.get("carried", "")
         if digest or not self.went_on or state.startswith((f"{StateUsed.UNREADABLE.value}:", "0:")):
             return digest

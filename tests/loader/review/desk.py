@@ -62,10 +62,10 @@ class Desk:
         found = examine(decoding or self.decoding(), file, then, now_ms)
         return by_partition(self.store, found, now_ms) if found.inexact else found
 
-    def repaired(self, findings: Findings) -> int:
+    def repaired(self, findings: Findings, decoding: Decoding | None = None) -> int:
         lease = self.lease()
         try:
-            return repair(self.decoding(), lease, findings, int(time.time() * 1000), lambda: None)
+            return repair(decoding or self.decoding(), lease, findings, int(time.time() * 1000), lambda: None)
         finally:
             lease.release()
 
