@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from loader.commit.pipeline import Clock, SensorLoader
-from loader.commit.sensornames import inventory_of
-from loader.naming.listed import Inventory
+from loader.commit.shared import Shared
 from loader.outcome import FileOutcome
 from loader.reading.capture import first_packet_time
 from loader.settings import LoaderSettings
@@ -84,10 +83,10 @@ class OnceLoader:
     request: Request
     world: Surroundings
     _loader: SensorLoader | None = field(default=None, init=False)
-    _inventory: Callable[[], Inventory] = field(init=False)
+    _shared: Shared = field(init=False)
 
     def __post_init__(self) -> None:
-        self._inventory = inventory_of(self.settings, self.world.tell)
+        self._shared = Shared.of(self.store, self.settings, self.world.tell)
 
     def outcomes(self) -> Iterator[FileOutcome]:
         """One outcome a file. Ends early only when it is time to stop; what was not reached then has no outcome."""
@@ -157,7 +156,9 @@ class OnceLoader:
 
     def _taken(self) -> SensorLoader:
         if self._loader is None:
-            self._loader = SensorLoader(self.store, self._take(), self.settings, self.world.clock, self._inventory)
+            lease = self._take()
+            self._shared.partitions.read_again()
+            self._loader = SensorLoader(self.store, lease, self.settings, self.world.clock, self._shared)
         return self._loader
 
     def _take(self) -> SensorLease:

@@ -24,6 +24,7 @@ from bench.cassandra.writers import Gocql, Took, load, timed, write_bound, write
 from bench.page import put
 from bench.report import machine
 from loader.commit.pipeline import SensorLoader
+from loader.commit.shared import Shared
 from loader.settings import LoaderSettings
 from schema.store.cassandra.connection import connect
 from schema.store.cassandra.options import CassandraOptions
@@ -122,7 +123,8 @@ def _rows(store: CassandraStore, capture: Path) -> list[RowBatch]:
     """What the loader writes of the capture."""
     lease = store.take_sensor("bench", "bench", "bench:1:rows", int(time.time() * 1000) + 600_000)
     keeping = KeepingLease(lease)
-    SensorLoader(store, keeping, LoaderSettings(), time.time).load(capture)
+    settings = LoaderSettings()
+    SensorLoader(store, keeping, settings, time.time, Shared.of(store, settings, print)).load(capture)
     return by_table(keeping.batches)
 
 

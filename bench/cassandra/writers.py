@@ -13,6 +13,7 @@ from typing import Any
 from cassandra.query import UNSET_VALUE, BatchStatement, BatchType
 
 from loader.commit.pipeline import SensorLoader
+from loader.commit.shared import Shared
 from loader.outcome import FileOutcome
 from loader.settings import LoaderSettings
 from schema.enums import FileState
@@ -45,7 +46,8 @@ def timed(work: Callable[[], object]) -> Took:
 def load(store: CassandraStore, capture: Path) -> Took:
     """The loader: from the file to the commit, decoding included. It has the sensor's lease before, as others are connected."""
     lease = store.take_sensor("bench", "bench", f"bench:1:{time.monotonic_ns()}", int(time.time() * 1000) + 600_000)
-    loader, outcomes = SensorLoader(store, lease, LoaderSettings(), time.time), list[FileOutcome]()
+    settings, outcomes = LoaderSettings(), list[FileOutcome]()
+    loader = SensorLoader(store, lease, settings, time.time, Shared.of(store, settings, print))
     took = timed(lambda: outcomes.append(loader.load(capture)))
     (outcome,) = outcomes
     if outcome.state is not FileState.LOADED:

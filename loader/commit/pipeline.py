@@ -26,21 +26,19 @@ from loader.commit.prepared import (
     kernel_drops_beside,
     named_totals,
 )
-from loader.commit.sensornames import SensorNames, no_inventory
+from loader.commit.sensornames import SensorNames
+from loader.commit.shared import Shared
 from loader.decode.columns import DecodeOptions
 from loader.naming.awaiting import Waitlist
-from loader.naming.listed import Inventory
 from loader.outcome import FileOutcome
 from loader.reading.capture import CaptureReading, LoadedPart, file_identity, first_packet_time, first_part_matches
 from loader.reading.deep import TsharkBatch
 from loader.rows.building import RowBuilder, RowContext
-from loader.rows.partitions import Partitions
 from loader.rows.staging import StagedRows
 from loader.settings import LoaderSettings
 from schema.enums import FileState
 from schema.errors import CaptureError, LeaseLostError, PcaplineError
 from schema.records import STANDALONE_SENSOR, CaptureFacts, CaptureRecord, CommitDeltas, Manifest
-from schema.sharedroom import SharedRoom
 from schema.store.sealing import Sealing
 from schema.store.writing import Attempt, ClaimRefusal, Known, SensorLease, Store
 from schema.tables import RowBatch
@@ -59,19 +57,13 @@ class SensorLoader:
     lease is lost (nothing of the capture counts then), `FileNotFoundError` where the file is gone.
     """
 
-    def __init__(
-        self,
-        store: Store,
-        lease: SensorLease,
-        settings: LoaderSettings,
-        clock: Clock,
-        inventory: Callable[[], Inventory] = no_inventory,
-    ) -> None:
-        """`inventory`: reads it as it is now. Files of no sensor stand alone: neither names nor flows go between them."""
+    def __init__(self, store: Store, lease: SensorLease, settings: LoaderSettings, clock: Clock, shared: Shared) -> None:
+        """`shared`: with the other sensors of the process. Files of no sensor stand alone: neither names nor flows go between
+        them."""
         self._store, self._lease, self._settings, self._clock = store, lease, settings, clock
         self._carries = lease.sensor != STANDALONE_SENSOR
-        self._names = SensorNames(lease, settings, inventory, carries=self._carries)
-        self.partitions = Partitions(store, settings.bucket)  # of this sensor; or, put here, of all sensors of the process
+        self._names = SensorNames(lease, settings, shared.inventory, shared.names, carries=self._carries)
+        self._partitions = shared.partitions
         self.kept = KeptLease(lease, settings.lease_s, clock)
         self._keep_lease = self.kept.keep
         self.monotonic: Clock = time.monotonic  # how long the store takes: the clock may be set meanwhile
@@ -80,10 +72,6 @@ class SensorLoader:
     def lease(self) -> SensorLease:
         """The lease that captures are loaded under."""
         return self._lease
-
-    def share_memory(self, room: SharedRoom) -> None:
-        """Remember no more names than a part of what all sensors of the process may."""
-        self._names.share(room)
 
     def evictions(self) -> int:
         """Facts about names dropped from memory since the last call: each may cost a read."""
@@ -141,7 +129,7 @@ class SensorLoader:
         context = RowContext(
             sensor=self._lease.sensor,
             seq=self._lease.head.position.seq + 1,
-            policy=self.partitions.policy(),
+            policy=self._partitions.policy(),
             carries=self._carries,
         )
         return RowBuilder(context, self._names.for_capture(), self._settings.staging_rows)
@@ -227,7 +215,7 @@ class SensorLoader:
                 attempt.commit(replace(prepared.commit(loaded_at_ms, repaired), lease_until_ms=int(until * 1000)))
             taken_at = self.monotonic()
         self._names.committed(learned)
-        self.partitions.committed(prepared.manifest.own, prepared.facts.first_ts_ns, prepared.facts.last_ts_ns)
+        self._partitions.committed(prepared.manifest.own, prepared.facts.first_ts_ns, prepared.facts.last_ts_ns)
         outcome = prepared.outcome(path, FileState.LOADED, self._lease.sensor, damage_text(prepared.report), loaded_at_ms)
         return replace(outcome, write_s=taken_at - asked_at)
 

@@ -38,12 +38,19 @@ class SensorNames:
     """Gives each capture what names its flows."""
 
     def __init__(
-        self, lease: SensorLease, settings: LoaderSettings, inventory: Callable[[], Inventory], *, carries: bool
+        self,
+        lease: SensorLease,
+        settings: LoaderSettings,
+        inventory: Callable[[], Inventory],
+        room: SharedRoom,
+        *,
+        carries: bool,
     ) -> None:
-        """`inventory`: reads it as it is now; `carries`: whether names go from capture to capture."""
+        """`inventory`: reads it as it is now; `room`: for what is remembered, of all sensors of the process; `carries`: whether
+        names go from capture to capture."""
         self._lease, self._settings, self._read_inventory, self._carries = lease, settings, inventory, carries
         self.rules = rules_of(settings)
-        self._cache = NameCache(settings.max_name_entries, self.rules)
+        self._cache = NameCache(settings.max_name_entries, self.rules, room)
         self._evictions_told = 0
         self.inventory = NO_INVENTORY
 
@@ -84,10 +91,6 @@ class SensorNames:
     def committed(self, learned: FactTable) -> None:
         """What a capture learned is in the store."""
         self._cache.commit(learned)
-
-    def share(self, room: SharedRoom) -> None:
-        """Remember no more than a part of what all sensors of the process may."""
-        self._cache.share(room)
 
     def clear(self) -> None:
         """The ledger stands elsewhere than was thought."""

@@ -41,14 +41,16 @@ class NameCache:
     """Whole clients, in two generations. When the younger fills half of the room, of the older those stay that were asked for
     since the last time, where they fill no more than half of that; else the groups alone, whose facts count for all clients."""
 
-    def __init__(self, limit: int, rules: NamingRules) -> None:
-        """`limit`: entries held at most (the clients that are asked for at once may exceed it alone, each by a quarter)."""
+    def __init__(self, limit: int, rules: NamingRules, room: SharedRoom | None = None) -> None:
+        """`limit`: entries held at most (the clients that are asked for at once may exceed it alone, each by a quarter);
+        `room`: no more than its part of one that others have, too."""
         self.limit, self._rules = limit, rules
         self._young, self._old = _Generation(rules), _Generation(rules)
         self._used: set[bytes] = set()  # of the older
         self.crowded: set[bytes] = set()  # clients that were told so much that they are asked about pair by pair
         self.evicted = 0  # facts dropped so far
-        self.share(SharedRoom(limit))
+        self._room = room or SharedRoom(limit)
+        self._room.join(self)
 
     def __len__(self) -> int:
         return len(self._young) + len(self._old)
@@ -106,11 +108,6 @@ class NameCache:
         for generation in (self._young, self._old):
             generation.take(generation.table.add_ordered(learned.told_to(generation.clients)))
         self.make_room()  # what was asked for at once may have exceeded it, and it may be long until the next capture
-
-    def share(self, room: SharedRoom) -> None:
-        """Hold no more entries than this cache's part of a room that others have, too."""
-        self._room = room
-        room.join(self)
 
     def make_room(self) -> None:
         """Forget what is beyond this cache's part of the room: the older generation, or all facts; not who is crowded, or those

@@ -5,15 +5,12 @@ from dataclasses import dataclass, field
 
 from loader.commit.carried import NO_SEQUENCE, CarriedState
 from loader.commit.pipeline import SensorLoader
-from loader.commit.sensornames import inventory_of
-from loader.naming.listed import Inventory
-from loader.rows.partitions import Partitions
+from loader.commit.shared import Shared
 from loader.settings import LoaderSettings
 from loader.watch.elsewhere import Elsewhere
 from loader.watch.fellows import ALONE, Fellows
 from schema.capture_names import CaptureName
 from schema.errors import STORE_WIDE, LeaseHeldError, StoreError
-from schema.sharedroom import SharedRoom
 from schema.store.writing import Store
 
 _UNUSED_S = 600.0  # a sensor without a file for so long is let go: it costs nothing to take it again
@@ -50,19 +47,15 @@ class LeasedSensors:
     clock: Callable[[], float]
     tell: Callable[[str], None]
     fellows: Fellows = ALONE
-    partitions: Partitions = field(init=False)
-    _inventory: Callable[[], Inventory] = field(init=False)
+    shared: Shared = field(init=False)
     _held: dict[str, LeasedSensor] = field(default_factory=dict, init=False)
     _doubtful: set[str] = field(default_factory=set, init=False)  # `keep` could not renew these
     _elsewhere: Elsewhere = field(init=False)
-    _room: SharedRoom = field(init=False)  # for names
 
     def __post_init__(self) -> None:
         self._elsewhere = Elsewhere(self.fellows)
-        self._room = SharedRoom(self.settings.max_name_entries)
-        self.partitions = Partitions(self.store, self.settings.bucket)
-        self._inventory = inventory_of(self.settings, self.tell)
-        self._inventory()  # what is wrong with it is told now, not when the first capture comes
+        self.shared = Shared.of(self.store, self.settings, self.tell)
+        self.shared.inventory()  # what is wrong with it is told now, not when the first capture comes
 
     def take(self, sensor: str) -> LeasedSensor | None:
         """The sensor, taken if it is not; None while another loader has it. Raises `StoreError`."""
@@ -91,15 +84,13 @@ class LeasedSensors:
             return None
         self._elsewhere.is_taken(sensor)
         state = CarriedState.decode(lease.carried())
-        self.partitions.read_again()
+        self.shared.partitions.read_again()
         self._held[sensor] = held = LeasedSensor(
-            loader=SensorLoader(self.store, lease, self.settings, self.clock, self._inventory),
+            loader=SensorLoader(self.store, lease, self.settings, self.clock, self.shared),
             expected_sequence=None if state.sequence == NO_SEQUENCE else state.sequence + 1,
             used_at=now,
             newest_start_ns=state.first_ts_ns,
         )
-        held.loader.partitions = self.partitions
-        held.loader.share_memory(self._room)
         return held
 
     def drop(self, sensor: str) -> None:

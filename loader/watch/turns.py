@@ -127,7 +127,8 @@ class Turns:
             return
         self.telemetry.answered(outcome, self.world.clock() - started)
         self.telemetry.names_evicted(taken.loader.evictions())
-        self.telemetry.partitions(self.sensors.partitions.largest(), self.sensors.partitions.forgotten())
+        partitions = self.sensors.shared.partitions
+        self.telemetry.partitions(partitions.largest(), partitions.forgotten())
         self._settle(file, outcome)
         self.world.on_outcome(outcome)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from loader.commit.pipeline import SensorLoader
+from loader.commit.shared import Shared
 from loader.outcome import FileOutcome
 from loader.settings import LoaderSettings
 from schema.records import DEFAULT_NETWORK, STANDALONE_SENSOR
@@ -23,7 +24,7 @@ def load_all(
     settings = settings or LoaderSettings()
     owner = f"{os.uname().nodename}:{os.getpid()}:test"
     lease = store.take_sensor(sensor, DEFAULT_NETWORK, owner, int((time.time() + settings.lease_s) * 1000))
-    loader = SensorLoader(store, lease, settings, time.time)
+    loader = SensorLoader(store, lease, settings, time.time, Shared.of(store, settings, print))
     try:
         return [loader.load(path) for path in paths]
     finally:

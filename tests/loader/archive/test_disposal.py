@@ -15,6 +15,7 @@ import loader.archive.disposal
 from loader.archive.disposal import Disposal, Disposed, open_for_writing
 from loader.archive.moving import Undisturbed
 from loader.commit.pipeline import SensorLoader
+from loader.commit.shared import Shared
 from loader.outcome import FileOutcome
 from loader.settings import LoaderSettings
 from loader.spool.files import Spool, SpoolFile
@@ -140,7 +141,8 @@ def test_what_the_ledger_lacks_is_not_let_go_whatever_else_says_loaded(tmp_path:
     with closing(open_sqlite(database, time.time)) as store:
         store.apply_schema()
         lease = store.take_sensor("edge", "lan", "h:1:x", int(time.time() * 1000) + 60_000)
-        outcome = SensorLoader(store, lease, LoaderSettings(), time.time).load(path)
+        settings = LoaderSettings()
+        outcome = SensorLoader(store, lease, settings, time.time, Shared.of(store, settings, print)).load(path)
         file = answered(spool, "a", b"x", FileState.LOADED)
         file.outcome = outcome
         with closing(apsw.Connection(str(database))) as connection:

@@ -7,6 +7,7 @@ import pytest
 
 from loader.commit.carried import CarriedState
 from loader.commit.pipeline import SensorLoader
+from loader.commit.shared import Shared
 from loader.settings import LoaderSettings
 from schema.enums import FileState
 from schema.records import DEFAULT_NETWORK
@@ -26,7 +27,8 @@ def store(tmp_path: Path) -> Store:
 
 def loader_of(store: Store) -> SensorLoader:
     lease = store.take_sensor("edge-1", DEFAULT_NETWORK, "here:1:x", int((time.time() + 60) * 1000))
-    return SensorLoader(store, lease, LoaderSettings(), time.time)
+    settings = LoaderSettings()
+    return SensorLoader(store, lease, settings, time.time, Shared.of(store, settings, print))
 
 
 def names(store: Store) -> dict[object, tuple[object, ...]]:

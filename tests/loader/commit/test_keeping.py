@@ -11,6 +11,7 @@ import pytest
 
 from loader.commit.keeping import KeptLease
 from loader.commit.pipeline import SensorLoader
+from loader.commit.shared import Shared
 from loader.settings import LoaderSettings
 from schema.store.sqlite import open_sqlite
 from schema.store.writing import Attempt, Claim, Commit, LedgerHead, SensorLease
@@ -145,7 +146,8 @@ def test_a_timer_does_not_renew_beside_a_commit(tmp_path: Path) -> None:
             timer.submit(loader.kept.keep_in_time).result()
 
     lease = WaitingLease(store.take_sensor("edge-1", "office", owner(), 1_030_000), stall)
-    loader = SensorLoader(store, cast(SensorLease, lease), LoaderSettings(lease_s=30), lambda: now[0])
+    settings = LoaderSettings(lease_s=30)
+    loader = SensorLoader(store, cast(SensorLease, lease), settings, lambda: now[0], Shared.of(store, settings, print))
     (tmp_path / "a.pcap").write_bytes(pcap([(10**12, bytes(60))]))
     assert loader.load(tmp_path / "a.pcap").packets == 1
     assert lease.ends_ms == [1_030_000, 1_030_000]  # of the work before it, and of the commit

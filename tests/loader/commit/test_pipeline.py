@@ -13,6 +13,7 @@ import pytest
 
 from capture.traffic import TrafficPlan, generate
 from loader.commit.pipeline import SensorLoader
+from loader.commit.shared import Shared
 from loader.outcome import FileOutcome
 from loader.settings import LoaderSettings
 from schema.enums import FileState
@@ -63,7 +64,7 @@ def loader_of(
 ) -> SensorLoader:
     owner = f"{os.uname().nodename}:{os.getpid()}:{sensor}"
     lease = store.take_sensor(sensor, DEFAULT_NETWORK, owner, int((time.time() + 60) * 1000))
-    return SensorLoader(store, lease, settings, clock)
+    return SensorLoader(store, lease, settings, clock, Shared.of(store, settings, print))
 
 
 def load_in_order(store: Store, paths: Sequence[Path], *, restart: bool = False) -> list[FileOutcome]:
@@ -229,7 +230,7 @@ def test_large_captures_wait_in_a_file_and_give_the_same_rows(
 def test_a_standalone_file_carries_nothing(frames: Frames, tmp_path: Path, new_store: Callable[[], Store]) -> None:
     store = new_store()
     lease = store.take_sensor("standalone", DEFAULT_NETWORK, f"here:{os.getpid()}:x", int((time.time() + 60) * 1000))
-    loader = SensorLoader(store, lease, SETTINGS, time.time)
+    loader = SensorLoader(store, lease, SETTINGS, time.time, Shared.of(store, SETTINGS, print))
     for path in cut(frames, 3, tmp_path):
         loader.load(path)
     assert lease.carried() is None

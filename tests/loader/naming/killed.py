@@ -9,6 +9,7 @@ from itertools import count
 from pathlib import Path
 
 from loader.commit.pipeline import SensorLoader
+from loader.commit.shared import Shared
 from loader.settings import LoaderSettings
 from pcapline.wiring import Purpose, lease_owner, opened_store
 from schema.enums import FileState
@@ -38,7 +39,8 @@ def main(url: str, sensor: str, capture: str, moment: str) -> int:
 
     with opened_store(StoreSettings(url=url), Purpose.LOAD) as store:
         lease = store.take_sensor(sensor, DEFAULT_NETWORK, lease_owner(), int((time.time() + 60) * 1000))
-        outcome = SensorLoader(store, lease, LoaderSettings(), clock).load(Path(capture))
+        settings = LoaderSettings()
+        outcome = SensorLoader(store, lease, settings, clock, Shared.of(store, settings, print)).load(Path(capture))
     print(next(looks) - 1)
     return int(outcome.state is not FileState.LOADED)
 

@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from loader.commit.pipeline import SensorLoader
+from loader.commit.shared import Shared
 from loader.naming.listed import NO_INVENTORY, Inventory
 from loader.outcome import FileOutcome
 from loader.settings import LoaderSettings
@@ -78,7 +79,8 @@ class Stand:
         if self._loader is None:
             owner = f"{os.uname().nodename}:{os.getpid()}:{self.sensor}"
             lease = self.store.take_sensor(self.sensor, DEFAULT_NETWORK, owner, int((self.clock() + 60) * 1000))
-            self._loader = SensorLoader(self.store, lease, self.settings, self.clock, lambda: self.inventory)
+            shared = replace(Shared.of(self.store, self.settings, print), inventory=lambda: self.inventory)
+            self._loader = SensorLoader(self.store, lease, self.settings, self.clock, shared)
         return self._loader
 
     def restart(self) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from loader.commit.pipeline import SensorLoader
+from loader.commit.shared import Shared
 from loader.reading.capture import first_packet_time
 from loader.settings import LoaderSettings
 from schema.enums import FileState
@@ -56,7 +57,8 @@ class Loaded:
                 lease = self.store.take_sensor(
                     SENSOR, DEFAULT_NETWORK, owners[n % len(owners)], int((self.clock() + 60) * 1000)
                 )
-                loader = SensorLoader(self.store, lease, LoaderSettings(), self.clock)
+                settings = LoaderSettings()
+                loader = SensorLoader(self.store, lease, settings, self.clock, Shared.of(self.store, settings, print))
             outcomes.append(loader.load(capture))
             if restarts or len(owners) > 1:
                 loader.lease.release()

@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,18 +30,19 @@ def client(number: int) -> bytes:
 def test_fifty_caches_hold_no_more_than_one() -> None:
     """Each asks for more than its part, most of them of one client; then all but one are idle."""
     room = SharedRoom(ENTRIES)
-    caches = [NameCache(ENTRIES, RULES) for _ in range(SENSORS)]
+    caches: list[NameCache] = []
 
     def told(clients: list[bytes]) -> Iterator[object]:
         for each in clients:
             for frame in range(400 if each == client(0) else 2):
                 yield stored((each, WEB, frame, 60, f"{frame}.example", True), bytes(16), 1)
 
-    for number, cache in enumerate(caches):
-        cache.share(room)
+    for _ in range(SENSORS):
+        cache = NameCache(ENTRIES, RULES, room)
+        caches.append(cache)
         cache.fetch([client(n) for n in range(60)], told)  # type: ignore[arg-type]
         cache.commit(NameCache(1, RULES).tables[0])
-        assert sum(map(len, caches[: number + 1])) <= ENTRIES
+        assert sum(map(len, caches)) <= ENTRIES
     assert sum(cache.evicted for cache in caches) > 0
 
 
@@ -78,7 +80,7 @@ def test_sensors_in_turn_are_named_as_if_each_were_alone(store: Store, tmp_path:
     for entries in (LoaderSettings().max_name_entries, 16):
         settings = LoaderSettings(max_name_entries=16_384)
         sensors = LeasedSensors(store, settings, "lan", f"{os.uname().nodename}:{os.getpid()}:{entries}", time.time, print)
-        sensors._room = SharedRoom(entries)
+        sensors.shared = replace(sensors.shared, names=SharedRoom(entries))
         names = [f"edge-{entries}-{n}" for n in range(4)]
         for part in range(3):
             for n, name in enumerate(names):

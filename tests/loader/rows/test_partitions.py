@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from capture.traffic import TrafficPlan, generate
 from loader.archive.finding import CaptureFiles
 from loader.commit.pipeline import SensorLoader
 from loader.commit.sensornames import no_inventory
+from loader.commit.shared import Shared
 from loader.review.again import Decoding
 from loader.review.openflows import OpenFlowsAgain
 from loader.review.recheck import examine
@@ -249,12 +251,12 @@ def crash_before_commit(store: Store, capture: Path, calls: int | None = None) -
     owner = f"{os.uname().nodename}:{os.getpid()}:test"
     lease = store.take_sensor(SENSOR, DEFAULT_NETWORK, owner, int((time.time() + 30) * 1000))
     try:
-        SensorLoader(store, lease, SETTINGS, clock).load(capture)
+        SensorLoader(store, lease, SETTINGS, clock, Shared.of(store, SETTINGS, print)).load(capture)
     except CrashError:
         assert calls is not None
     finally:
         lease.release()
-    return asked
+    return asked - 1  # once it is committed the clock is asked how long that took
 
 
 @pytest.mark.parametrize("knows", [False, True], ids=["with the policy of then", "with a rule more"])
@@ -274,9 +276,8 @@ def test_a_retry_after_a_split(store: Store, captures: list[Path], tmp_path: Pat
     assert store.add_bucket_rule(1, BucketRule(FLOWS_SCOPE, address_text(busiest), times[len(times) // 2], "min"))
     owner = f"{os.uname().nodename}:{os.getpid()}:retry"
     lease = store.take_sensor(SENSOR, DEFAULT_NETWORK, owner, int((time.time() + 30) * 1000))
-    loader = SensorLoader(store, lease, SETTINGS, time.time)
-    if not knows:
-        loader.partitions = then
+    shared = Shared.of(store, SETTINGS, print)
+    loader = SensorLoader(store, lease, SETTINGS, time.time, shared if knows else replace(shared, partitions=then))
     assert loader.load(captures[0]).state is FileState.LOADED
     lease.release()
     assert [record.inputs["bucket_policy"] for record in store.captures()] == ["hour@1" if knows else "hour@0"]
