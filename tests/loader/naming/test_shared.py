@@ -49,9 +49,7 @@ def test_fifty_caches_hold_no_more_than_one() -> None:
 def test_a_client_with_more_names_than_a_part_is_read_whole_no_more() -> None:
     """Its facts would be dropped at each commit: once it is known to have too many, it is asked about pair by pair."""
     room, gateway = SharedRoom(400), client(0)
-    caches = [NameCache(400, RULES) for _ in range(8)]
-    for cache in caches:
-        cache.share(room)
+    caches = [NameCache(400, RULES, room) for _ in range(8)]
     read: list[bytes] = []
 
     def told(clients: list[bytes]) -> Iterator[object]:
