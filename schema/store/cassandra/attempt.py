@@ -108,7 +108,8 @@ class CassandraAttempt:
         connection, sensor = self._connection, self._hold.sensor
         parts = () if commit.carried is None else parts_of((sensor, at.seq, at.nonce), commit.carried)
         deltas = (sensor, at.segment, at.seq, at.nonce, encode_deltas(commit.deltas))
-        return [connection.begun(ledger.PUT_DELTAS, deltas), *(connection.begun(PUT_PART, part) for part in parts)]
+        deltas_put, parts_put = connection.begun(ledger.PUT_DELTAS, deltas), connection.each(PUT_PART, parts)
+        return [deltas_put, lambda: list(parts_put)]
 
     def _make(self, step: ledger.Step, batch: Any) -> None:
         def made() -> bool:

@@ -8,7 +8,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from ipaddress import ip_address
-from itertools import chain, repeat
+from itertools import chain, islice, repeat
 from typing import Any, TypeVar
 
 from cassandra import ConsistencyLevel
@@ -147,17 +147,18 @@ class Connection:
             yield from result
 
     def each(self, statement: str, many: Iterable[Sequence[Any]], *, quorum: bool = False) -> Iterator[list[Row]]:
-        """The rows of the same statement for many values, in their order, some at a time; `quorum`: whatever is configured."""
-        waiting: deque[tuple[Any, Any]] = deque()
-        for values in many:
-            bound = self.bound(statement, values)
-            if quorum:
-                bound.consistency_level = ConsistencyLevel.QUORUM
-            waiting.append((bound, self._begun(bound)))
-            if len(waiting) >= _IN_FLIGHT:
-                yield self._result(*waiting.popleft(), list)
-        while waiting:
-            yield self._result(*waiting.popleft(), list)
+        """The rows of the same statement for many values, in their order, some at a time: the first are under way at once,
+        each other when one was taken; `quorum`: whatever is configured."""
+        remaining = (self.begun(statement, values, quorum=quorum) for values in many)
+        return self._taken(deque(islice(remaining, _IN_FLIGHT)), remaining)
+
+    def _taken(
+        self, under_way: deque[Callable[[], list[Row]]], remaining: Iterator[Callable[[], list[Row]]]
+    ) -> Iterator[list[Row]]:
+        while under_way:
+            rows = under_way.popleft()()
+            under_way.extend(islice(remaining, 1))
+            yield rows
 
     def _begun(self, bound: Any) -> Any:
         with explained(self.where):

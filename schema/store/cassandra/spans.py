@@ -5,7 +5,7 @@ timestamp, so that whoever slept loses here as everywhere, and what has expired 
 lifetime. As nobody else writes them, the holder of the lease reads each row once.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -32,9 +32,10 @@ class Spans:
         table, width, now_s = batch.table, len(batch.table.key), self._clock()
         first, last = table.index("first_seen"), table.index("last_seen")
         rows = list(batch.rows())
-        self.make_room(len(rows))
+        keys = dict.fromkeys(row[:width] for row in rows)
+        self.make_room(len(_unknown(keys, self._known.get(table, {}))))
         known = self._known.setdefault(table, {})
-        self._read(table, [key for row in rows if (key := row[:width]) not in known], known)
+        self._read(table, _unknown(keys, known), known)
         merged = []
         for row in rows:
             before, until_s = known.get(row[:width], (row, 0.0))
@@ -55,6 +56,10 @@ class Spans:
         if sum(map(len, self._known.values())) + rows > self._room.part:
             self._known.clear()
             self._knows_all = False
+
+
+def _unknown(keys: Iterable[Row], known: _Known) -> list[Row]:
+    return [key for key in keys if key not in known]
 
 
 def _widest(row: Row, known: Row, first: int, last: int) -> Row:

@@ -184,6 +184,10 @@ STEPS = st.lists(
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(STEPS)
 def test_sums_do_not_move_and_openings_and_commits_add_up(store: Store, steps: list[list[str] | Sealing]) -> None:
+    check_sums(store, steps)
+
+
+def check_sums(store: Store, steps: list[list[str] | Sealing]) -> None:
     sensor = owner()
     lease, total = take(store, sensor), 0
     for number, step in enumerate(steps):
