@@ -223,6 +223,8 @@ class FlowKernel:
     def _jump(self, ts: cython.ulonglong, reference: cython.ulonglong) -> cython.int:
         """Count a jump and follow it if the packet before was off to the same side; returns 1 while the time is in doubt."""
         pending: cython.ulonglong = self.table[layout.TABLE_PENDING]
+        before: cython.ulonglong = self.table[layout.TABLE_CLOCK]
+        at: cython.Py_ssize_t
         self.table[layout.TABLE_JUMPS] += 1
         self.table[layout.TABLE_PENDING] = ts
         if pending == 0 or (pending > reference) != (ts > reference):
@@ -231,9 +233,10 @@ class FlowKernel:
             self.table[layout.TABLE_REFERENCE] = min(ts, pending)
             self._advance(self.table[layout.TABLE_REFERENCE] - reference)
             if self.table[layout.TABLE_PENDING_ROW]:
-                self.rows[(self.table[layout.TABLE_PENDING_ROW] - 1) * layout.FLOW_WIDTH + layout.FLOW_SEEN] = self.table[
-                    layout.TABLE_CLOCK
-                ]
+                at = (self.table[layout.TABLE_PENDING_ROW] - 1) * layout.FLOW_WIDTH
+                if self.rows[at + layout.FLOW_STARTED] == before:  # by that packet: it is not as old as the jump is wide
+                    self.rows[at + layout.FLOW_STARTED] = self.table[layout.TABLE_CLOCK]
+                self.rows[at + layout.FLOW_SEEN] = self.table[layout.TABLE_CLOCK]
         else:
             self.table[layout.TABLE_REFERENCE] = max(ts, pending)
         reference = self.table[layout.TABLE_REFERENCE]

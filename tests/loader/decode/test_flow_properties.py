@@ -99,3 +99,18 @@ def test_times_that_jump_to_and_fro_for_centuries_stay_within_the_clock() -> Non
     batches, report, *_ = decode(pcap_header() + b"".join(record(ts, frame) for ts in times), OPTIONS)
     assert_balanced(batches, report)
     assert report.counters["time_jumps"] > 10
+
+
+@given(st.integers(61, 3_000_000_000), st.integers(1, 3))
+def test_what_begins_after_a_long_silence_is_as_if_it_stood_alone(silence_s: int, packets: int) -> None:
+    """Whose first packet's time is in doubt until the next one, and is not older than that."""
+    begin_us = 1_000_000_000_000_000
+    before = [(begin_us + n, ethernet(ipv4(HOSTS[0], HOSTS[1], 17, udp(40_000, 443, b"x")))) for n in range(packets)]
+    behind = [
+        (begin_us + silence_s * 1_000_000 + n, ethernet(ipv4(HOSTS[0], HOSTS[2], 6, tcp(40_000, 443, flags))))
+        for n, flags in enumerate((0x02, 0x10, 0x18, 0x11))
+    ]
+    alone, *_ = decode(_capture(behind), OPTIONS)
+    together, *_ = decode(_capture(before + behind), OPTIONS)
+    (expected,) = ({**row, "frame": packets + 1} for row in flow_rows(alone))
+    assert [row for row in flow_rows(together) if row["protocol"] == 6] == [expected]
