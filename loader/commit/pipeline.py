@@ -235,7 +235,8 @@ class SensorLoader:
         if record is None:
             outcome = prepared.outcome(path, FileState.ALREADY_LOADED, self._lease.sensor)
         else:
-            reason = f"as {record.facts.file_name}"
+            elsewhere = f" of sensor {record.sensor}" if record.sensor != self._lease.sensor else ""
+            reason = f"as {record.facts.file_name}{elsewhere}"
             outcome = prepared.outcome(path, FileState.ALREADY_LOADED, record.sensor, reason, record.loaded_at_ms)
         return replace(outcome, capture_id=capture_id)
 

@@ -44,7 +44,8 @@ def test_status_counts(folder: Path) -> None:
 def test_a_name_whose_files_were_all_loaded_before_is_no_sensor(folder: Path) -> None:
     before = objects(pcapline("status", "--json", cwd=folder))
     again = pcapline("load", "0.pcap", "--sensor", "edge", cwd=folder)
-    assert (again.returncode, again.stdout.split()[0]) == (0, "already_loaded")
+    assert (again.returncode, again.stdout) == (0, "already_loaded  0.pcap  as 0.pcap of sensor standalone\n")
+    assert pcapline("load", "0.pcap", cwd=folder).stdout == "already_loaded  0.pcap\n"
     after = objects(pcapline("status", "--json", cwd=folder))
     names = ([item["sensor"] for item in items if item["record"] == "sensor"] for items in (before, after))
     assert list(names) == [["standalone"], ["standalone"]]
