@@ -7,6 +7,7 @@ from exporter.api.problems import bad_parameter
 from exporter.api.questions import NamesQuestion
 from exporter.api.values import address_of, cursor_place, cursor_text, instant_ns
 from exporter.api.world import World
+from schema.labels import labels_of
 from schema.objects import row_objects
 from schema.store.lookup import names_below, parse_name
 from schema.store.reading import StoreReader
@@ -53,6 +54,10 @@ def names_below_domain(world: World, reader: StoreReader, below: str) -> list[tu
 
 def as_dns_has_it(world: World, parameter: str, name: str) -> str:
     """A name as rows have it."""
+    if name != "." and "" in labels_of(name.removesuffix(".")):
+        raise bad_parameter(
+            parameter, f"{name!r} is no name: nothing stands between two of its dots", "give one like www.example.com"
+        )
     try:
         return parse_name(name if name.isascii() else world.helpers.dns_spelling(name))
     except ValueError as error:

@@ -7,6 +7,11 @@ from typing import Protocol
 PREFIX = "/api/v1"
 
 
+def is_api_path(path: str) -> bool:
+    """The prefix, or below it."""
+    return path == PREFIX or path.startswith(f"{PREFIX}/")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """One request for a path under the prefix, of somebody who may make it."""

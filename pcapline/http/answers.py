@@ -5,7 +5,7 @@ from collections.abc import Collection
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from exporter.api.exchange import PREFIX
+from exporter.api.exchange import PREFIX, is_api_path
 from pcapline.http.gate import WebGate
 
 
@@ -29,6 +29,6 @@ class Answers:
         await self._app(scope, receive, sent)
 
     def _counted_as(self, path: str) -> str:
-        if path.startswith(f"{PREFIX}/") and path not in self._paths:
+        if is_api_path(path) and path not in self._paths:
             return PREFIX
         return path if path in self._paths else "other"

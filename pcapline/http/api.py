@@ -22,21 +22,21 @@ _REMEDIES = {
 }
 
 
-def api_route(answer: Callable[[Asked], Answered]) -> Route:
-    """Every path under the prefix; answers are made in a thread."""
+def api_routes(answer: Callable[[Asked], Answered]) -> list[Route]:
+    """The prefix, and every path under it; answers are made in a thread."""
 
     def endpoint(request: Request) -> Response:
         answered = answer(
             Asked(
                 method=request.method,
-                path="/" + request.path_params["path"].rstrip("/"),
+                path="/" + request.path_params.get("path", "").rstrip("/"),
                 parameters=request.query_params.multi_items(),
                 headers={name.lower(): value for name, value in request.headers.items()},
             )
         )
         return _response(answered)
 
-    return Route(PREFIX + "/{path:path}", endpoint, methods=_METHODS)
+    return [Route(path, endpoint, methods=_METHODS) for path in (PREFIX, PREFIX + "/{path:path}")]
 
 
 def problem_response(kind: Kind, detail: str, headers: Mapping[str, str]) -> Response:

@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from exporter.api.exchange import Answered, Asked
-from pcapline.http.api import api_route
+from pcapline.http.api import api_routes
 from pcapline.http.bounds import Bounds
 from pcapline.http.gate import WebGate
 from schema.errors import PcaplineError
@@ -90,7 +90,7 @@ def routes_of(face: HttpFace) -> list[Route]:
         Route("/-/healthy", healthy),
         Route("/-/ready", ready),
         Route("/-/reload", reload, methods=["POST"]),
-        *([api_route(face.api)] if face.api is not None else []),
+        *(api_routes(face.api) if face.api is not None else []),
     ]
 
 

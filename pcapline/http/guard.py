@@ -10,7 +10,7 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from exporter.api.exchange import PREFIX
+from exporter.api.exchange import is_api_path
 from exporter.api.problems import BUSY, NOT_ALLOWED, NOT_OPEN, TOO_LARGE, UNAUTHORIZED
 from pcapline.http.access import Access, Password, Role, access_of_anyone, access_of_user, claimed, is_cross_site
 from pcapline.http.api import problem_response
@@ -193,7 +193,7 @@ class _Receiving:
 
 
 def _is_api(scope: Scope) -> bool:
-    return str(scope["path"]).startswith(f"{PREFIX}/")
+    return is_api_path(str(scope["path"]))
 
 
 def _is_loopback(scope: Scope) -> bool:

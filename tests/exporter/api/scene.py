@@ -18,7 +18,7 @@ from exporter.api.world import Helpers
 from exporter.collection import Collection
 from exporter.settings import ExporterSettings
 from pcapline.http.answers import Answers
-from pcapline.http.api import api_route
+from pcapline.http.api import api_routes
 from pcapline.http.bounds import Bounds
 from pcapline.http.gate import WebGate
 from pcapline.http.guard import Guard
@@ -220,7 +220,7 @@ def scene_over(store: Store, open_reader: Callable[[bool], Store], kind: str, *,
     )
     gate = WebGate()
     guard = Middleware(Guard, gate=gate, bounds=Bounds())
-    app = Answers(Starlette(routes=[api_route(api.answer)], middleware=[guard]), gate, ())
+    app = Answers(Starlette(routes=api_routes(api.answer), middleware=[guard]), gate, ())
     if followed:
         collection.refresh()
     with closing(TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False)) as client:

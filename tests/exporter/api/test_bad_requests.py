@@ -36,6 +36,9 @@ HOSTILE += ["-1", "null", "[]", "\n\r: x", "*.a.example", "xn--", "é.example", 
         ("/flows", {"address": SERVER, "since": "yesterday"}, "since", "RFC 3339"),
         ("/flows", {"address": SERVER, "since": "2026-13-01T00:00:00Z"}, "since", "RFC 3339"),
         ("/flows", {"address": SERVER, "until": "9" * 20}, "until", "RFC 3339"),
+        ("/flows", {"name": ".."}, "name", "www.example.com"),
+        ("/names", {"name": "a..example"}, "name", "www.example.com"),
+        ("/dns", {"name": ".example"}, "name", "www.example.com"),
         ("/flows", {"below": "example"}, "below", "registered domain"),
         ("/endpoints", {"sort": "color"}, "sort", "openapi"),
         ("/dns", {}, "name", "give name="),
@@ -66,7 +69,8 @@ def test_paths_and_methods(scene: Scene) -> None:
     nothing = scene.refused("/nothing/here", 404)
     assert nothing["remedy"] == "/api/v1/openapi.json lists them"
     assert nothing["detail"] == "no path is called '/api/v1/nothing/here'"
-    assert scene.refused("/", 404)
+    for itself in ("", "/"):
+        assert scene.refused(itself, 404)["remedy"] == "/api/v1/openapi.json lists them"
     assert scene.refused("/reconcile", 405)
     wrong = scene.client.delete("/api/v1/flows")
     assert (wrong.status_code, wrong.headers["allow"]) == (405, "GET, HEAD")
