@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pcapline.options import add_config_option, add_json_option, add_store_option, settings_of
 from pcapline.usage import UsageError, at_least_one
+from schema.errors import StoreUnavailableError
 from schema.settings import StoreSettings
 
 if TYPE_CHECKING:
@@ -82,10 +83,14 @@ def run(given: Namespace) -> int:
     question = Question.of(given.what, given.source, view)
     since_ms = int(time.time() * 1000) - given.last.ms if given.last else None
     settings = settings_of(given.config, {"store.url": given.store})
-    with opened_store(settings.of(StoreSettings), Purpose.READ) as reader:
-        results = question.ask(reader, since_ms, given.limit + 1)  # one more: whether there are more
-        items = rows_shown(view, results, since_ms, given.limit + 1)
-        newest = newest_ns(view, question.ask(reader, None, 1)) if given.last and not items else None
+    try:
+        with opened_store(settings.of(StoreSettings), Purpose.READ) as reader:
+            results = question.ask(reader, since_ms, given.limit + 1)  # one more: whether there are more
+            items = rows_shown(view, results, since_ms, given.limit + 1)
+            newest = newest_ns(view, question.ask(reader, None, 1)) if given.last and not items else None
+    except StoreUnavailableError:
+        _refuse_nonsense(given.what)  # which no store would mend
+        raise
     if given.show_statements:
         for statement in dict.fromkeys(s for result in results for s in result.statements):
             sys.stderr.write(statement + "\n")
@@ -111,7 +116,8 @@ def _fields(question: "Question") -> "Sequence[Field]":
 
 
 def _refuse_nonsense(what: str | None) -> None:
-    """What holds other letters than names do may have been in DNS all the same: it is a mistake where nothing is found."""
+    """What holds other letters than names do may have been in DNS all the same: it is a mistake where nothing is found, or
+    where there is nothing to look in."""
     from schema.store.lookup import parse_address
 
     if what is not None and parse_address(what) is None and not _NAME.fullmatch(what):

@@ -266,9 +266,19 @@ def test_a_folder_that_may_not_be_read_hides_no_other(tmp_path: Path, locked: Pa
 def test_who_reads_makes_no_store(tmp_path: Path, command: tuple[str, ...]) -> None:
     done = pcapline(*command, "--store", "sqlite:none.db", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (5, "")
-    assert done.stderr == "pcapline: there is no store at none.db yet: load something first (pcapline load FILE)\n"
+    missing = tmp_path / "none.db"
+    assert done.stderr == f"pcapline: there is no store at {missing} yet: load something first (pcapline load FILE)\n"
     (tmp_path / "none.db").touch()
     assert pcapline(*command, "--store", "sqlite:none.db", cwd=tmp_path).returncode == 3
+
+
+@pytest.mark.parametrize("what", ["300.1.1.1", "10.0.0.0/8"])
+def test_what_is_neither_address_nor_name_is_so_without_a_store_too(tmp_path: Path, neighbour: Path, what: str) -> None:
+    without = pcapline("query", what, cwd=tmp_path)
+    assert (without.returncode, without.stdout) == (2, "")
+    assert pcapline("load", neighbour, cwd=tmp_path).returncode == 0
+    with_one = pcapline("query", what, cwd=tmp_path)
+    assert (with_one.returncode, with_one.stderr) == (2, without.stderr)
 
 
 def test_nobody_reads_on(tmp_path: Path, neighbour: Path) -> None:

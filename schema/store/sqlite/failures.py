@@ -46,7 +46,8 @@ def _cannot_open(path: Path) -> PcaplineError:
         if path.is_dir():
             return SettingsError(f"{path} is a directory: name a file in it with --store sqlite:PATH")
         if not path.exists() and os.access(path.parent, os.W_OK, effective_ids=True):
-            return StoreUnavailableError(f"there is no store at {path} yet: load something first (pcapline load FILE)")
+            remedy = "load something first (pcapline load FILE)"
+            return StoreUnavailableError(f"there is no store at {path.absolute()} yet: {remedy}")
     return StorePermissionError(f"{path} cannot be opened: {_how_to_write(path)}")
 
 
