@@ -142,11 +142,22 @@ def _tell_nothing(given: Namespace, newest: int | None) -> None:
 
 
 def _tell_where_names_are(given: Namespace) -> None:
-    """A name is not there, or not so: those that are can be listed."""
+    """A name may be in DNS without a flow of its own; or it is not there, or not so: those that are can be listed."""
     from pcapline.program import program
     from pcapline.questions import registered_above
 
     store = f" --store {shlex.quote(given.store)}" if given.store else ""
     domain = registered_above(given.what)
-    ways = [f"{program()} query --names {shlex.quote(f'*.{domain}')}{store}"] if domain and not given.names else []
+    others = [view for view in ("--dns", "--names") if not getattr(given, view[2:])] if _is_plain_name(given.what) else []
+    if others:
+        ways = [f"{program()} query {shlex.quote(given.what)} {view}{store}" for view in others]
+        sys.stderr.write(f"pcapline: what DNS had of it: {' or '.join(ways)}\n")
+    below = domain and not given.names and domain != given.what
+    ways = [f"{program()} query --names {shlex.quote(f'*.{domain}')}{store}"] if below else []
     sys.stderr.write(f"pcapline: names that are there: {' or '.join([*ways, f'{program()} explain FILE'])}\n")
+
+
+def _is_plain_name(what: str) -> bool:
+    from schema.store.lookup import parse_address
+
+    return parse_address(what) is None and not what.startswith("*.")

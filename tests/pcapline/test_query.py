@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pcapline.program import program
 from tests.pcapline.captures import START_S, capture, conversation, dns_answer, udp
 from tests.pcapline.command import objects, pcapline
 from tests.pcapline.test_bad_input import settled
@@ -78,11 +79,27 @@ def test_all_that_a_client_called(folder: Path) -> None:
 def test_where_nothing_is_found_the_names_that_are_there_can_be_listed(folder: Path) -> None:
     none = pcapline("query", "nobody.example.com", "--store", "sqlite:pcapline.db", cwd=folder)
     assert none.returncode == 6
-    listed = none.stderr.splitlines()[1].partition("-m pcapline ")[2].partition(" or ")[0]
-    assert listed == "query --names '*.example.com' --store sqlite:pcapline.db"
-    assert pcapline(*shlex.split(listed), cwd=folder).returncode == 0
+    in_dns, listed = (line.split("-m pcapline ", 1)[1] for line in none.stderr.splitlines()[1:])
+    assert listed.partition(" or ")[0] == "query --names '*.example.com' --store sqlite:pcapline.db"
+    assert pcapline(*shlex.split(listed.partition(" or ")[0]), cwd=folder).returncode == 0
+    assert in_dns.startswith("query nobody.example.com --dns --store sqlite:pcapline.db or ")
+    assert in_dns.endswith("query nobody.example.com --names --store sqlite:pcapline.db")
     for what in ("192.0.2.99", "localhost", "*.example.org --names"):
-        assert "explain FILE" in pcapline("query", *what.split(), cwd=folder).stderr.splitlines()[1]
+        assert "explain FILE" in pcapline("query", *what.split(), cwd=folder).stderr.splitlines()[-1]
+    assert "'*.example.org'" not in pcapline("query", "example.org", cwd=folder).stderr, "the domain itself is not below it"
+
+
+def test_hints_have_the_short_name_where_the_shell_finds_this_program_by_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for place in ("here", "elsewhere"):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / "pcapline").touch(0o755)
+    typed = str(tmp_path / "here" / "pcapline")
+    monkeypatch.setattr("sys.argv", [typed])
+    for place, expected in (("here", "pcapline"), ("elsewhere", typed), ("nowhere", typed)):
+        monkeypatch.setenv("PATH", str(tmp_path / place))
+        assert program() == expected
 
 
 def test_a_row_goes_by_a_name_of_its_own(folder: Path) -> None:
