@@ -3,7 +3,7 @@
 import socket
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from loader.settings import LoaderSettings
 from loader.spool.files import ARCHIVE, OWN_FOLDER, QUARANTINE, REASON_SUFFIX, captures_in
 from loader.watch.note import LoaderNote, notes_in
 from loader.watch.states import SeenFile, stays
+from pcapline.text import count_text
 from pcapline.wiring import lease_owner
 from schema.errors import CaptureError
 
@@ -25,15 +26,21 @@ if TYPE_CHECKING:
 Object = dict[str, Any]
 
 
-def directory_objects(directory: Path, settings: LoaderSettings, reader: "StoreReader | None") -> Iterator[Object]:
+def directory_objects(
+    directory: Path, settings: LoaderSettings, reader: "StoreReader | None", stores_own: Collection[Path]
+) -> Iterator[Object]:
     """A `loader` for each loader that tells of it, a record for each file that lies there or is in quarantine, and one for each
-    sensor's archive. Without a store (`reader`) nothing is known to be loaded but by a loader's word."""
+    sensor's archive. Without a store (`reader`) nothing is known to be loaded but by a loader's word; files that it is made
+    of (`stores_own`) are left out."""
     notes = list(notes_in(directory, time.time(), lease_owner()))
     yield from map(_loader_object, notes)
     told = {Path(path).resolve(): seen for note in notes for path, seen in note.files.items()}
+    why = stays(settings) if notes else "nobody watches this directory"
     for found, sensor in captures_in(directory, socket.gethostname()):
         path = Path(found)
-        if item := _file_object(path, sensor, told.get(path.resolve()), stays(settings), reader):
+        if path.resolve() in stores_own:
+            continue
+        if item := _file_object(path, sensor, told.get(path.resolve()), why, reader):
             yield item
     yield from _quarantined(directory / OWN_FOLDER / QUARANTINE)
     yield from _archived(directory / OWN_FOLDER / ARCHIVE)
@@ -47,7 +54,7 @@ def _loader_object(note: LoaderNote) -> Object:
     return {"record": "loader", "owner": note.owner, "reason": reason, "noted_at_ms": int(note.at * 1000)}
 
 
-def _file_object(path: Path, sensor: str, seen: SeenFile | None, stays: str, reader: "StoreReader | None") -> Object | None:
+def _file_object(path: Path, sensor: str, seen: SeenFile | None, why: str, reader: "StoreReader | None") -> Object | None:
     """None for a file that is gone since: it is in one of the other places now."""
     try:
         status = path.stat()
@@ -57,7 +64,7 @@ def _file_object(path: Path, sensor: str, seen: SeenFile | None, stays: str, rea
         return {"record": seen.state.value, "file": str(path), "sensor": seen.sensor, "reason": seen.reason}
     known = reader.capture_of_origin(f"{status.st_dev}:{status.st_ino}") if reader is not None else None
     if known is not None and known.facts.size_bytes >= status.st_size and _is_content_of(path, known):
-        return {"record": "loaded", "file": str(path), "sensor": known.sensor, "reason": stays}
+        return {"record": "loaded", "file": str(path), "sensor": known.sensor, "reason": why}
     reason = f"{status.st_size:,} bytes; no loader has told of it"
     return {"record": "waiting", "file": str(path), "sensor": sensor, "reason": reason}
 
@@ -91,5 +98,8 @@ def _archived(archive: Path) -> Iterator[Object]:
             octets[sensor] += entry.stat().st_size
             files[sensor] += 1
     for sensor, count in files.items():
-        reason, counts = f"{count:,} files, {octets[sensor]:,} bytes", {"files": count, "bytes": octets[sensor]}
+        reason, counts = (
+            f"{count_text(count, 'file')}, {count_text(octets[sensor], 'byte')}",
+            {"files": count, "bytes": octets[sensor]},
+        )
         yield {"record": "archived", "file": str(archive / sensor), "sensor": sensor, "reason": reason, **counts}

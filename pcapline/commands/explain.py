@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pcapline.deep import add_no_deep_option, deep_decoder
 from pcapline.options import add_config_option, add_json_option, add_store_option, settings_of
-from pcapline.text import counts_text, printable, why_unread
+from pcapline.text import count_text, counts_text, printable, why_unread
 from pcapline.usage import UsageError, at_least_one
 from schema.errors import CaptureError, PcaplineError
 from schema.settings import StoreSettings
@@ -206,7 +206,7 @@ def _balance_lines(item: "Object") -> Iterator[str]:
     state = f"{state_text(item)} ({item['reason']})" if item["reason"] else state_text(item)
     yield f"{printable(item['file'])}: {state}"
     yield f"{item['packets']:>12,}  packets"
-    yield f"{item['flow_packets']:>12,}  in {item['rows']['flows']:,} flow rows"
+    yield f"{item['flow_packets']:>12,}  in {count_text(item['rows']['flows'], 'flow row')}"
     for reason, packets in sorted(item["non_flow"].items(), key=lambda entry: (-entry[1], entry[0])):
         yield f"{packets:>12,}  in no flow: {reason}"
     yield f"{item['rows']['dns_answers']:>12,}  DNS records"

@@ -67,8 +67,10 @@ def _with_directory(
         return items
     from loader.settings import LoaderSettings
     from pcapline.spool_status import directory_objects
+    from pcapline.wiring import store_files
 
-    here = list(directory_objects(directory, settings.of(LoaderSettings), reader))
+    stores_own = store_files(settings.of(StoreSettings))
+    here = list(directory_objects(directory, settings.of(LoaderSettings), reader, stores_own))
     named = {(item["sensor"], Path(item["file"]).name) for item in here if item["record"] == "quarantined"}
     return [item for item in items if item["record"] != "quarantined" or (item["sensor"], item["file"]) not in named] + here
 
@@ -138,7 +140,7 @@ def _line(item: Object) -> str:
         ]
         if item["kernel_drops"]:
             counts.append(f"{item['kernel_drops']:,} dropped by the kernel")
-        return f"sensor       {item['sensor']} ({item['network']}): {', '.join(counts)}"
+        return f"sensor       {item['sensor']} (network {item['network']}): {', '.join(counts)}"
     if item["record"] == "loader":
         return f"loader       {printable(item['owner'])}: {printable(item['reason'])}"
     return f"{item['record']:<11}  {printable(item['file'])}: {printable(item['reason'])}"

@@ -6,12 +6,15 @@ pcapline verify --full --archive /srv/captures --repair
 pcapline verify --scrape http://127.0.0.1:10110/metrics --json
 """
 
+import re
 import sys
 import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from pcapline.options import add_config_option, add_json_option, add_store_option, settings_of
 from pcapline.text import count_text, printable
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 
 _NOTHING = 6  # exit code: no such sensor
 _NEWEST = 200  # captures of each sensor that are recounted unless all are asked for
+_WITHOUT_SCHEME = re.compile(r"[\w.-]+:\d+/\S*|\[[\da-fA-F:]+\]:\d+/\S*")
 _COME_AGAIN = 5  # exit code: the page cannot be held against this ledger yet
 _SIDES = {
     "packets": "packets in the files = in flow rows + in none, by reason",
@@ -62,6 +66,8 @@ def run(given: Namespace) -> int:
         raise UsageError(f"--archive {printable(str(given.archive))}: is no directory")
     if given.repair and given.archive is None:
         raise UsageError("--repair needs --archive DIR: rows are made again from the captures")
+    if given.scrape is not None:
+        _check_address(given.scrape)
     settings = settings_of(given.config, {"store.url": given.store})
     with opened_store(settings.of(StoreSettings), Purpose.REPAIR if given.repair else Purpose.READ) as store:
         if not _are_known(given.sensor, [record.sensor for record in store.sensors()]):
@@ -78,6 +84,15 @@ def run(given: Namespace) -> int:
         wrong = _hold_against_archive(given, store)
     code = _exit_code(given, verdict)
     return 1 if differing or wrong else code
+
+
+def _check_address(url: str) -> None:
+    with suppress(ValueError):
+        parts = urlsplit(url)
+        if (parts.scheme in ("http", "https") and parts.hostname) or parts.scheme == "file":
+            return
+    like = f"http://{url}" if _WITHOUT_SCHEME.fullmatch(url) else "an address like http://127.0.0.1:10110/metrics"
+    raise UsageError(f"--scrape {url!r} is not the address of a page: give {like}")
 
 
 def _verdict(given: Namespace, store: "StoreReader") -> "Reconciliation":

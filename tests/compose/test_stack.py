@@ -162,7 +162,7 @@ def test_a_capture_from_elsewhere_is_loaded(stack: Stack, tmp_path: Path) -> Non
     stack.compose("exec", "-T", "loader", "mkdir", "-p", "/captures/holiday")
     stack.compose("cp", str(tmp_path / "holiday.pcap"), "loader:/captures/holiday/")
     status = ["exec", "-T", "loader", "python", "-m", "pcapline", "status"]
-    until(lambda: "holiday (default): 1 capture, 500 packets" in stack.compose(*status), "it is loaded", 60)
+    until(lambda: "holiday (network default): 1 capture, 500 packets" in stack.compose(*status), "it is loaded", 60)
 
 
 def test_every_identity_holds(stack: Stack) -> None:

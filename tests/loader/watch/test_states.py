@@ -97,7 +97,7 @@ def test_archived_files_are_counted_and_those_of_a_stopped_loader_wait(spool: Pa
         watch.until(lambda: watch.metric('pcapline_spool_files{sensor="edge",state="loaded"}') == "0.0")
     hand_over(some(1), spool / "b.pcap")
     told = status(spool, database)
-    assert told["edge"] == ("archived", f"1 files, {len(some(0)):,} bytes")
+    assert told["edge"] == ("archived", f"1 file, {len(some(0)):,} bytes")
     assert told["b.pcap"][0] == "waiting" and "no loader" in told["b.pcap"][1]
 
 
@@ -129,7 +129,7 @@ def test_an_archived_file_that_goes_meanwhile_is_not_counted(spool: Path, databa
     (folder / "gone.pcap").symlink_to(folder / "nowhere")
     with closing(open_sqlite(database, time.time)) as store:
         store.apply_schema()
-    assert status(spool, database)["edge"] == ("archived", f"1 files, {len(some(0)):,} bytes")
+    assert status(spool, database)["edge"] == ("archived", f"1 file, {len(some(0)):,} bytes")
 
 
 def test_a_sensor_that_waits_says_for_whom(spool: Path, database: Path) -> None:
