@@ -9,9 +9,9 @@ from schema.tables import FLOWS
 from tests.exporter.captures import NOW_MS, Capture, clock, lease_of, load
 from tests.servers.cassandra.keyspace import CassandraFactory, Keyspace
 
-_LEDGER = (
-    "INSERT INTO pcapline.ledger (sensor, segment, kind, seq, key, {column}) VALUES ('edge-1', 0, '{kind}', 0, '{key}', 99)"
-)
+_LEDGER = """
+    INSERT INTO pcapline.ledger (sensor, segment, kind, seq, key, {column}) VALUES ('edge-1', 0, '{kind}', 0, '{key}', {value})
+"""
 
 
 @pytest.fixture
@@ -33,8 +33,8 @@ def test_each_fault_is_named(store: Store, cassandra_store_factory: CassandraFac
     cassandra_store_factory.delete_row(FLOWS, row)
     expected = {("rows", "flows", "c1.pcap"), ("packets", "packets", "c1.pcap")}
     assert named(reconcile(store, NOW_MS)) == expected
-    cassandra_keyspace.execute(_LEDGER.format(kind="total", column="value", key="frames"))
-    cassandra_keyspace.execute(_LEDGER.format(kind="endpoint", column="bytes", key="a.example"))
+    cassandra_keyspace.execute(_LEDGER.format(kind="total", column="value", key="frames", value=99))
+    cassandra_keyspace.execute(_LEDGER.format(kind="endpoint", column="totals", key="a.example", value=(3, 9, 99, 6, 600)))
     expected |= {("totals", "total frames", ""), ("totals", "bytes of a.example", "")}
     assert named(reconcile(store, NOW_MS)) == expected
     cassandra_keyspace.execute("DELETE FROM pcapline.commit_deltas WHERE sensor = 'edge-1' AND segment = 0 AND seq = 2")

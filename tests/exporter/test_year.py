@@ -34,7 +34,7 @@ MOST_IN_SQLITE = {
     "ledger_endpoints": ENDPOINTS,
     "ledger_totals": 10,
     "ledger_seals": 3,
-    "ledger_openings": 6,
+    "ledger_openings": 9,  # of each seal the flat totals, what it kept and what it folded
 }
 # There each segment that is not thinned out yet has totals of its own.
 MOST_IN_CASSANDRA = {
