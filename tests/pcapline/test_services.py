@@ -133,7 +133,7 @@ def test_a_directory_that_vanishes_is_waited_for(tmp_path: Path) -> None:
     listen = ("--web.listen-address", "127.0.0.1:0", "--sensor", "here")
     (tmp_path / "pcapline.toml").write_text("[loader]\nrescan_s = 0.2\nsettle_s = 0.2\n")
     with service("watch", spool, *listen, cwd=tmp_path) as (process, log):
-        eventually(lambda: url_in(log), process, log)
+        eventually(lambda: any((spool / ".pcapline" / "loaders").glob("*.json")), process, log)  # it has looked there
         spool.rename(tmp_path / "away")
         eventually(lambda: "cannot be read" in log.read_text(), process, log)
         (tmp_path / "away" / "late.pcap").write_bytes(capture(conversation()))
