@@ -106,7 +106,7 @@ def running(settings: Settings, captures: Path, stop: Event, told: Told) -> Iter
     """Loader and exporter at work while the block runs."""
     parts = Running(stop)
     request = WatchRequest(directory=captures, sensor=LIVE_SENSOR, network=DEFAULT_NETWORK, owner=lease_owner())
-    world = Surroundings(clock=time.time, stop=stop, tell=told.say, on_outcome=told.outcome)
+    world = Surroundings(clock=time.time, monotonic=time.monotonic, stop=stop, tell=told.say, on_outcome=told.outcome)
     up = Event(), Event()
 
     def loader_bound(url: str) -> None:

@@ -80,7 +80,9 @@ def _load(place: Place, stop: Event, fellows: Fellows) -> None:
     def tell(message: str) -> None:
         place.tell(f"loader {place.number}: {message}")
 
-    world = Surroundings(clock=time.time, stop=stop, tell=tell, on_outcome=place.on_outcome, fellows=fellows)
+    world = Surroundings(
+        clock=time.time, monotonic=time.monotonic, stop=stop, tell=tell, on_outcome=place.on_outcome, fellows=fellows
+    )
     with opened_store(wanted, Purpose.LOAD) as store:
         run_watch(store, request, place.settings.of(LoaderSettings), telemetry, world)
 

@@ -31,7 +31,8 @@ _AGAIN_S = 5.0  # a file that something outside of it holds up is tried again so
 class Surroundings:
     """The world, as far as a watch needs it."""
 
-    clock: Callable[[], float]
+    clock: Callable[[], float]  # Unix time: what is written down, and what is waited for
+    monotonic: Callable[[], float]  # how long something took: the clock may be set meanwhile
     stop: Event
     tell: Callable[[str], None]  # one line for people
     on_outcome: Callable[[FileOutcome], None]
@@ -107,7 +108,7 @@ class Turns:
         return bool(lost)
 
     def _answer(self, file: SpoolFile, taken: LeasedSensor) -> None:
-        started = self.world.clock()
+        started = self.world.monotonic()
         self.in_hand = file.path
         if file.stamp.size >= _LARGE_BYTES:
             self.notice()
@@ -125,7 +126,7 @@ class Turns:
         elif file.not_before > 0:  # told already
             self.spool.again(file, self.world.clock() + _AGAIN_S, outcome.reason)
             return
-        self.telemetry.answered(outcome, self.world.clock() - started)
+        self.telemetry.answered(outcome, self.world.monotonic() - started)
         self.telemetry.names_evicted(taken.loader.evictions())
         partitions = self.sensors.shared.partitions
         self.telemetry.partitions(partitions.largest(), partitions.forgotten())

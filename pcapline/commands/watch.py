@@ -98,7 +98,7 @@ def _watch(settings: Settings, request: "WatchRequest", read: Callable[[], Setti
     from pcapline.watching import watch_directory
 
     with stop_on_signals() as stop:
-        world = Surroundings(clock=time.time, stop=stop.event, tell=_say, on_outcome=tell_outcome)
+        world = Surroundings(clock=time.time, monotonic=time.monotonic, stop=stop.event, tell=_say, on_outcome=tell_outcome)
         watch_directory(settings, request, world, lambda url: _say(f"watching {request.directory}; metrics at {url}"), read)
     _say("stopped; what is not loaded yet waits in the directory")
     return stop.exit_code

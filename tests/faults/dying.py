@@ -48,7 +48,13 @@ def _load(wanted: dict[str, object], directory: str, url: str, config: str) -> N
     settings = settings_of(config, {"store.url": url})
     seen = _seen(wanted)
     watch_files(seen)
-    world = Surroundings(clock=time.time, stop=stop, tell=print, on_outcome=lambda outcome: print(outcome.file, outcome.state))
+    world = Surroundings(
+        clock=time.time,
+        monotonic=time.monotonic,
+        stop=stop,
+        tell=print,
+        on_outcome=lambda outcome: print(outcome.file, outcome.state),
+    )
     request = WatchRequest(directory=Path(directory), sensor="edge", network=DEFAULT_NETWORK, owner=lease_owner(), events=False)
     with closing(_opened(settings.of(StoreSettings), seen)) as store:
         run_watch(

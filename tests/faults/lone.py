@@ -62,7 +62,13 @@ def _load(wanted: dict[str, Any]) -> None:
         return time.time() + float(wanted.get("ahead_s", 0))
 
     settings = settings_of(None, {"store.url": wanted["store"], **{f"loader.{k}": v for k, v in wanted["settings"].items()}})
-    world = Surroundings(clock=clock, stop=stop, tell=_say, on_outcome=lambda outcome: _say(f"{outcome.state} {outcome.file}"))
+    world = Surroundings(
+        clock=clock,
+        monotonic=time.monotonic,
+        stop=stop,
+        tell=_say,
+        on_outcome=lambda outcome: _say(f"{outcome.state} {outcome.file}"),
+    )
     request = WatchRequest(
         directory=Path(wanted["directory"]),
         sensor="edge",

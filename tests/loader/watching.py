@@ -76,7 +76,9 @@ def watching(
         directory=directory, sensor="edge", network="lan", owner=f"{os.uname().nodename}:{os.getpid()}:{os.urandom(4).hex()}",
         events=events,
     )  # fmt: skip
-    world = Surroundings(clock=watch.clock, stop=watch.stop, tell=watch.told.append, on_outcome=watch.outcomes.append)
+    world = Surroundings(
+        clock=watch.clock, monotonic=time.monotonic, stop=watch.stop, tell=watch.told.append, on_outcome=watch.outcomes.append
+    )
 
     def run() -> None:
         try:

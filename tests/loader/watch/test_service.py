@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -371,7 +372,7 @@ def test_a_directory_that_vanishes_is_waited_for(spool: Path, database: Path):
 def test_a_directory_that_is_not_there_at_the_start(tmp_path: Path, database: Path):
     store = open_sqlite(database, Clock())
     request = WatchRequest(directory=tmp_path / "none", sensor="edge", network="lan", owner="h:1:x")
-    world = Surroundings(clock=Clock(), stop=Event(), tell=print, on_outcome=print)
+    world = Surroundings(clock=Clock(), monotonic=time.monotonic, stop=Event(), tell=print, on_outcome=print)
     with pytest.raises(SettingsError, match="create it"):
         run_watch(store, request, LoaderSettings(), LoaderTelemetry("sqlite", "0"), world)
     store.close()

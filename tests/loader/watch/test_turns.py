@@ -1,7 +1,9 @@
-"""Whose files leave the directory in a turn, and how many: nobody's wait for those of others."""
+"""Whose files leave the directory in a turn, and how many: nobody's wait for those of others; how long a load took."""
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from threading import Event
 
@@ -33,7 +35,7 @@ def turns(spool: Path, store: Store) -> Turns:
         disposal=disposal,
         settings=SETTINGS,
         telemetry=LoaderTelemetry("sqlite", "0"),
-        world=Surroundings(clock=time.time, stop=Event(), tell=print, on_outcome=lambda _: None),
+        world=Surroundings(clock=time.time, monotonic=time.monotonic, stop=Event(), tell=print, on_outcome=lambda _: None),
         aside=SensorsAside(time.time, print),
     )
 
@@ -69,3 +71,17 @@ def test_as_many_leave_as_are_loaded(turns: Turns) -> None:
     assert turns.round() == 27
     turns.dispose(27)
     assert left(turns) == []
+
+
+def moving_on(began: float, step_s: float) -> Callable[[], float]:
+    """A clock that is so much later each time it is looked at."""
+    steps = count()
+    return lambda: began + next(steps) * step_s
+
+
+@pytest.mark.parametrize("set_by_s", [3_600, -0.5])
+def test_how_long_a_load_took_is_no_matter_of_a_clock_that_is_set_meanwhile(turns: Turns, set_by_s: float) -> None:
+    land(turns, {"edge": 2})
+    turns.world = replace(turns.world, clock=moving_on(time.time() + 60, set_by_s), monotonic=moving_on(0, 0.25))
+    assert turns.round() == 2
+    assert "pcapline_capture_load_seconds_sum 0.5\n" in turns.telemetry.expose("")[0].decode()
