@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from loader.marks import refuse_crossed
 from schema.buckets import GRANULARITIES
 from schema.errors import SettingsError
 from schema.settings import file_setting
@@ -36,8 +37,8 @@ class LoaderSettings:
     grace_s: int = 60  # an input stays so long after its commit, before it is archived or deleted
     after: str = "archive"  # archive | delete | keep: what becomes of a loaded input
     disk_policy: str = "stop"  # stop | drop: what is done about a disk that is nearly full (docs/decisions/0017)
-    disk_high_free_bytes: int = 268_435_456  # high water mark: with less free on the disk of the captures it is; 0: never
-    disk_low_free_bytes: int = 536_870_912  # low water mark: it is until so much is free again
+    disk_high_free: int | str = 268_435_456  # high water mark: with less free on the disk of the captures it is; 0: never
+    disk_low_free: int | str = 536_870_912  # low water mark: it is until so much is free again; both are bytes, or both "5%"
     retention_s: int = 60  # how often expired rows are deleted, where the store does not do so itself
     retention_rows: int = 20_000  # at most so many in one step
     archive_check_s: int = 60  # how often the archive is held against the ledger
@@ -55,5 +56,4 @@ class LoaderSettings:
             raise SettingsError(f"loader.after is {self.after!r}: give one of {', '.join(AFTER)}")
         if self.disk_policy not in DISK_POLICIES:
             raise SettingsError(f"loader.disk_policy is {self.disk_policy!r}: give one of {', '.join(DISK_POLICIES)}")
-        if self.disk_low_free_bytes < self.disk_high_free_bytes:
-            raise SettingsError("loader.disk_low_free_bytes is less than loader.disk_high_free_bytes: raise it, or lower that")
+        refuse_crossed(("loader.disk_high_free", self.disk_high_free), ("loader.disk_low_free", self.disk_low_free))

@@ -199,7 +199,13 @@ def _toml(value: object) -> str:
 def _plain(error: msgspec.ValidationError) -> str:
     """What msgspec expected, in a reader's words."""
     expected = str(error).split(",")[0].removeprefix("Expected ").strip("`")
-    words = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text in quotes"}
+    words = {
+        "int": "a whole number",
+        "float": "a number",
+        "bool": "true or false",
+        "str": "text in quotes",
+        "int | str": "a whole number, or text in quotes",
+    }
     return f"expected {words.get(expected, expected)}" if str(error).startswith("Expected") else str(error)
 
 

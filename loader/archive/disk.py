@@ -11,41 +11,45 @@ from pathlib import Path
 from loader.archive.finding import committed_as, holds_no_packet, identity_of
 from loader.archive.kept import let_go
 from loader.archive.places import put_away
+from loader.marks import FreeMark, Room, free_mark
 from loader.settings import LoaderSettings
 from loader.spool.files import Stamp, sidecar_of
 from schema.pause import ask_for_pause, end_pause
 from schema.store.reading import StoreReader
 
 DROP = "drop"
+_HIGH_MARK = "loader.disk_high_free"
 _FILES_A_STEP, _BYTES_A_STEP = 200, 268_435_456  # that are looked at before loading goes on
 _NONE_PASSED = (0, "")
 
-FreeBytes = Callable[[Path], int]
+RoomOn = Callable[[Path], Room]
 
 
-def free_bytes(path: Path) -> int:
+def room_on(path: Path) -> Room:
     """Room on a file system for who is not root. Raises `OSError`."""
     status = os.statvfs(path)
-    return status.f_bavail * status.f_frsize
+    used = status.f_blocks - status.f_bfree
+    return Room(free=status.f_bavail * status.f_frsize, total=(used + status.f_bavail) * status.f_frsize)
 
 
 @dataclass(slots=True, kw_only=True)
 class Shortage:
     """Between two marks: begins when less than the high one is free, ends when more than the low one is."""
 
-    begins_below: int
-    ends_above: int
+    begins_below: FreeMark
+    ends_above: FreeMark
     lasts: bool = False
 
-    def look(self, free: int) -> bool:
-        """Whether there is one, now that so many bytes are free."""
-        self.lasts = free < (self.ends_above if self.lasts else self.begins_below)
+    def look(self, room: Room) -> bool:
+        """Whether there is one, now that there is so much room."""
+        self.lasts = (self.ends_above if self.lasts else self.begins_below).is_above(room)
         return self.lasts
 
 
 def shortage_of(settings: LoaderSettings) -> Shortage:
     """One between the marks that are set."""
-    return Shortage(begins_below=settings.disk_high_free_bytes, ends_above=settings.disk_low_free_bytes)
+    high, low = free_mark(_HIGH_MARK, settings.disk_high_free), free_mark("loader.disk_low_free", settings.disk_low_free)
+    return Shortage(begins_below=high, ends_above=low)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -56,7 +60,7 @@ class ArchiveKeeper:
     store: StoreReader
     settings: LoaderSettings
     tell: Callable[[str], None]
-    free: FreeBytes = free_bytes
+    room_on: RoomOn = room_on
     clock: Callable[[], float] = time.time
     dropped: int = field(default=0, init=False)  # captures that were deleted
     _passed: tuple[int, str] = field(default=_NONE_PASSED, init=False)  # when the last that may not go came there, and its name
@@ -71,7 +75,7 @@ class ArchiveKeeper:
 
         Raises `OSError` where the archive is gone, `StoreError` where commits cannot be read back.
         """
-        if self.settings.disk_policy != DROP or not self._shortage.look(self.free(self.archive)):
+        if self.settings.disk_policy != DROP or not self._shortage.look(self.room_on(self.archive)):
             return False
         if not self.store.health().durable:
             return False
@@ -84,7 +88,7 @@ class ArchiveKeeper:
     def _drop_of(self, found: list[tuple[int, str, Path]]) -> None:
         left, dropped = _BYTES_A_STEP, 0
         for at, name, path in found:
-            if left <= 0 or not self._shortage.look(self.free(self.archive)):
+            if left <= 0 or not self._shortage.look(self.room_on(self.archive)):
                 break
             left -= _size(path)
             if self._may_go(path):
@@ -137,7 +141,7 @@ class PauseKeeper:
     directory: Path
     settings: LoaderSettings
     tell: Callable[[str], None]
-    free: FreeBytes = free_bytes
+    room_on: RoomOn = room_on
     others_make_room: bool = field(init=False)  # archived captures are being deleted
     asks: bool = field(default=False, init=False)
     _shortage: Shortage = field(init=False)
@@ -148,10 +152,10 @@ class PauseKeeper:
 
     def look(self) -> None:
         """Ask, renew what was asked, or ask for nothing any more. Raises `OSError` where the directory is gone."""
-        short = self._shortage.look(self.free(self.directory))
+        short = self._shortage.look(self.room_on(self.directory))
         if short and (self.asks or not self.others_make_room):
             if not self.asks:
-                mark = f"less than {self._shortage.begins_below:,} bytes free (loader.disk_high_free_bytes)"
+                mark = f"less than {self._shortage.begins_below} free ({_HIGH_MARK})"
                 self.tell(f"the disk of {self.directory} has {mark}: its sensors are asked to pause")
             self.asks = True
             ask_for_pause(self.directory)

@@ -10,6 +10,7 @@ import pytest
 
 from loader.archive.disk import ArchiveKeeper, PauseKeeper
 from loader.archive.moving import move_capture
+from loader.marks import Room
 from loader.settings import LoaderSettings
 from schema.errors import SettingsError
 from schema.pause import HOLDS_S, PAUSE, pause_is_asked
@@ -20,23 +21,25 @@ from tests.loader.watching import QUICK, Fragile, watching
 from tests.pcapline.captures import START_S, capture, conversation, some
 from tests.servers.disks import fill, small_disk
 
-MARKS = LoaderSettings(disk_high_free_bytes=1_000, disk_low_free_bytes=2_000)
+MARKS = LoaderSettings(disk_high_free=1_000, disk_low_free=2_000)
+SHARES = LoaderSettings(disk_high_free="5%", disk_low_free="10 %")  # of 20,000: the same
 DROPS = replace(MARKS, disk_policy="drop")
 
 
-class Room:
-    """So many bytes are free; more with every file that goes."""
+class Disk:
+    """So many bytes are free, of 20,000."""
 
     def __init__(self, free: int) -> None:
         self.free = free
 
-    def __call__(self, _path: Path) -> int:
-        return self.free
+    def __call__(self, _path: Path) -> Room:
+        return Room(free=self.free, total=20_000)
 
 
-def test_between_the_marks_what_was_asked_for_goes_on(tmp_path: Path) -> None:
-    room, told = Room(5_000), list[str]()
-    keeper = PauseKeeper(directory=tmp_path, settings=MARKS, tell=told.append, free=room)
+@pytest.mark.parametrize(("marks", "told_as"), [(MARKS, "1,000 bytes"), (SHARES, "5%")])
+def test_between_the_marks_what_was_asked_for_goes_on(tmp_path: Path, marks: LoaderSettings, told_as: str) -> None:
+    disk, told = Disk(5_000), list[str]()
+    keeper = PauseKeeper(directory=tmp_path, settings=marks, tell=told.append, room_on=disk)
     for free, asked in (
         (5_000, False),
         (1_000, False),
@@ -46,14 +49,15 @@ def test_between_the_marks_what_was_asked_for_goes_on(tmp_path: Path) -> None:
         (2_000, False),
         (1_001, False),
     ):
-        room.free = free
+        disk.free = free
         keeper.look()
         assert (keeper.asks, pause_is_asked(tmp_path, time.time())) == (asked, asked), free
     assert len(told) == 2
+    assert f"less than {told_as} free (loader.disk_high_free)" in told[0]
 
 
 def test_a_request_that_nobody_renews_ends_and_so_does_that_of_a_loader_that_stops(tmp_path: Path) -> None:
-    keeper = PauseKeeper(directory=tmp_path, settings=MARKS, tell=print, free=Room(0))
+    keeper = PauseKeeper(directory=tmp_path, settings=MARKS, tell=print, room_on=Disk(0))
     keeper.look()
     now = time.time()
     assert pause_is_asked(tmp_path, now + HOLDS_S / 2)
@@ -67,12 +71,12 @@ def test_a_request_that_nobody_renews_ends_and_so_does_that_of_a_loader_that_sto
 
 
 def test_marks_of_nothing_never_ask(tmp_path: Path) -> None:
-    settings = LoaderSettings(disk_high_free_bytes=0, disk_low_free_bytes=0)
-    PauseKeeper(directory=tmp_path, settings=settings, tell=print, free=Room(0)).look()
+    settings = LoaderSettings(disk_high_free=0, disk_low_free=0)
+    PauseKeeper(directory=tmp_path, settings=settings, tell=print, room_on=Disk(0)).look()
     assert not pause_is_asked(tmp_path, time.time())
 
 
-@pytest.mark.parametrize("wrong", [{"disk_policy": "delete"}, {"disk_high_free_bytes": 10, "disk_low_free_bytes": 9}])
+@pytest.mark.parametrize("wrong", [{"disk_policy": "delete"}, {"disk_high_free": 10, "disk_low_free": 9}])
 def test_settings_that_mean_nothing_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(SettingsError, match=r"loader\.disk_"):
         LoaderSettings(**wrong)  # type: ignore[arg-type]
@@ -100,7 +104,11 @@ def keeper_of(archive: Path, store: StoreReader, settings: LoaderSettings = DROP
     """Each capture frees 400 bytes."""
     most = len(left_in(archive))
     return ArchiveKeeper(
-        archive=archive, store=store, settings=settings, tell=print, free=lambda path: 900 + 400 * (most - len(left_in(path)))
+        archive=archive,
+        store=store,
+        settings=settings,
+        tell=print,
+        room_on=lambda path: Room(free=900 + 400 * (most - len(left_in(path))), total=20_000),
     )
 
 
@@ -121,7 +129,7 @@ def test_what_the_ledger_does_not_have_stays_whoever_put_it_there(tmp_path: Path
     (archive / "edge" / "link.pcap").symlink_to(archive / "edge" / "never.pcap")
     with (archive / "edge" / "1.pcap").open("ab") as file:
         file.write(b"more")
-    keeper = ArchiveKeeper(archive=archive, store=store, settings=DROPS, tell=print, free=Room(0))
+    keeper = ArchiveKeeper(archive=archive, store=store, settings=DROPS, tell=print, room_on=Disk(0))
     assert keeper.drop()
     assert left_in(archive) == {"1.pcap", "never.pcap", "words.pcap", "link.pcap"}
     assert not keeper.drop()
@@ -132,7 +140,7 @@ def test_a_copy_from_another_file_system_is_known_by_its_content(tmp_path: Path,
     copy = archive / "edge" / "copy"
     copy.write_bytes((archive / "edge" / "0.pcap").read_bytes())
     copy.replace(archive / "edge" / "0.pcap")  # another inode
-    keeper = ArchiveKeeper(archive=archive, store=store, settings=DROPS, tell=print, free=Room(0))
+    keeper = ArchiveKeeper(archive=archive, store=store, settings=DROPS, tell=print, room_on=Disk(0))
     assert keeper.drop()
     assert left_in(archive) == set()
 
@@ -142,7 +150,7 @@ def test_many_that_may_not_go_do_not_keep_the_others(tmp_path: Path, store: Stor
     for number in range(201):  # more than one step looks at
         (tmp_path / "archive" / "edge" / f"words-{number}.txt").write_bytes(b"words")
     archive = archived(tmp_path, store, 2)
-    keeper = ArchiveKeeper(archive=archive, store=store, settings=DROPS, tell=print, free=Room(0))
+    keeper = ArchiveKeeper(archive=archive, store=store, settings=DROPS, tell=print, room_on=Disk(0))
     assert keeper.drop()
     assert keeper.drop()
     assert left_in(archive) == set()
@@ -156,7 +164,7 @@ def test_captures_without_packets_go_too(tmp_path: Path, store: Store) -> None:
     archive = archived(tmp_path, store, 1)
     (archive / "edge" / "empty.pcap").write_bytes(some(0)[:24])
     (archive / "edge" / "reserved.pcap").touch()  # the name of one that is being moved there
-    keeper = ArchiveKeeper(archive=archive, store=store, settings=DROPS, tell=print, free=Room(0))
+    keeper = ArchiveKeeper(archive=archive, store=store, settings=DROPS, tell=print, room_on=Disk(0))
     assert keeper.drop()
     assert left_in(archive) == {"reserved.pcap"}
 
@@ -166,7 +174,7 @@ def test_another_content_on_the_inode_of_a_loaded_one_stays(tmp_path: Path, stor
     content = bytearray((archive / "edge" / "0.pcap").read_bytes())
     content[-1] ^= 1
     (archive / "edge" / "0.pcap").write_bytes(content)
-    keeper = ArchiveKeeper(archive=archive, store=store, settings=DROPS, tell=print, free=Room(0))
+    keeper = ArchiveKeeper(archive=archive, store=store, settings=DROPS, tell=print, room_on=Disk(0))
     keeper.drop()
     assert left_in(archive) == {"0.pcap"}
 
@@ -176,7 +184,7 @@ def test_after_a_clock_was_set_back_all_are_looked_at_again(tmp_path: Path, stor
     (archive / "edge").mkdir(parents=True)
     (archive / "edge" / "words").write_bytes(b"words")
     now = [time.time() + 60]
-    keeper = ArchiveKeeper(archive=archive, store=store, settings=DROPS, tell=print, free=Room(0), clock=lambda: now[0])
+    keeper = ArchiveKeeper(archive=archive, store=store, settings=DROPS, tell=print, room_on=Disk(0), clock=lambda: now[0])
     assert [keeper.drop(), keeper.drop()] == [True, False]
     now[0] -= 3_600
     assert keeper.drop()
@@ -187,7 +195,7 @@ def test_nothing_goes_unasked_or_where_a_commit_may_be_lost(tmp_path: Path, stor
     archive = archived(tmp_path, store, 2)
     reader = cast(StoreReader, Fragile(store)) if policy == "fragile" else store
     settings = DROPS if policy == "fragile" else MARKS
-    keeper = ArchiveKeeper(archive=archive, store=reader, settings=settings, tell=print, free=Room(0))
+    keeper = ArchiveKeeper(archive=archive, store=reader, settings=settings, tell=print, room_on=Disk(0))
     assert not keeper.drop()
     assert len(left_in(archive)) == 2
 
@@ -195,7 +203,7 @@ def test_nothing_goes_unasked_or_where_a_commit_may_be_lost(tmp_path: Path, stor
 @pytest.mark.parametrize("policy", ["stop", "drop"])
 def test_a_watch_on_a_disk_that_fills_up(tmp_path: Path, policy: str) -> None:
     """The spool on 4 MiB: with captures archived it is nearly full; who stops asks for a pause, who drops needs none."""
-    marks = {"disk_high_free_bytes": 1_000_000, "disk_low_free_bytes": 2_000_000}
+    marks = {"disk_high_free": 1_000_000, "disk_low_free": 2_000_000}
     settings = replace(QUICK, grace_s=0, disk_policy=policy, **marks)  # type: ignore[arg-type]
     large = capture(conversation(packets=1_400))  # about a megabyte
     with small_disk(tmp_path / "spool", "4m") as spool, watching(spool, tmp_path / "store.db", settings) as watch:

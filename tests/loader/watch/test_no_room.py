@@ -125,7 +125,7 @@ def test_a_full_disk_under_the_captures(tmp_path: Path) -> None:
             hand_over(some(number), spool / f"{number}.pcap")
         hand_over(b"no capture, only words", spool / "bad" / "bad.pcap")
         ballast = fill(spool)
-        settings = replace(AT_ONCE, disk_high_free_bytes=100_000, disk_low_free_bytes=200_000)
+        settings = replace(AT_ONCE, disk_high_free="5%", disk_low_free="10%")
         with watching(spool, tmp_path / "store.db", settings) as watch:
             watch.until(lambda: len(archived(spool)) == 3)
             watch.until(lambda: (spool / ".pcapline" / "quarantine" / "bad" / "bad.pcap").exists())
