@@ -63,7 +63,8 @@ class CassandraAttempt:
         return count
 
     def commit(self, commit: Commit) -> LedgerHead:
-        """What the commit names goes first, then the commit, then the marks that only repeat what it says."""
+        """What the commit names goes first, then the commit; the marks, which only repeat what it says, are under way when it
+        is told: what asks next waits for them."""
         at = self._next_position()
         named = self._begin_what_it_names(at, commit)
         step = self._step(at, commit)
@@ -122,7 +123,5 @@ class CassandraAttempt:
     def _mark(self, step: ledger.Step, commit: Commit) -> None:
         committed = Commitment(position=step.after.position, reason=commit.reason, loaded_at_ms=commit.loaded_at_ms)
         if commit.carried is not None:  # no attempt starts from an older state any more
-            dropped = self._connection.begun(_DROP_CARRIED, (self._hold.sensor, step.after.state_version))
-        captures.set_loaded(self._connection, self._standing, committed)
-        if commit.carried is not None:
-            dropped()
+            self._connection.owe(self._connection.begun(_DROP_CARRIED, (self._hold.sensor, step.after.state_version)))
+        self._connection.owe(captures.begin_loaded(self._connection, self._standing, committed))

@@ -1,8 +1,8 @@
 """Rows of `captures` and `manifests`: the claim (conditional on the content alone), and what became of each content."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain
 from typing import Any
 
 from schema.buckets import day_of
@@ -30,12 +30,7 @@ BY_DAY = """
 """
 
 MANIFEST_PART = "SELECT data FROM pcapline.manifests WHERE capture_id = ? AND attempt = ? AND part = ?"
-_LOOKED_AT = 16  # captures of one origin, the newest first
-_OF_ORIGIN = "SELECT capture_id FROM pcapline.captures_by_origin WHERE origin = ? LIMIT 1000"
-
-
 _PUT_MANIFEST = "INSERT INTO pcapline.manifests (capture_id, attempt, part, data) VALUES (?, ?, ?, ?)"
-_NOTE_ORIGIN = "INSERT INTO pcapline.captures_by_origin (origin, noted_at, capture_id) VALUES (?, ?, ?)"
 
 Begun = Callable[[], object]  # waits until a write that is under way is acknowledged
 
@@ -125,14 +120,15 @@ def put(connection: Connection, entry: Entry, instead_of: Standing | None) -> bo
     return connection.conditionally(statement, stands)
 
 
-def set_loaded(connection: Connection, standing: Standing, commitment: Commitment) -> None:
-    """What follows a commit: everyone who asks for the capture or for the day sees it."""
+def begin_loaded(connection: Connection, standing: Standing, commitment: Commitment) -> Begun:
+    """What follows a commit, under way: everyone who asks for the capture or for the day sees it."""
     facts, at = standing.record.facts, commitment.position
     by_day = connection.begun(BY_DAY, day_values(standing.record))
     position = (at.segment, at.seq, at.nonce, commitment.reason, commitment.loaded_at_ms)
     statement = connection.bound(_SET_LOADED, (*position, facts.capture_id, standing.attempt))
-    connection.conditionally(statement, lambda: True)  # refused: somebody else has marked it, from the same ledger
-    by_day()
+    # refused: somebody else has marked it, from the same ledger
+    mark = connection.begun_conditionally(statement, lambda: True)
+    return lambda: (mark(), by_day())
 
 
 def day_values(record: CaptureRecord) -> tuple[Any, ...]:
@@ -196,29 +192,6 @@ def drop_manifest(connection: Connection, standing: Standing) -> None:
         "DELETE FROM pcapline.manifests WHERE capture_id = ? AND attempt = ?",
         (standing.record.facts.capture_id, standing.attempt),
     )
-
-
-def begin_origins(connection: Connection, origins: Iterable[str], capture_id: bytes, at_ms: int) -> list[Begun]:
-    """Note that these origins lead to this capture; a file without an inode has none."""
-    return [connection.begun(_NOTE_ORIGIN, (origin, at_ms, capture_id)) for origin in origins if origin]
-
-
-def begin_capture_of_origin(connection: Connection, origin: str) -> Callable[[], CaptureRecord | None]:
-    """The newest committed capture that this origin led to, among the newest that were noted; looked for beside other
-    requests."""
-    if not origin:
-        return lambda: None
-    begun = connection.begun(_OF_ORIGIN, (origin,))
-    return lambda: _newest_loaded(connection, begun())
-
-
-def _newest_loaded(connection: Connection, noted: list[Row]) -> CaptureRecord | None:
-    newest = dict.fromkeys(capture_id for (capture_id,) in noted)  # each once: a repeated attempt notes its capture again
-    for capture_id in islice(newest, _LOOKED_AT):
-        standing = read_standing(connection, capture_id)
-        if standing is not None and standing.record.state == "loaded":
-            return standing.record
-    return None
 
 
 def read_captures(connection: Connection, sensor: str | None, state: str | None) -> Iterator[CaptureRecord]:

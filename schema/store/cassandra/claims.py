@@ -7,10 +7,11 @@ from cassandra.query import BatchStatement, BatchType
 
 from schema.errors import StoreUnavailableError
 from schema.records import CaptureFacts, CaptureRecord
-from schema.store.cassandra import captures
-from schema.store.cassandra.commitments import Commitment, find_commitment, read_commitment
+from schema.store.cassandra import captures, origins
+from schema.store.cassandra.commitments import read_commitment
 from schema.store.cassandra.connection import Connection
-from schema.store.cassandra.guard import Guard, current_guard, read_guard
+from schema.store.cassandra.counted import commitment_of, is_in_dropped_segment
+from schema.store.cassandra.guard import Guard, current_guard
 from schema.store.cassandra.hold import Hold
 from schema.store.cassandra.own_rows import delete_own_rows
 from schema.store.owners import known_dead
@@ -42,7 +43,7 @@ class Looked:
 def look(hold: Hold, capture_id: bytes, origin: str) -> Looked:
     """All at once. Raises LeaseLostError."""
     standing = captures.begin_standing(hold.connection, capture_id)
-    of_origin = captures.begin_capture_of_origin(hold.connection, origin)
+    of_origin = origins.begin_capture_of_origin(hold.connection, origin)
     return Looked(guard=hold.check(), standing=standing(), of_origin=of_origin())
 
 
@@ -62,7 +63,7 @@ def claim(hold: Hold, asked: Claim, unclaimed: Guard | None) -> captures.Standin
             delete_own_rows(connection, standing)
         entry = _entry(hold, asked, standing)
         beside = [captures.begin_manifest(connection, capture_id, entry.attempt, asked.manifest)]
-        beside += captures.begin_origins(connection, asked.origins, capture_id, asked.started_at_ms)
+        beside += origins.begin_origins(connection, asked.origins, capture_id, asked.started_at_ms)
         made = captures.put(connection, entry, standing)
         for written in beside:
             written()
@@ -103,46 +104,16 @@ def refusal(hold: Hold, standing: captures.Standing) -> ClaimRefusal | None:
     A commit that only its ledger tells of is marked in `captures`; a mark whose commit a node has lost is not believed.
     """
     record = standing.record
-    committed = _commitment(hold.connection, standing)
+    committed = commitment_of(hold.connection, standing)
     if committed is not None and committed.position.seq:
         if record.state != "loaded":
-            captures.set_loaded(hold.connection, standing, committed)
+            captures.begin_loaded(hold.connection, standing, committed)()
         return ClaimRefusal.ALREADY_LOADED
-    if record.state == "loaded" and _is_in_dropped_segment(hold.connection, standing):
+    if record.state == "loaded" and is_in_dropped_segment(hold.connection, standing):
         return ClaimRefusal.ALREADY_LOADED
     if record.sensor == hold.sensor or record.state == "quarantined":
         return None
     return None if _let_go(hold, standing) else ClaimRefusal.OWNED_ELSEWHERE
-
-
-def stands(connection: Connection, capture_id: bytes) -> bool:
-    """Whether the ledger holds the commit of this content, or held it in a segment that is dropped; where `captures` names one,
-    that very commit."""
-    standing = captures.read_standing(connection, capture_id)
-    if standing is None:
-        return False
-    committed = _commitment(connection, standing)
-    if committed is None:
-        return standing.record.state == "loaded" and _is_in_dropped_segment(connection, standing)
-    return committed.position.seq > 0 and standing.record.position in (None, committed.position)
-
-
-def _commitment(connection: Connection, standing: captures.Standing) -> Commitment | None:
-    record = standing.record
-    if record.position is None:
-        return find_commitment(connection, record.sensor, record.facts.capture_id)
-    return read_commitment(connection, record.sensor, record.position.segment, record.facts.capture_id)
-
-
-def _is_in_dropped_segment(connection: Connection, standing: captures.Standing) -> bool:
-    """Whether the segment that a capture is marked in is gone: a node cannot have lost it whole, it was sealed."""
-    record = standing.record
-    if record.position is None:
-        return False
-    guard, segment = current_guard(connection, record.sensor), record.position.segment
-    return segment < guard.segment and (
-        guard.has_dropped(segment) or read_guard(connection, record.sensor, segment).version == 0
-    )
 
 
 def _let_go(hold: Hold, standing: captures.Standing) -> bool:

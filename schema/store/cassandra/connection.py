@@ -45,6 +45,7 @@ class Connection:
         self.mixes_partitions = True  # small ones, in one request: until a node refuses one
         self.refusals: Counter[Refusal] = Counter()  # requests that were not acknowledged, as often as they were tried
         self._prepared: dict[str, Any] = {}
+        self._owed: deque[Callable[[], object]] = deque()
         self._preparing = threading.Lock()
         self._counting = threading.Lock()  # another one: who prepares may be refused
 
@@ -174,9 +175,17 @@ class Connection:
 
         `won` reads (SERIAL) whether it does: asked when the answer was lost, or when a repetition was refused.
         """
+        return self._until_known(map(self.session.execute_async, repeat(statement)), won)
+
+    def begun_conditionally(self, statement: Any, won: Callable[[], bool]) -> Callable[[], bool]:
+        """The same under way beside others; what is given waits until it is known."""
+        futures = chain([self._begun(statement)], map(self.session.execute_async, repeat(statement)))
+        return lambda: self._until_known(futures, won)
+
+    def _until_known(self, futures: Iterator[Any], won: Callable[[], bool]) -> bool:
         for attempt in range(_CONDITIONAL_TRIES):
             try:
-                applied = bool(self.session.execute(statement).was_applied)
+                applied = bool(next(futures).result().was_applied)
             except Exception as error:
                 if self.refused(error) is Refusal.POISON or attempt == _CONDITIONAL_TRIES - 1:
                     raise meaning(error, self.where) from error
@@ -184,6 +193,15 @@ class Connection:
             else:
                 return applied or won()
         raise AssertionError("unreachable")
+
+    def owe(self, finish: Callable[[], object]) -> None:
+        """Leave what is under way to `settle`: nothing that counts waits for it."""
+        self._owed.append(finish)
+
+    def settle(self) -> None:
+        """Wait for all that is owed, so that whoever reads next finds it."""
+        while self._owed:
+            self._owed.popleft()()
 
     def refused(self, error: Exception) -> Refusal:
         """Count a request that was not acknowledged; says what became of it."""

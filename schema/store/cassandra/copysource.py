@@ -6,7 +6,7 @@ from itertools import islice
 
 from schema.records import CaptureRecord, EndpointTotals, LedgerPosition
 from schema.store.capture_row import RECORD
-from schema.store.cassandra import captures, claims, ledger
+from schema.store.cassandra import captures, counted, ledger
 from schema.store.cassandra.carriedstate import read_carried
 from schema.store.cassandra.commitments import find_commitment, read_committed
 from schema.store.cassandra.connection import Connection, Row
@@ -111,7 +111,7 @@ class CassandraCopySource:
         """A capture whose commit is not where it is marked: as its ledger has it; None: it has it nowhere."""
         record = copied.record
         if record.position is not None:
-            return copied if claims.stands(self._connection, record.facts.capture_id) else None
+            return copied if counted.stands(self._connection, record.facts.capture_id) else None
         commitment = find_commitment(self._connection, record.sensor, record.facts.capture_id)
         if commitment is None or not commitment.position.seq:
             return None

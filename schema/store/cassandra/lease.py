@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from schema.errors import LeaseHeldError, StoreMovedError, StoreUnavailableError
 from schema.records import CaptureFacts, NameTold
-from schema.store.cassandra import captures, claims, ledger, names
+from schema.store.cassandra import claims, ledger, names, origins
 from schema.store.cassandra.attempt import CassandraAttempt
 from schema.store.cassandra.connection import Connection
 from schema.store.cassandra.guard import Guard, current_guard, note_segment, read_guard, segment_of
@@ -108,12 +108,14 @@ class CassandraLease:
 
     def look_up(self, capture_id: bytes, origin: str) -> Known:
         """What is known of a content and of an origin. That nobody has claimed it saves `begin` from asking again."""
+        self.connection.settle()
         found = claims.look(self._hold, capture_id, origin)
         self._unclaimed = None if found.standing else (capture_id, found.guard)
         return Known(content=found.standing.record if found.standing else None, of_origin=found.of_origin)
 
     def begin(self, claim: Claim) -> AbstractContextManager[Attempt] | ClaimRefusal:
         """Claim a capture."""
+        self.connection.settle()
         (looked_up, guard), self._unclaimed = self._unclaimed or (b"", None), None
         claimed = claims.claim(self._hold, claim, guard if looked_up == claim.facts.capture_id else None)
         if isinstance(claimed, ClaimRefusal):
@@ -123,17 +125,19 @@ class CassandraLease:
 
     def note_origin(self, origin: str, capture_id: bytes, at_ms: int) -> None:
         """Remember that this origin, too, holds a capture that is committed."""
-        for noted in captures.begin_origins(self.connection, [origin], capture_id, at_ms):
+        for noted in origins.begin_origins(self.connection, [origin], capture_id, at_ms):
             noted()
 
     @contextmanager
     def rewrite(self, capture_id: bytes) -> Iterator[Rewriting]:
         """Put rows of a committed capture right; row by row, for nobody counts them by what is there now."""
+        self.connection.settle()
         self._hold.check()
         yield CassandraRewriting(self._hold, capture_id)
 
     def quarantine(self, facts: CaptureFacts, reason: str, detail: str, at_ms: int) -> None:
         """Record that a content cannot be loaded; one that is loaded, or being loaded elsewhere, stays so."""
+        self.connection.settle()
         self._hold.check()
         claims.give_up(self._hold, facts, (reason, detail), at_ms)
 
@@ -141,6 +145,7 @@ class CassandraLease:
         """Seal the segment where the rule says so, and let go of old ones."""
         if not self._hold.size.is_due(rule, self.head.position.seq):
             return False
+        self.connection.settle()
         seal(self._hold, rule)
         let_go(self._hold, rule)
         return True
@@ -154,6 +159,7 @@ class CassandraLease:
 
     def release(self) -> None:
         """Let another loader have the sensor at once."""
+        self.connection.settle()
         statement = self.connection.bound(_RELEASE, (self._hold.row_ts, *self._fence()))
         self.connection.conditionally(statement, lambda: True)  # refused: another loader has it already
 

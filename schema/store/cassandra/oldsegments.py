@@ -95,7 +95,7 @@ def _are_marked(hold: Hold, segment: int) -> bool:
         commitment = read_commitment(hold.connection, hold.sensor, segment, capture_id)
         if standing is None or commitment is None:
             return False  # a node has lost half of it: verify tells of it, and the segment stays
-        captures.set_loaded(hold.connection, standing, commitment)
+        captures.begin_loaded(hold.connection, standing, commitment)()
     return True
 
 

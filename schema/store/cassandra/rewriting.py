@@ -7,7 +7,7 @@ of whoever deleted it.
 from collections.abc import Iterable, Sequence
 
 from schema.errors import StoreError
-from schema.store.cassandra import captures, claims
+from schema.store.cassandra import captures, counted
 from schema.store.cassandra.hold import Hold
 from schema.store.cassandra.statements import delete_of
 from schema.store.cassandra.writer import Writer
@@ -19,7 +19,7 @@ class CassandraRewriting:
 
     def __init__(self, hold: Hold, capture_id: bytes) -> None:
         standing = captures.read_standing(hold.connection, capture_id)
-        stands = standing is not None and claims.stands(hold.connection, capture_id)
+        stands = standing is not None and counted.stands(hold.connection, capture_id)
         if standing is None or not stands or standing.record.sensor != hold.sensor:
             why = f"the ledger of sensor {hold.sensor} has no capture {capture_id.hex()}"
             raise StoreError(f"{why}: there are no rows to put right")

@@ -7,13 +7,14 @@ from schema.records import AdmissionBook, BookChange, CaptureRecord, CommitRecor
 from schema.store.cassandra import (
     admissions,
     captures,
-    claims,
+    counted,
     history,
     lease,
     ledger,
     names,
     notes,
     oldsegments,
+    origins,
     policy,
     queries,
 )
@@ -100,11 +101,11 @@ class CassandraStore:
 
     def capture_of_origin(self, origin: str) -> CaptureRecord | None:
         """The newest committed capture that this origin led to."""
-        return captures.begin_capture_of_origin(self._checked(), origin)()
+        return origins.begin_capture_of_origin(self._checked(settled=False), origin)()  # it asks the ledger
 
     def stands(self, capture_id: bytes) -> bool:
         """Whether the ledger holds this capture's commit, whatever `captures` says."""
-        return claims.stands(self._checked(), capture_id)
+        return counted.stands(self._checked(), capture_id)
 
     def captures(self, sensor: str | None = None, state: str | None = None) -> Iterator[CaptureRecord]:
         """All captures, or one sensor's, or those in one state."""
@@ -215,10 +216,12 @@ class CassandraStore:
         """Let the cluster go."""
         self._connection.close()
 
-    def _checked(self) -> Connection:
+    def _checked(self, *, settled: bool = True) -> Connection:
         if not self._is_checked:
             refuse_reading(notes.read_notes(self._of_this_schema()))
             self._is_checked = True
+        if settled:
+            self._connection.settle()
         return self._connection
 
     def _of_this_schema(self) -> Connection:

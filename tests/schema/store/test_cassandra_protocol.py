@@ -4,7 +4,6 @@ import time
 from contextlib import closing
 from dataclasses import replace
 from typing import Any
-from uuid import UUID, uuid4
 
 import pytest
 from cassandra import ConsistencyLevel
@@ -25,7 +24,6 @@ from tests.schema.store.samples import (
     CLIENT,
     SERVER,
     T0_MS,
-    abandon,
     flow_row,
     id_of,
     load,
@@ -100,17 +98,6 @@ def test_commit_whose_answer_was_lost_counts_once(cassandra_store_factory: Facto
     proxy.close()
 
 
-def test_crash_between_commit_and_mark_is_made_good(cassandra_store_factory: Factory, keyspace: Keyspace) -> None:
-    lease = take(cassandra_store_factory())
-    head = load(lease, sample("a"))
-    unmark = "UPDATE pcapline.captures SET state = 'claimed', segment = null, seq = null, nonce = null"
-    keyspace.execute(f"{unmark} WHERE capture_id = {UUID(bytes=id_of('a'))} IF EXISTS")
-    assert lease.begin(sample("a").claim()) is ClaimRefusal.ALREADY_LOADED
-    record = cassandra_store_factory("reader").capture(id_of("a"))
-    assert record is not None
-    assert (record.state, record.position) == ("loaded", head.position)
-
-
 def test_commit_that_a_node_lost_is_loaded_again(cassandra_store_factory: Factory, keyspace: Keyspace) -> None:
     lease = take(cassandra_store_factory())
     load(lease, sample("a"))
@@ -173,51 +160,6 @@ def test_commit_that_is_too_large_is_refused_at_once(cassandra_store_factory: Fa
     assert load(lease, sample("b")).position.seq == 1
 
 
-def test_origin_whose_newest_captures_never_came_in(cassandra_store_factory: Factory) -> None:
-    store = cassandra_store_factory()
-    lease = take(store)
-    load(lease, sample("a", file_id="8:42"))
-    for n in range(3):
-        for _ in range(10):  # a repeated attempt is no further capture
-            abandon(lease, sample(f"died {n}", flows=0, file_id="8:42"))
-    record = store.capture_of_origin("8:42")
-    assert record is not None
-    assert record.facts.capture_id == id_of("a")
-
-
-def test_origins_do_not_last_for_ever(cassandra_store_factory: Factory, keyspace: Keyspace) -> None:
-    load(take(cassandra_store_factory()), sample("a", file_id="8:42"))
-    (row,) = keyspace.execute("SELECT origin, capture_id FROM pcapline.captures_by_origin")
-    assert (row.origin, row.capture_id.bytes) == ("8:42", id_of("a"))
-    (table,) = keyspace.execute(
-        "SELECT default_time_to_live FROM system_schema.tables"
-        f" WHERE keyspace_name = '{keyspace.name}' AND table_name = 'captures_by_origin'"
-    )
-    assert table.default_time_to_live == 30 * 86_400
-
-
-def test_mark_whose_commit_a_node_has_lost_does_not_stand(cassandra_store_factory: Factory, keyspace: Keyspace) -> None:
-    store = cassandra_store_factory()
-    load(take(store), sample("a"))
-    assert store.stands(id_of("a"))
-    of_capture = f"sensor = 'edge-1' AND segment = 0 AND kind = 'capture' AND seq = 0 AND key = '{id_of('a').hex()}'"
-    keyspace.execute(f"UPDATE pcapline.ledger SET nonce = {uuid4()} WHERE {of_capture} IF EXISTS")
-    assert not store.stands(id_of("a"))  # another commit
-    keyspace.execute(f"DELETE FROM pcapline.ledger WHERE {of_capture} IF EXISTS")
-    assert not store.stands(id_of("a"))
-    record = store.capture(id_of("a"))
-    assert record is not None
-    assert record.state == "loaded"
-
-
-def test_commit_without_a_mark_stands(cassandra_store_factory: Factory, keyspace: Keyspace) -> None:
-    store = cassandra_store_factory()
-    load(take(store), sample("a"))
-    unmark = "UPDATE pcapline.captures SET state = 'claimed', segment = null, seq = null, nonce = null"
-    keyspace.execute(f"{unmark} WHERE capture_id = {UUID(bytes=id_of('a'))} IF EXISTS")
-    assert store.stands(id_of("a"))
-
-
 def test_tables_about_to_expire_are_not_counted(cassandra_store_factory: Factory) -> None:
     clock = SteppedClock()
     store, capture = cassandra_store_factory(clock=clock), sample("a")
@@ -278,13 +220,6 @@ def _read_of(future: Any) -> tuple[str, int]:
     """A request's statement and consistency level."""
     prepared = getattr(future.query, "prepared_statement", None)
     return ("" if prepared is None else prepared.query_string.strip(), future.message.consistency_level or 0)
-
-
-def test_carried_state_that_nobody_can_need_is_gone(cassandra_store_factory: Factory, keyspace: Keyspace) -> None:
-    lease = take(cassandra_store_factory())
-    for name in "abc":
-        load(lease, sample(name, carried=name.encode()))
-    assert [row.data for row in keyspace.execute("SELECT data FROM pcapline.carried_state")] == [b"c"]
 
 
 def test_absent_values_leave_no_tombstone(cassandra_store_factory: Factory, keyspace: Keyspace) -> None:
