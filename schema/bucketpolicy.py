@@ -8,8 +8,9 @@ from schema.addresses import address_bytes, address_text
 from schema.buckets import GRANULARITIES, bucket_of, bucket_text
 from schema.coded import CodedColumn
 
-# What is split on its own: addresses, in `flows` and `packets`; names, in `dns_answers`.
-FLOWS_SCOPE, DNS_SCOPE = "flows", "dns"
+# What is split on its own: addresses, in `flows` and `packets`; names, in `dns_answers`; addresses, in `traffic_by_minute`.
+FLOWS_SCOPE, DNS_SCOPE, TRAFFIC_SCOPE = "flows", "dns", "traffic"
+_TRAFFIC_BASE = "day"  # sums by minute are few, and read by the day: whatever the setting says of the rows themselves
 Subject = bytes | str  # an address, or a name
 
 
@@ -30,7 +31,7 @@ class BucketRule:
     @property
     def key(self) -> Subject:
         """The subject as rows have it."""
-        return address_bytes(self.subject) if self.scope == FLOWS_SCOPE else self.subject
+        return self.subject if self.scope == DNS_SCOPE else address_bytes(self.subject)
 
 
 class BucketPolicy:
@@ -42,7 +43,7 @@ class BucketPolicy:
         self._steps: dict[str, dict[Subject, _Steps]] = {}
         for rule in sorted(rules, key=lambda rule: rule.valid_from_ms):
             of_scope = self._steps.setdefault(rule.scope, {})
-            of_scope.setdefault(rule.key, _Steps(base)).add(rule)
+            of_scope.setdefault(rule.key, _Steps(self.longest(rule.scope))).add(rule)
 
     @property
     def version(self) -> int:
@@ -62,10 +63,14 @@ class BucketPolicy:
             raise ValueError(f"bucket_policy {spelled!r}: the store has {len(rules)} rules")
         return cls(base, rules[: int(version)])
 
+    def longest(self, scope: str) -> str:
+        """Length of the partitions that no rule makes shorter."""
+        return _TRAFFIC_BASE if scope == TRAFFIC_SCOPE else self.base
+
     def granularity(self, scope: str, subject: Subject, ts_ms: int) -> str:
         """Length of the partition that a packet time falls in."""
         steps = self._steps.get(scope, {}).get(subject)
-        return self.base if steps is None else steps.at(ts_ms)
+        return self.longest(scope) if steps is None else steps.at(ts_ms)
 
     def is_shortened_by(self, rule: BucketRule) -> bool:
         """Whether a rule, where it begins to hold, says something new."""
@@ -74,13 +79,13 @@ class BucketPolicy:
 
     def column(self, scope: str, subjects: Sequence[Subject], times_ms: Sequence[int]) -> CodedColumn[str]:
         """Buckets of rows, by their subjects and packet times."""
-        hot = self._steps.get(scope, {})
+        hot, base = self._steps.get(scope, {}), self.longest(scope)
         if hot and not hot.keys().isdisjoint(subjects.parts()[1] if isinstance(subjects, CodedColumn) else subjects):
-            return _column_of_hot(self.base, hot, subjects, times_ms)
-        length_ms = GRANULARITIES[self.base] * 1000
+            return _column_of_hot(base, hot, subjects, times_ms)
+        length_ms = GRANULARITIES[base] * 1000
         codes: dict[int, int] = {}
         numbers = [codes.setdefault(ms // length_ms, len(codes)) for ms in times_ms]
-        return CodedColumn.of(numbers, [bucket_text(number, self.base) for number in codes])
+        return CodedColumn.of(numbers, [bucket_text(number, base) for number in codes])
 
 
 class _Steps:

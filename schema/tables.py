@@ -153,11 +153,11 @@ FLOW_BUCKETS = Table(
 TRAFFIC_BY_MINUTE = Table(
     name="traffic_by_minute",
     serves="graphs per destination without scanning flows; each packet counts in its own minute",
-    partition=("destination_ip", "day"),
+    partition=("destination_ip", "bucket"),
     clustering=("minute", "sensor", "endpoint", "capture_id"),
     descending=("minute",),
     columns=_columns(
-        "destination_ip inet, day date, minute timestamp, sensor text, endpoint text, capture_id uuid,"
+        "destination_ip inet, bucket text, minute timestamp, sensor text, endpoint text, capture_id uuid,"
         "flows bigint, packets bigint, bytes bigint, packets_rev bigint, bytes_rev bigint"
     ),
     ttl_seconds=30 * DAY,

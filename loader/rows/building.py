@@ -92,7 +92,7 @@ class RowBuilder:
             self.names.ask_others()
         for flows, minutes in self._waiting:
             yield from self._flows(flows, minutes, capture_id, waitlist)
-        yield from self._minutes.rows(self.context.sensor)
+        yield from self._minutes.rows(self.context.sensor, self.context.policy)
         yield from self._flow_buckets.rows()
         yield from self._answer_buckets.rows()
         yield from self._dictionary.rows(self.context.sensor)

@@ -6,21 +6,27 @@ from dataclasses import dataclass
 from heapq import nlargest
 from operator import itemgetter
 
-from schema.bucketpolicy import DNS_SCOPE, FLOWS_SCOPE, BucketPolicy, BucketRule
+from schema.bucketpolicy import DNS_SCOPE, FLOWS_SCOPE, TRAFFIC_SCOPE, BucketPolicy, BucketRule
 from schema.buckets import GRANULARITIES, bucket_span
 from schema.errors import StoreError
 from schema.records import PartitionCounts
 from schema.store.writing import Store
-from schema.tables import DNS_ANSWERS, FLOWS, PACKETS
+from schema.tables import DNS_ANSWERS, FLOWS, PACKETS, TRAFFIC_BY_MINUTE
 
 _LOG = logging.getLogger(__name__)
 MOST_BYTES = 100_000_000  # of one partition in Cassandra, before it is compressed
 SPLIT_BYTES = MOST_BYTES // 4  # what this loader alone may come to bring: others may write to the same partition
-ROW_BYTES = {FLOWS.name: 240, PACKETS.name: 80, DNS_ANSWERS.name: 240}  # with names and addresses that are rather long
+# With names and addresses that are rather long.
+ROW_BYTES = {FLOWS.name: 240, PACKETS.name: 80, DNS_ANSWERS.name: 240, TRAFFIC_BY_MINUTE.name: 120}
 _MOST_COUNTED = 16_384  # partitions
 _MOST_OF_A_PART = 1_024  # of a manifest, which has up to 8,192
 MOST_RULES = 4_096
-_SCOPES = {FLOWS.name: FLOWS_SCOPE, PACKETS.name: FLOWS_SCOPE, DNS_ANSWERS.name: DNS_SCOPE}
+_SCOPES = {
+    FLOWS.name: FLOWS_SCOPE,
+    PACKETS.name: FLOWS_SCOPE,
+    DNS_ANSWERS.name: DNS_SCOPE,
+    TRAFFIC_BY_MINUTE.name: TRAFFIC_SCOPE,
+}
 _MINUTE_MS = 60_000
 _MS = 1_000_000
 

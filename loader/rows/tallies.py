@@ -6,14 +6,15 @@ from itertools import accumulate, islice
 
 from loader.decode.columns import FlowColumns, MinuteColumns
 from loader.rows.sums import Sums
+from schema.bucketpolicy import TRAFFIC_SCOPE, BucketPolicy
 from schema.records import MAX_COMMIT_ENDPOINTS, MAX_COMMIT_NAME_BYTES, NO_TOTALS, OTHER_ENDPOINT, EndpointTotals
 from schema.tables import TRAFFIC_BY_MINUTE, RowBatch, Table, batches_of
 
 _BATCH_ROWS = 32_768
 _SUMMED_AT_ONCE = 4_096
 MAX_BUCKETS = 32_768  # that wait in memory
-_MINUTES_A_DAY = 1440
-_MINUTE_NS = 60_000_000_000
+_MINUTE_MS = 60_000
+_MINUTE_NS = _MINUTE_MS * 1_000_000
 
 
 def _plus(one: list[int], other: list[int]) -> list[int]:
@@ -159,21 +160,22 @@ class MinuteTally:
             rows.setdefault((destination, first // _MINUTE_NS, endpoint), [0, 0, 0, 0, 0])[0] += 1
         self._minutes.relieve()
 
-    def rows(self, sensor: str) -> Iterator[RowBatch]:
+    def rows(self, sensor: str, policy: BucketPolicy) -> Iterator[RowBatch]:
         """All of them, a batch at a time."""
         rows = iter(self._minutes)
         while part := list(islice(rows, _BATCH_ROWS)):
-            yield _rows(part, sensor)
+            yield _rows(part, sensor, policy)
 
 
-def _rows(part: list[tuple[tuple[bytes, int, str], list[int]]], sensor: str) -> RowBatch:
-    minutes = [minute for (_, minute, _), _ in part]
+def _rows(part: list[tuple[tuple[bytes, int, str], list[int]]], sensor: str, policy: BucketPolicy) -> RowBatch:
+    destinations = [address for (address, _, _), _ in part]
+    minutes_ms = [minute * _MINUTE_MS for (_, minute, _), _ in part]
     return RowBatch(
         TRAFFIC_BY_MINUTE,
         (
-            [address for (address, _, _), _ in part],
-            [minute // _MINUTES_A_DAY for minute in minutes],
-            [minute * 60_000 for minute in minutes],
+            destinations,
+            policy.column(TRAFFIC_SCOPE, destinations, minutes_ms),
+            minutes_ms,
             [sensor] * len(part),
             [endpoint for (_, _, endpoint), _ in part],
             [None] * len(part),

@@ -52,7 +52,7 @@ CREATE TABLE packets (
 
 CREATE TABLE traffic_by_minute (
   destination_ip TEXT NOT NULL,
-  day            TEXT NOT NULL,
+  bucket         TEXT NOT NULL,       -- a UTC day (2026-11-20); of hot addresses shorter: docs/decisions/0023
   minute         INTEGER NOT NULL,
   sensor         TEXT NOT NULL,
   endpoint       TEXT NOT NULL,
@@ -62,7 +62,7 @@ CREATE TABLE traffic_by_minute (
   bytes          INTEGER,
   packets_rev    INTEGER,
   bytes_rev      INTEGER,
-  PRIMARY KEY (destination_ip, day, minute DESC, sensor, endpoint, capture_id)
+  PRIMARY KEY (destination_ip, bucket, minute DESC, sensor, endpoint, capture_id)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE dns_answers (

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schema.addresses import address_text
-from schema.bucketpolicy import DNS_SCOPE, FLOWS_SCOPE, BucketPolicy, BucketRule
+from schema.bucketpolicy import DNS_SCOPE, FLOWS_SCOPE, TRAFFIC_SCOPE, BucketPolicy, BucketRule
 from schema.buckets import GRANULARITIES, bucket_of, bucket_span
 from schema.coded import CodedColumn
 
@@ -35,6 +35,17 @@ def test_a_row_has_the_shortest_partition_that_holds_at_its_time(
     assert list(policy.column(DNS_SCOPE, [address_text(subject) for subject in subjects], ms)) == [
         bucket_of(ts, base) for ts in ms
     ]
+
+
+@given(lengths, lengths, times)
+def test_minutes_have_days_whatever_the_setting_unless_a_rule_of_theirs_holds(base: str, shorter: str, ts: int) -> None:
+    rules = [BucketRule.of(scope, HOT, ts, shorter) for scope in (FLOWS_SCOPE, TRAFFIC_SCOPE)]
+    assert rules[1].key == HOT
+    for policy, held in ((BucketPolicy(base, rules[:1]), "day"), (BucketPolicy(base, rules), shorter)):
+        buckets = list(policy.column(TRAFFIC_SCOPE, [HOT, COLD, HOT], [ts, ts, ts - 1]))
+        assert buckets == [bucket_of(ts, held), bucket_of(ts, "day"), bucket_of(ts - 1, "day")]
+        assert policy.granularity(TRAFFIC_SCOPE, HOT, ts) == held
+        assert policy.is_shortened_by(BucketRule.of(TRAFFIC_SCOPE, HOT, ts, "min")) == (held != "min")
 
 
 @given(times, lengths)

@@ -23,14 +23,14 @@ from loader.rows import partitions
 from loader.rows.partitions import MOST_BYTES, ROW_BYTES, Partitions, PartitionTally
 from loader.settings import LoaderSettings
 from schema.addresses import address_text
-from schema.bucketpolicy import DNS_SCOPE, FLOWS_SCOPE, BucketPolicy, BucketRule
+from schema.bucketpolicy import DNS_SCOPE, FLOWS_SCOPE, TRAFFIC_SCOPE, BucketPolicy, BucketRule
 from schema.buckets import bucket_of, bucket_span
 from schema.enums import FileState
 from schema.records import DEFAULT_NETWORK, PartitionCounts
 from schema.store.reading import AnswerQuery, FlowQuery
 from schema.store.sqlite import open_sqlite
 from schema.store.writing import Store
-from schema.tables import DNS_ANSWERS, FLOWS
+from schema.tables import DNS_ANSWERS, FLOWS, TRAFFIC_BY_MINUTE
 from tests.e2e.loading import load_all
 from tests.loader.commit.test_pipeline import cut
 
@@ -110,9 +110,33 @@ def test_of_a_scan_the_largest_partitions_are_counted(monkeypatch: pytest.Monkey
     assert tally.forgotten == 97
 
 
-def traffic(loaders: list[Partitions], minutes: range) -> Counter[tuple[bytes, str]]:
-    """Rows by partition after these minutes of a day of a hundred sensors with a capture a minute each, shared out among
-    loaders; 10,000 rows a second, and more at times."""
+Stored = dict[str, Counter[tuple[bytes, str]]]  # rows by table, and by partition in it
+
+
+def stored_after(loaders: list[Partitions], minutes: range, rows: Callable[[int], dict[str, dict[bytes, int]]]) -> Stored:
+    """What there is after these minutes of a day of a hundred sensors, shared out among loaders; `rows`: what each of them
+    brings in a minute, by table and address."""
+    stored: Stored = {}
+    sensors = 100 // len(loaders)
+    for minute in minutes:
+        first = START_MS + minute * MINUTE_MS
+        brought = rows(minute)
+        for loader in loaders:
+            own = []
+            for table, by_address in brought.items():
+                addresses, values = list(by_address), tuple(by_address.values())
+                scope = FLOWS_SCOPE if table == FLOWS.name else TRAFFIC_SCOPE
+                keys = tuple(zip(addresses, loader.policy().column(scope, addresses, [first] * len(addresses)), strict=True))
+                own.append(PartitionCounts(table=table, partitions=keys, rows=values))
+                counted = stored.setdefault(table, Counter())
+                counted.update({key: count * sensors for key, count in zip(keys, values, strict=True)})
+            for _ in range(sensors):
+                loader.committed(own, first * 10**6, (first + MINUTE_MS - 1) * 10**6)
+    return stored
+
+
+def flows_of_a_sensor(minute: int) -> dict[str, dict[bytes, int]]:
+    """10,000 rows a second of all sensors, and more at times."""
     rates: dict[bytes, Callable[[int], int]] = {  # rows a second, of all sensors together
         bytes([10, 0, 0, 1]): lambda minute: 4_800,
         bytes([10, 0, 0, 2]): lambda minute: 1_000 if minute % 120 < 60 else 100,
@@ -121,25 +145,26 @@ def traffic(loaders: list[Partitions], minutes: range) -> Counter[tuple[bytes, s
         bytes([10, 0, 0, 6]): lambda minute: 10,
         bytes([10, 0, 0, 7]): lambda minute: 4_200,
     }
-    stored: Counter[tuple[bytes, str]] = Counter()
-    for minute in minutes:
-        first = START_MS + minute * MINUTE_MS
-        rows = {address: rate(minute) * 60 // 100 for address, rate in rates.items()}
-        sensors, values = 100 // len(loaders), tuple(rows.values())
-        for loader in loaders:
-            keys = tuple(zip(rows, loader.policy().column(FLOWS_SCOPE, list(rows), [first] * len(rows)), strict=True))
-            own = [PartitionCounts(table="flows", partitions=keys, rows=values)]
-            for _ in range(sensors):
-                loader.committed(own, first * 10**6, (first + MINUTE_MS - 1) * 10**6)
-            stored.update({key: count * sensors for key, count in zip(keys, values, strict=True)})
-    return stored
+    return {FLOWS.name: {address: rate(minute) * 60 // 100 for address, rate in rates.items()}}
+
+
+def minutes_of_a_sensor(minute: int) -> dict[str, dict[bytes, int]]:
+    """A capture every ten seconds, one of them in two minutes: seven rows for an endpoint that each of them meets."""
+    endpoints = {
+        bytes([10, 0, 0, 1]): 1,
+        bytes([10, 0, 0, 2]): 2,
+        bytes([10, 0, 0, 3]): 40 if minute > 600 else 1,  # what delivers for many names, at times
+        bytes([10, 0, 0, 4]): 300,
+    }
+    now_and_then = {bytes([10, 0, 0, 6]): 1}
+    return {TRAFFIC_BY_MINUTE.name: {address: 7 * count for address, count in endpoints.items()} | now_and_then}
 
 
 @pytest.mark.parametrize(("loaders", "minutes"), [(1, range(1_440)), (4, range(780, 1_260))], ids=["a day", "four loaders"])
 def test_no_partition_of_a_day_is_over_its_bound(tmp_path: Path, loaders: int, minutes: range) -> None:
     with closing(open_sqlite(tmp_path / "store.db")) as store:
         store.apply_schema()
-        stored = traffic([Partitions(store, "hour") for _ in range(loaders)], minutes)
+        (stored,) = stored_after([Partitions(store, "hour") for _ in range(loaders)], minutes, flows_of_a_sensor).values()
         rules = store.bucket_rules()
     assert sum(stored.values()) > len(minutes) * 60 * 9_000
     assert max(stored.values()) * ROW_BYTES[FLOWS.name] <= MOST_BYTES
@@ -147,6 +172,26 @@ def test_no_partition_of_a_day_is_over_its_bound(tmp_path: Path, loaders: int, m
     assert {rule.subject for rule in rules} >= {"10.0.0.1", "10.0.0.2", "10.0.0.4"}
     assert "10.0.0.6" not in {rule.subject for rule in rules}
     assert len(rules) <= 12
+    print(f"{sum(stored.values())} rows, {len(stored)} partitions, the largest {max(stored.values())}, {len(rules)} rules")
+
+
+@pytest.mark.parametrize(("loaders", "minutes"), [(1, range(1_440)), (4, range(1_440))], ids=["one loader", "four loaders"])
+def test_no_partition_of_a_days_minutes_is_over_its_bound(tmp_path: Path, loaders: int, minutes: range) -> None:
+    with closing(open_sqlite(tmp_path / "store.db")) as store:
+        store.apply_schema()
+        (stored,) = stored_after([Partitions(store, "hour") for _ in range(loaders)], minutes, minutes_of_a_sensor).values()
+        rules = store.bucket_rules()
+    of_address = Counter[bytes]()
+    for (address, _), rows in stored.items():
+        of_address[address] += rows
+    assert of_address[bytes([10, 0, 0, 1])] * ROW_BYTES[TRAFFIC_BY_MINUTE.name] > MOST_BYTES, "a day would have been too much"
+    assert max(stored.values()) * ROW_BYTES[TRAFFIC_BY_MINUTE.name] <= MOST_BYTES
+    assert {rule.subject for rule in rules} == {f"10.0.0.{n}" for n in (1, 2, 3, 4)}
+    assert {bucket for address, bucket in stored if address == bytes([10, 0, 0, 6])} == {
+        bucket_of(START_MS, "day"),
+        bucket_of(START_MS + 86_399_999, "day"),
+    }
+    assert len(rules) <= 8
     print(f"{sum(stored.values())} rows, {len(stored)} partitions, the largest {max(stored.values())}, {len(rules)} rules")
 
 
@@ -202,6 +247,10 @@ def assert_made_again(store: Store, directory: Path) -> None:
                 subject, ts = row[A_DESTINATION], row[A_TIME]
                 assert isinstance(subject, bytes) and isinstance(ts, int)
                 assert [row[A_BUCKET]] == list(policy.column(FLOWS_SCOPE, [subject], [ts]))
+        for destination, bucket, minute, *rest in store.scan(TRAFFIC_BY_MINUTE):
+            if commit.capture_id in rest:
+                assert isinstance(destination, bytes) and isinstance(minute, int)
+                assert [bucket] == list(policy.column(TRAFFIC_SCOPE, [destination], [minute]))
 
 
 def test_a_hot_destination_is_split(
@@ -211,9 +260,10 @@ def test_a_hot_destination_is_split(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(partitions, "SPLIT_BYTES", 40 * ROW_BYTES[FLOWS.name])
+    monkeypatch.setitem(ROW_BYTES, TRAFFIC_BY_MINUTE.name, 2 * ROW_BYTES[FLOWS.name])  # few rows, so that an hour is too long
     load_all(store, captures, SENSOR, SETTINGS)
     rules = store.bucket_rules()
-    assert {rule.scope for rule in rules} == {FLOWS_SCOPE, DNS_SCOPE}
+    assert {rule.scope for rule in rules} == {FLOWS_SCOPE, DNS_SCOPE, TRAFFIC_SCOPE}
     assert without_buckets(store) == calm
     policies = {record.inputs["bucket_policy"] for record in store.captures()}
     assert "hour@0" in policies
@@ -231,6 +281,9 @@ def test_a_hot_destination_is_split(
     assert len({len(str(row[1])) for row in answers}) == 2
     told = store.answers(AnswerQuery(name=name, limit=10_000)).rows
     assert [row[2:4] for row in told] == sorted((row[2:4] for row in answers), reverse=True)
+    busy = {rule.key for rule in rules if rule.scope == TRAFFIC_SCOPE}
+    lengths = {(address, len(str(bucket))) for address, bucket, *_ in store.scan(TRAFFIC_BY_MINUTE)}
+    assert set() < {address for address, length in lengths if length > len("2026-11-18")} <= busy
 
 
 class CrashError(Exception):

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from loader.decode.columns import FlowColumns, MinuteColumns
 from loader.rows.sums import Sums
 from loader.rows.tallies import EndpointTally, MinuteTally, _Ranking
+from schema.bucketpolicy import BucketPolicy
 from schema.records import MAX_COMMIT_ENDPOINTS, OTHER_ENDPOINT, EndpointTotals
 
 BOUNDS = st.tuples(st.integers(2, 8), st.integers(0, 60))  # endpoints, bytes of their names
@@ -86,7 +87,7 @@ def test_files_change_no_minute_and_no_endpoint(parts: list[list[tuple[bytes, st
                 names = [name for _, name, *_ in part]
                 minutes.count(names, flows, of)
                 endpoints.count(names, flows)
-            rows = [row for batch in minutes.rows("edge") for row in batch.rows()]
+            rows = [row for batch in minutes.rows("edge", BucketPolicy("hour")) for row in batch.rows()]
             assert len(rows) == len(set(rows))
             return set(rows), endpoints.deltas()[0]
 

@@ -257,10 +257,11 @@ def facts(name: str, file_id: str = "") -> CaptureFacts:
 
 def _other_rows(capture_id: bytes) -> Rows:
     day, minute = day_of(T0_MS), T0_MS // 60_000 * 60_000
+    traffic = (SERVER, bucket_of(T0_MS, "day"), minute, "edge-1", "www.example.com", capture_id, 3, 9, 3_600, 6, 2_400)
     nothing = dict.fromkeys(("section", "rr_type", "rr_name", "address", "rr_ttl", "rcode", "latency_us"))
     silence = answer_row(capture_id, 3, qname="gone.example", rr_index=-1, **nothing)
     return {
-        TRAFFIC_BY_MINUTE: [(SERVER, day, minute, "edge-1", "www.example.com", capture_id, 3, 9, 3_600, 6, 2_400)],
+        TRAFFIC_BY_MINUTE: [traffic],
         DNS_ANSWERS: [answer_row(capture_id, 2), silence],
         FLOW_BUCKETS: [(SERVER, day, bucket_of(T0_MS))],
         ANSWER_BUCKETS: [(name, day, bucket_of(T0_MS)) for name in ("www.example.com", "gone.example")],

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from schema.buckets import day_of, day_text
+from schema.buckets import bucket_of
 from schema.store.reading import AnswerQuery, FlowQuery
 from tests.schema.store.samples import CLIENT, SERVER, T0_MS, load, sample, take
 from tests.servers import require
@@ -25,7 +25,7 @@ def test_bytes_by_minute(cassandra_store_factory: CassandraFactory, cassandra_ke
     lease = take(cassandra_store_factory())
     for name in ("a", "b"):
         load(lease, sample(name))
-    where = f"destination_ip='10.0.0.5' AND day='{day_text(day_of(T0_MS))}'"
+    where = f"destination_ip='10.0.0.5' AND bucket='{bucket_of(T0_MS, 'day')}'"
     table = f"{cassandra_keyspace.name}.traffic_by_minute"
     said = cqlsh(cassandra_keyspace, f"SELECT minute, sum(bytes) AS bytes FROM {table} WHERE {where} GROUP BY minute")
     assert "7200" in said

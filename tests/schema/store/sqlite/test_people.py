@@ -37,7 +37,7 @@ def shell(store: Store, path: Path) -> Iterator[apsw.Connection]:
 def test_addresses_and_days_are_text(shell: apsw.Connection) -> None:
     found = shell.execute("SELECT DISTINCT destination_ip, source_ip, bucket FROM flows").fetchall()
     assert found == [("10.0.0.5", "2001:db8::7", "2026-09-21T14")]
-    assert shell.execute("SELECT destination_ip, day FROM traffic_by_minute").fetchall() == [("10.0.0.5", "2026-09-21")]
+    assert shell.execute("SELECT destination_ip, bucket FROM traffic_by_minute").fetchall() == [("10.0.0.5", "2026-09-21")]
 
 
 def test_statements_run_as_they_are_shown(store: Store, shell: apsw.Connection) -> None:
