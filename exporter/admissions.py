@@ -12,10 +12,21 @@ admitted nevertheless (the two raced) it is taken off the total at admission too
 While commits that were shown are lost, every counter shows its high water at least.
 """
 
-from collections.abc import Iterable, Mapping
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
-from schema.records import NO_TOTALS, OTHER_ENDPOINT, RESERVED_ENDPOINTS, Admission, AdmissionBook, EndpointTotals
+from schema.records import (
+    ADMISSION_OCTETS,
+    MAX_CHANGE_OCTETS,
+    NO_TOTALS,
+    OTHER_ENDPOINT,
+    RESERVED_ENDPOINTS,
+    Admission,
+    AdmissionBook,
+    EndpointTotals,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +104,7 @@ def decide(book: AdmissionBook, totals: Mapping[str, EndpointTotals], change: Ch
     """The admissions that change when the book is raised to the positions of `totals`, by what changed since its own.
 
     An endpoint comes in when it grows while there is room: the largest by flows first, ties by name. Where the limit is below
-    what is admitted, the smallest leave.
+    what is admitted, the smallest leave. Those beyond what a store takes at once come, or leave, another time.
     """
     admitted = [endpoint for endpoint, admission in book.admissions.items() if admission.admitted]
     candidates = change.growth.keys() - {*RESERVED_ENDPOINTS, *admitted}
@@ -101,9 +112,11 @@ def decide(book: AdmissionBook, totals: Mapping[str, EndpointTotals], change: Ch
     def largest_first(endpoint: str) -> tuple[int, str]:
         return -totals.get(endpoint, NO_TOTALS).flows, endpoint
 
-    room = limit - len(admitted)
-    leaving = sorted(admitted, key=largest_first)[limit:] if room < 0 else []
-    coming = sorted(candidates, key=largest_first)[:room] if room > 0 else []
+    room, folded = limit - len(admitted), folded_off(book, change.folded)
+    octets = MAX_CHANGE_OCTETS - _octets(book.network, folded)[-1]
+    beyond = sorted(admitted, key=largest_first)[limit:] if room < 0 else []
+    leaving = _that_fit(octets, book.network, beyond[::-1])
+    coming = _that_fit(octets, book.network, sorted(candidates, key=largest_first)[:room]) if room > 0 else []
     evicted = {
         endpoint: replace(
             book.admissions[endpoint],
@@ -114,7 +127,7 @@ def decide(book: AdmissionBook, totals: Mapping[str, EndpointTotals], change: Ch
         for endpoint in leaving
     }
     return (
-        folded_off(book, change.folded)
+        folded
         | evicted
         | {
             endpoint: replace(
@@ -125,6 +138,16 @@ def decide(book: AdmissionBook, totals: Mapping[str, EndpointTotals], change: Ch
             for endpoint in coming
         }
     )
+
+
+def _octets(network: str, endpoints: Iterable[str]) -> list[int]:
+    """What the first of them, from none to all, take of the message that changes a book."""
+    each = ADMISSION_OCTETS + len(network.encode())
+    return list(accumulate((each + len(endpoint.encode()) for endpoint in endpoints), initial=0))
+
+
+def _that_fit(octets: int, network: str, endpoints: Sequence[str]) -> Sequence[str]:
+    return endpoints[: max(bisect_right(_octets(network, endpoints), octets) - 1, 0)]
 
 
 def _last_value(book: AdmissionBook, endpoint: str, total: EndpointTotals) -> EndpointTotals:

@@ -16,8 +16,14 @@ RESERVED_ENDPOINTS = frozenset({OTHER_ENDPOINT, FOLDED_ENDPOINT})
 IDLE_TOTAL = "idle_endpoints"
 # At most so many endpoints in one commit; the rest is totalled as `_other` and counted.
 MAX_COMMIT_ENDPOINTS = 50_000
-# And at most so many bytes of their names: a store takes one commit as one message.
-MAX_COMMIT_NAME_BYTES = 4 << 20
+# And at most so many octets: a store takes one commit as one message. A Cassandra node whose commit log has segments of 16 MiB
+# takes 8 MiB; what else a commit says has the rest. An endpoint takes its own name, its sensor's and so much more.
+MAX_COMMIT_OCTETS = 31 << 18
+ENDPOINT_OCTETS = 113
+# The same for one change of an admission book: an admission takes the names of endpoint and network and so much more; the rest
+# is for what else a change says, high water above all.
+MAX_CHANGE_OCTETS = 13 << 19
+ADMISSION_OCTETS = 296
 _DAY_MS = 86_400_000
 
 

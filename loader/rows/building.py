@@ -59,7 +59,7 @@ class RowBuilder:
         self.context, self.names = context, names
         self._waiting: Spill[tuple[FlowColumns, MinuteColumns]] = Spill(rows_in_memory)
         self._dictionary = Dictionary(rows_in_memory)
-        self._endpoints, self._minutes = EndpointTally(rows_in_memory), MinuteTally(rows_in_memory)
+        self._endpoints, self._minutes = EndpointTally(context.sensor, rows_in_memory), MinuteTally(rows_in_memory)
         self._flow_buckets, self._answer_buckets = BucketList(FLOW_BUCKETS), BucketList(ANSWER_BUCKETS)
 
     def close(self) -> None:

@@ -7,7 +7,14 @@ from itertools import accumulate, islice
 from loader.decode.columns import FlowColumns, MinuteColumns
 from loader.rows.sums import Sums
 from schema.bucketpolicy import TRAFFIC_SCOPE, BucketPolicy
-from schema.records import MAX_COMMIT_ENDPOINTS, MAX_COMMIT_NAME_BYTES, NO_TOTALS, OTHER_ENDPOINT, EndpointTotals
+from schema.records import (
+    ENDPOINT_OCTETS,
+    MAX_COMMIT_ENDPOINTS,
+    MAX_COMMIT_OCTETS,
+    NO_TOTALS,
+    OTHER_ENDPOINT,
+    EndpointTotals,
+)
 from schema.tables import TRAFFIC_BY_MINUTE, RowBatch, Table, batches_of
 
 _BATCH_ROWS = 32_768
@@ -24,8 +31,9 @@ def _plus(one: list[int], other: list[int]) -> list[int]:
 class EndpointTally:
     """What each endpoint gains. Close it: it may hold files."""
 
-    def __init__(self, keys_in_memory: int) -> None:
+    def __init__(self, sensor: str, keys_in_memory: int) -> None:
         """`keys_in_memory`: more endpoints than that go to a file."""
+        self._sensor = sensor
         self._endpoints: Sums[str, list[int]] = Sums({}, _plus, keys_in_memory)
         self.close = self._endpoints.close
 
@@ -48,7 +56,7 @@ class EndpointTally:
 
     def deltas(self) -> tuple[dict[str, EndpointTotals], int]:
         """The busiest by flows, then by name, within the bounds of a commit, the rest as `_other`, and how many these are."""
-        ranking = _Ranking()
+        ranking = _Ranking(self._sensor)
         for endpoint, counts in self._endpoints:
             ranking.add(endpoint, counts)
         return ranking.result()
@@ -58,10 +66,11 @@ class _Ranking:
     """The first of the endpoints, as many as fit into a commit. Of a quarter more the last are added up at once: an endpoint
     that is beyond the bounds among some is beyond them among all."""
 
-    def __init__(self, most: int = MAX_COMMIT_ENDPOINTS, most_name_bytes: int = MAX_COMMIT_NAME_BYTES) -> None:
-        self._most, self._most_name_bytes = most, most_name_bytes
+    def __init__(self, sensor: str, most: int = MAX_COMMIT_ENDPOINTS, most_octets: int = MAX_COMMIT_OCTETS) -> None:
+        self._most, self._most_octets = most, most_octets
+        self._octets_beside_name = ENDPOINT_OCTETS + len(sensor.encode())
         self._ranked: list[tuple[int, str, list[int]]] = []
-        self._name_bytes = 0
+        self._octets = 0
         self._beyond_from: tuple[int, str] = (1, "")  # the first that was cut off: what comes behind it is beyond too
         self._beyond: list[Sequence[int]] = []
         self._rest, self._folded = NO_TOTALS, 0
@@ -75,14 +84,14 @@ class _Ranking:
                 self._sum_up()
             return
         self._ranked.append((*rank, counts))
-        self._name_bytes += len(endpoint)
-        if 4 * len(self._ranked) > 5 * self._most or 4 * self._name_bytes > 5 * self._most_name_bytes:
+        self._octets += self._octets_of(endpoint)
+        if 4 * len(self._ranked) > 5 * self._most or 4 * self._octets > 5 * self._most_octets:
             self._cut()
 
     def result(self) -> tuple[dict[str, EndpointTotals], int]:
         """Those that fit, with `_other` if there are more; and how many that is."""
         is_cut = bool(self._folded or self._beyond)
-        if is_cut or len(self._ranked) > self._most or self._name_bytes > self._most_name_bytes:
+        if is_cut or len(self._ranked) > self._most or self._octets > self._most_octets:
             self._cut()
         deltas = {endpoint: EndpointTotals(*counts) for _, endpoint, counts in self._ranked}
         if self._folded:
@@ -91,15 +100,18 @@ class _Ranking:
 
     def _cut(self) -> None:
         self._ranked.sort()
-        lengths = accumulate(len(endpoint) for _, endpoint, _ in self._ranked)
-        room = bisect_right(list(lengths), self._most_name_bytes)
-        kept = min(room, self._most - 1)
+        octets = list(accumulate((self._octets_of(endpoint) for _, endpoint, _ in self._ranked), initial=0))
+        kept = min(bisect_right(octets, self._most_octets) - 1, self._most - 1)
         if kept < len(self._ranked):
             self._beyond_from = self._ranked[kept][:2]
         self._beyond += [counts for _, _, counts in self._ranked[kept:]]
         self._sum_up()
         del self._ranked[kept:]
-        self._name_bytes = sum(len(endpoint) for _, endpoint, _ in self._ranked)
+        self._octets = octets[kept]
+
+    def _octets_of(self, endpoint: str) -> int:
+        """What it takes of a commit's message."""
+        return self._octets_beside_name + len(endpoint.encode())
 
     def _sum_up(self) -> None:
         self._rest = EndpointTotals(*map(sum, zip(self._rest, *self._beyond, strict=True)))

@@ -7,7 +7,15 @@ from hypothesis import strategies as st
 
 from exporter.admissions import Change, Series, counted_series, decide, over_high_water, sum_of
 from exporter.chain import add_totals
-from schema.records import NO_TOTALS, OTHER_ENDPOINT, Admission, AdmissionBook, EndpointTotals
+from schema.records import (
+    ADMISSION_OCTETS,
+    MAX_CHANGE_OCTETS,
+    NO_TOTALS,
+    OTHER_ENDPOINT,
+    Admission,
+    AdmissionBook,
+    EndpointTotals,
+)
 
 NAMES = ["a.example", "b.example", "c.example", "d.example", "192.0.2.9", OTHER_ENDPOINT]
 counts = st.integers(0, 1 << 40)
@@ -97,3 +105,21 @@ def test_without_a_change_nothing_is_decided() -> None:
     book = raised(empty, decide(empty, totals, grown(totals), 1))
     assert list(book.admissions) == ["a"]
     assert decide(book, totals, grown({}), 2) == {}
+
+
+def test_a_change_is_bounded_by_what_a_store_takes_at_once() -> None:
+    """The rest comes, or goes, another time; what is shown adds up meanwhile."""
+    growth = {f"{n:05}{'x' * 1_000}": EndpointTotals(1 + n) for n in range(9_000)}
+    room = MAX_CHANGE_OCTETS // (ADMISSION_OCTETS + len("lan") + 1_005)
+    largest_first = list(growth)[::-1]
+    none = AdmissionBook(network="lan")
+    some = raised(none, decide(none, growth, grown(growth), 9_000))
+    assert list(some.admissions) == largest_first[:room]
+    all_of_them = raised(some, decide(some, growth, grown(growth), 9_000))
+    assert list(all_of_them.admissions) == largest_first
+    fewer = raised(all_of_them, decide(all_of_them, growth, grown({}), 1))
+    shown = shown_by(fewer, growth)
+    assert sorted(shown.shown, reverse=True) == largest_first[:-room]
+    assert shown.whole == sum_of(growth.values())
+    fewest = raised(fewer, decide(fewer, growth, grown({}), 1))
+    assert list(shown_by(fewest, growth).shown) == largest_first[:1]

@@ -8,14 +8,15 @@ from schema.store.codec import CHUNK_BYTES
 Named = tuple[str, int, bytes]  # sensor; version and nonce, as its ledger's head names them
 
 PUT_PART = "INSERT INTO pcapline.carried_state (sensor, version, nonce, part, data) VALUES (?, ?, ?, ?, ?)"
+_PAGE_PARTS = 16  # that a node gathers for one answer: a state may have some 200
 _PARTS = "SELECT data FROM pcapline.carried_state WHERE sensor = ? AND version = ? AND nonce = ?"
 
 
 def read_carried(connection: Connection, named: Named) -> bytes | None:
     """The state of that name; None where there is none, or nothing was carried yet (version 0)."""
     _, version, _ = named
-    parts = connection.read(_PARTS, named) if version else []
-    return b"".join(data for (data,) in parts) if parts else None
+    parts = [data for (data,) in connection.stream(_PARTS, named, page_rows=_PAGE_PARTS)] if version else []
+    return b"".join(parts) if parts else None
 
 
 def parts_of(named: Named, carried: bytes) -> Iterator[tuple[object, ...]]:

@@ -82,10 +82,12 @@ class Connection:
         with explained(self.where):
             return list(self.session.execute(bound, host=host))
 
-    def stream(self, statement: str, values: Sequence[Any] = (), *, serial: bool = False) -> Iterator[Row]:
+    def stream(
+        self, statement: str, values: Sequence[Any] = (), *, serial: bool = False, page_rows: int = _PAGE_ROWS
+    ) -> Iterator[Row]:
         """Rows, one page in memory at a time; `serial` as with `read`."""
         bound = self.bound(statement, values)
-        bound.fetch_size = _PAGE_ROWS
+        bound.fetch_size = page_rows
         if serial:
             bound.consistency_level = ConsistencyLevel.SERIAL
         first = self._asked(lambda: self.session.execute(bound))

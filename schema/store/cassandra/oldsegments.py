@@ -7,7 +7,7 @@ without a condition.
 from collections.abc import Iterator
 from dataclasses import replace
 
-from schema.records import LedgerPosition, LedgerTotals, Seal
+from schema.records import CommitDeltas, LedgerPosition, LedgerTotals, Seal
 from schema.store.cassandra import admissions, captures
 from schema.store.cassandra.commitments import read_commitment
 from schema.store.cassandra.connection import Connection
@@ -23,6 +23,7 @@ _DROP_OPENING = "DELETE FROM pcapline.ledger_openings WHERE sensor = ? AND segme
 _DROP_TOTALS = "DELETE FROM pcapline.ledger WHERE sensor = ? AND segment = ? AND kind IN ('endpoint', 'total')"
 _DROP_SEGMENT = "DELETE FROM pcapline.ledger WHERE sensor = ? AND segment = ?"
 _NOTE = "UPDATE pcapline.ledger SET kept = ?, whole = ? WHERE sensor = ? AND segment = ? IF epoch = ?"
+_PAGE_PARTS = 16  # that a node gathers for one answer: of the longest names a part has 2 MB
 _PARTS = "SELECT data FROM pcapline.ledger_openings WHERE sensor = ? AND segment = ? AND folded = ?"
 _STEP = "SELECT seq, nonce, previous FROM pcapline.ledger WHERE sensor = ? AND segment = ? AND kind = 'opening'"
 
@@ -113,10 +114,16 @@ def read_opening(connection: Connection, sensor: str, segment: int) -> LedgerTot
     if segment < current_guard(connection, sensor).whole:
         return nothing
     for seq, nonce, _ in connection.read(_STEP, (sensor, segment), serial=True):
-        begun = decode_entries(data for (data,) in connection.stream(_PARTS, (sensor, segment, False), serial=True))
+        begun = _told(connection, sensor, segment, folded=False)
         position = LedgerPosition(segment=segment, seq=seq, nonce=nonce)
         return replace(nothing, position=position, endpoints=begun.endpoints, totals=begun.totals)
     return nothing
+
+
+def _told(connection: Connection, sensor: str, segment: int, *, folded: bool) -> CommitDeltas:
+    """What the statement of a seal says stayed, or was folded."""
+    parts = connection.stream(_PARTS, (sensor, segment, folded), serial=True, page_rows=_PAGE_PARTS)
+    return decode_entries(data for (data,) in parts)
 
 
 def read_seals(connection: Connection, sensor: str, after_seq: int) -> list[Seal]:
@@ -131,6 +138,6 @@ def read_seals(connection: Connection, sensor: str, after_seq: int) -> list[Seal
 def _seals(connection: Connection, sensor: str, segments: list[int]) -> Iterator[Seal]:
     for segment in segments:
         for seq, nonce, previous in connection.read(_STEP, (sensor, segment), serial=True):
-            folded = decode_entries(data for (data,) in connection.stream(_PARTS, (sensor, segment, True), serial=True))
+            folded = _told(connection, sensor, segment, folded=True)
             position = LedgerPosition(segment=segment, seq=seq, nonce=nonce)
             yield Seal(position=position, previous=previous or b"", folded=folded.endpoints)

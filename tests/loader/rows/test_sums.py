@@ -14,9 +14,11 @@ from loader.decode.columns import FlowColumns, MinuteColumns
 from loader.rows.sums import Sums
 from loader.rows.tallies import EndpointTally, MinuteTally, _Ranking
 from schema.bucketpolicy import BucketPolicy
-from schema.records import MAX_COMMIT_ENDPOINTS, OTHER_ENDPOINT, EndpointTotals
+from schema.records import ENDPOINT_OCTETS, MAX_COMMIT_ENDPOINTS, MAX_COMMIT_OCTETS, OTHER_ENDPOINT, EndpointTotals
 
-BOUNDS = st.tuples(st.integers(2, 8), st.integers(0, 60))  # endpoints, bytes of their names
+SENSOR = "edge-1"
+BESIDE_NAME = ENDPOINT_OCTETS + len(SENSOR)
+BOUNDS = st.tuples(st.integers(2, 8), st.integers(0, 8 * (BESIDE_NAME + 6)))  # endpoints, octets
 KEYS = st.tuples(st.binary(max_size=2), st.integers(0, 3))
 
 
@@ -74,7 +76,7 @@ FLOWS = st.lists(
 @given(st.lists(FLOWS, max_size=12), st.integers(0, 6))
 def test_files_change_no_minute_and_no_endpoint(parts: list[list[tuple[bytes, str, int, int]]], limit: int) -> None:
     def tallied(limit: int) -> tuple[set[tuple[object, ...]], dict[str, EndpointTotals]]:
-        with closing(MinuteTally(limit)) as minutes, closing(EndpointTally(limit)) as endpoints:
+        with closing(MinuteTally(limit)) as minutes, closing(EndpointTally(SENSOR, limit)) as endpoints:
             for part in parts:
                 count = len(part)
                 flows = FlowColumns(
@@ -98,7 +100,7 @@ def test_the_ranking_is_that_of_all_wherever_it_was_cut() -> None:
     """As few are kept meanwhile as may be; the rest of the rest is what is left of all."""
     count = 2 * MAX_COMMIT_ENDPOINTS + 17
     gained = {f"host-{n * 7919 % count:06}.example": [1 + n % 5, n, 2 * n, 3, n % 7] for n in range(count)}
-    ranking = _Ranking()
+    ranking = _Ranking(SENSOR)
     for endpoint, counts in gained.items():
         ranking.add(endpoint, counts)
     deltas, folded = ranking.result()
@@ -112,7 +114,7 @@ def test_the_ranking_is_that_of_all_wherever_it_was_cut() -> None:
 @given(st.dictionaries(st.text("ab", min_size=1, max_size=12), st.integers(1, 9), max_size=24), st.randoms(), BOUNDS)
 def test_what_is_ranked_does_not_depend_on_the_order(gained: dict[str, int], order: Random, most: tuple[int, int]) -> None:
     def ranked(endpoints: list[str]) -> tuple[dict[str, EndpointTotals], int]:
-        ranking = _Ranking(*most)
+        ranking = _Ranking(SENSOR, *most)
         for endpoint in endpoints:
             ranking.add(endpoint, [gained[endpoint], 1, 2, 3, 4])
         return ranking.result()
@@ -123,12 +125,12 @@ def test_what_is_ranked_does_not_depend_on_the_order(gained: dict[str, int], ord
     assert ranked(shuffled) == (deltas, folded)
     told = [endpoint for endpoint in deltas if endpoint != OTHER_ENDPOINT]
     assert told == endpoints[: len(told)]
-    assert len(deltas) <= most[0] and sum(map(len, told)) <= most[1]
+    assert len(deltas) <= most[0] and sum(BESIDE_NAME + len(endpoint) for endpoint in told) <= most[1]
     assert folded == len(endpoints) - len(told)
 
 
 def test_endpoints_that_just_fit_are_all_told() -> None:
-    ranking = _Ranking()
+    ranking = _Ranking(SENSOR)
     for n in range(MAX_COMMIT_ENDPOINTS):
         ranking.add(f"{n}.example", [1, 1, 1, 0, 0])
     deltas, folded = ranking.result()
@@ -136,10 +138,14 @@ def test_endpoints_that_just_fit_are_all_told() -> None:
     assert OTHER_ENDPOINT not in deltas
 
 
-def test_long_names_are_bounded_by_their_bytes() -> None:
-    ranking, long = _Ranking(), "x" * 1_000
-    for n in range(9_000):
-        ranking.add(f"{long}{n:05}", [9_000 - n, 1, 1, 0, 0])
+@pytest.mark.parametrize(("sensor", "name"), [(SENSOR, "x" * 1_000), ("s" * 64, "x" * 20), (SENSOR, "\u00e9" * 100)])
+def test_endpoints_are_bounded_by_what_they_take_of_a_message(sensor: str, name: str) -> None:
+    ranking, many = _Ranking(sensor), MAX_COMMIT_ENDPOINTS - 1
+    names = [f"{name}{n:05}" for n in range(many)]
+    for n, endpoint in enumerate(names):
+        ranking.add(endpoint, [many - n, 1, 1, 0, 0])
     deltas, folded = ranking.result()
-    assert list(deltas)[:-1] == [f"{long}{n:05}" for n in range((4 << 20) // 1_005)]
-    assert folded == 9_000 - (4 << 20) // 1_005
+    room = MAX_COMMIT_OCTETS // (ENDPOINT_OCTETS + len(sensor.encode()) + len(name.encode()) + 5)
+    assert room < many
+    assert list(deltas) == [*names[:room], OTHER_ENDPOINT]
+    assert folded == many - room

@@ -139,16 +139,6 @@ def test_claim_may_go_there_and_back(cassandra_store_factory: Factory) -> None:
     assert load(take(store, "edge-1"), capture).position.seq == 1
 
 
-def test_as_many_endpoints_in_one_commit_as_there_may_be(cassandra_store_factory: Factory) -> None:
-    store = cassandra_store_factory()
-    endpoints = {f"host-{n}.site.example.com": EndpointTotals(1, 2, 3, 4, n) for n in range(MAX_COMMIT_ENDPOINTS)}
-    load(take(store), replace(sample("a"), endpoints=endpoints))
-    assert store.ledger("edge-1").endpoints == endpoints
-    (commit,) = store.commits("edge-1", 0, deltas=True)
-    assert commit.deltas is not None
-    assert commit.deltas.endpoints == endpoints
-
-
 def test_commit_that_is_too_large_is_refused_at_once(cassandra_store_factory: Factory) -> None:
     store = cassandra_store_factory()
     lease, long = take(store), "x" * 200
