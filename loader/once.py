@@ -39,6 +39,7 @@ class Request:
     sensor: str = STANDALONE_SENSOR
     network: str
     owner: str  # of the lease: HOST:PID:RANDOM
+    notes_refusals: bool = False  # in the store, for others: who names a file is told of it, and that is all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,11 +149,12 @@ class OnceLoader:
             return self._waiting(path, f"internal_error: {error!r}; report it, then load it again"), None
 
     def _under_lease(self, path: Path) -> FileOutcome:
+        sequence, notes = self._sequence(path), self.request.notes_refusals
         try:
-            return self._taken().load(path, self._sequence(path))
+            return self._taken().load(path, sequence, notes_refusal=notes)
         except LeaseLostError:  # another loader took over while this one slept: nothing of the capture counts, begin again
             self._loader = None
-            return self._taken().load(path, self._sequence(path))
+            return self._taken().load(path, sequence, notes_refusal=notes)
 
     def _taken(self) -> SensorLoader:
         if self._loader is None:

@@ -26,7 +26,7 @@ COMMANDS = {
     "status": "what is loaded, what waits, what was refused",
     "verify": "count again whether every packet is accounted for",
     "schema": "the store's tables",
-    "store": "move all that a store holds to another one; the old one refuses to load then",
+    "store": "move to another one; dismiss what could not be loaded",
     "service": "systemd units of the services",
     "doctor": "what is missing here, and what fixes it",
 }

@@ -184,7 +184,7 @@ class CaptureRecord:
 
     facts: CaptureFacts
     sensor: str
-    state: str  # claimed | loaded | quarantined
+    state: str  # claimed | loaded | quarantined | dismissed (quarantined, and nobody is to look at it any more)
     reason: str  # of a quarantine; damage of a loaded one; else ""
     inputs: Mapping[str, str]
     position: LedgerPosition | None  # where it was committed

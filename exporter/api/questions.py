@@ -90,7 +90,8 @@ class CapturesQuestion(Question, frozen=True, kw_only=True):
     """Which captures. Loaded ones come by sensor and in the order of their commits, others by their ids (a read of all)."""
 
     state: Annotated[
-        Literal["loaded", "quarantined", "claimed"], Meta(description="`claimed`: being loaded, or given up while it was.")
+        Literal["loaded", "quarantined", "dismissed", "claimed"],
+        Meta(description="`dismissed`: quarantined, until somebody looked. `claimed`: being loaded, or given up while it was."),
     ] = "loaded"
     sensor: Sensor | None = None
     since: Annotated[Seq, Meta(description="Of `sensor`: loaded by later commits than this `seq`.")] | None = None

@@ -18,6 +18,7 @@ from loader.settings import LoaderSettings
 from loader.spool.files import ARCHIVE, OWN_FOLDER, QUARANTINE, REASON_SUFFIX, SpoolFile, Stamp, folders_of, sidecar_of
 from schema.enums import FileState
 from schema.errors import PermissionDeniedError
+from schema.objects import uuid_text
 from schema.store.reading import StoreReader
 
 _DELETE, _KEEP = "delete", "keep"
@@ -102,7 +103,7 @@ class Disposal:
         place = move_capture(file.path, self._folder(QUARANTINE, file))
         assert place is not None
         try:
-            note_reason(place, outcome.reason, self.directory)
+            note_reason(place, outcome, self.directory)
         except OSError as error:
             self.tell(f"{place} is quarantined, but its reason cannot be noted beside it: {error.strerror or error}")
         return place
@@ -133,9 +134,11 @@ class Disposal:
         return self.directory / OWN_FOLDER / kind / file.sensor
 
 
-def note_reason(place: Path, reason: str, directory: Path) -> None:
-    """Why a file is in quarantine, beside it. Raises `OSError`."""
-    note = f"{reason}\n\nTo load it after all, put it right, then: pcapline load --retry {directory}\n"
+def note_reason(place: Path, outcome: FileOutcome, directory: Path) -> None:
+    """Why a file is in quarantine, beside it, and what to do about it. Raises `OSError`."""
+    note = f"{outcome.reason}\n\nTo load it after all, put it right, then: pcapline load --retry {directory}\n"
+    if outcome.capture_id:
+        note += f"If it is of no use, delete it and this note, then: pcapline store dismiss {uuid_text(outcome.capture_id)}\n"
     place.with_name(place.name + REASON_SUFFIX).write_text(note, encoding="utf-8")
 
 

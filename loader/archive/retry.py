@@ -1,12 +1,13 @@
 """What stands in quarantine, tried again: what can be loaded now goes back to where its sensor's captures lie."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from loader.archive.disposal import note_reason
 from loader.archive.moving import move_capture
 from loader.archive.places import entries_of, sensor_folders
+from loader.commit.prepared import file_id_of
 from loader.decode.columns import DecodeOptions
 from loader.once import OnceLoader, Request, Surroundings
 from loader.outcome import FileOutcome
@@ -15,6 +16,7 @@ from loader.settings import LoaderSettings
 from loader.spool.files import OWN_FOLDER, QUARANTINE, REASON_SUFFIX
 from schema.enums import FileState
 from schema.errors import CaptureError, LeaseHeldError
+from schema.records import CaptureRecord
 from schema.store.writing import Store
 
 
@@ -31,6 +33,7 @@ class Retrial:
     network: str
     owner: str
     world: Surroundings
+    _known: list[CaptureRecord] | None = field(default=None, init=False)
 
     def outcomes(self, quarantined: dict[Path, list[Path]]) -> Iterator[FileOutcome]:
         """One outcome a file; `quarantined`: the files (`quarantined_in`), by watched directory."""
@@ -54,22 +57,43 @@ class Retrial:
         return ""
 
     def _load(self, sensor: str, files: list[Path]) -> Iterator[FileOutcome]:
-        request = Request(paths=tuple(files), sensor=sensor, network=self.network, owner=self.owner)
+        request = Request(paths=tuple(files), sensor=sensor, network=self.network, owner=self.owner, notes_refusals=True)
         yield from OnceLoader(self.store, self.settings, request, self.world).outcomes()
 
     def _move(self, directory: Path, outcome: FileOutcome, *, handed_on: bool) -> None:
         """What is answered for, and what another loader is to load, goes back; what is refused has its reason noted anew."""
-        path = Path(outcome.file)
-        if outcome.state is FileState.QUARANTINED:
-            self._attempt(lambda: note_reason(path, outcome.reason, directory), path)
-        elif handed_on or outcome.state is not FileState.WAITING:
-            self._attempt(lambda: _move_back(path, directory), path)
-
-    def _attempt(self, change: Callable[[], None], path: Path) -> None:
+        path, refused = Path(outcome.file), outcome.state is FileState.QUARANTINED
+        if not (refused or handed_on) and outcome.state is FileState.WAITING:
+            return
         try:
-            change()
+            file_id = file_id_of(path)
+            if refused:
+                note_reason(path, outcome, directory)
+            else:
+                _move_back(path, directory)
         except OSError as error:
             self.world.tell(f"{path} stays where it is: {error.strerror or error}")
+            return
+        if not refused or outcome.capture_id:
+            self._dismiss_former(path, file_id, outcome.capture_id)
+
+    def _dismiss_former(self, path: Path, file_id: str, now: bytes) -> None:
+        """What the file held before it was mended is in quarantine no more. `now`: what it holds, where that is known.
+
+        A file that was replaced has another inode: then its name tells, unless there were several of that name.
+        """
+        of_sensor = [record.facts for record in self._quarantined() if record.sensor == path.parent.name]
+        former = [facts for facts in of_sensor if facts.capture_id != now]
+        same_file = [facts for facts in former if facts.file_id == file_id]
+        same_name = [facts for facts in former if facts.file_name == path.name]
+        for facts in same_file or (same_name if len(same_name) == 1 else ()):
+            self.store.dismiss(facts.capture_id)
+
+    def _quarantined(self) -> list[CaptureRecord]:
+        """As the store had them when the first was asked for: a server reads all that it holds."""
+        if self._known is None:
+            self._known = list(self.store.captures(None, "quarantined"))
+        return self._known
 
 
 def quarantined_in(directory: Path) -> list[Path]:

@@ -77,14 +77,15 @@ class SensorLoader:
         """Facts about names dropped from memory since the last call: each may cost a read."""
         return self._names.evictions()
 
-    def load(self, path: Path, sequence: int | None = None) -> FileOutcome:
-        """Load one file; `sequence`: its number in the sensor's own order, where its name has one."""
+    def load(self, path: Path, sequence: int | None = None, *, notes_refusal: bool = True) -> FileOutcome:
+        """Load one file; `sequence`: its number in the sensor's own order, where its name has one. `notes_refusal`: what cannot
+        be loaded is remembered by the store, until somebody has looked at it."""
         self._keep_lease()
         try:
             self._lease.seal_if_due(_SEALING)
             return self._load(path, sequence)
         except CaptureError as error:
-            return self._quarantine(path, error)
+            return self._quarantine(path, error, notes=notes_refusal)
         except PermissionError as error:
             return self._refused(path, f"{error.strerror}; give the loader read access and load it again")
         except IsADirectoryError:
@@ -255,15 +256,16 @@ class SensorLoader:
         part = loaded_part(record)
         return part if first_part_matches(path, part) else None
 
-    def _quarantine(self, path: Path, error: CaptureError) -> FileOutcome:
-        """A content that cannot be loaded is remembered by its hash, so that it is told the same way wherever it turns up."""
+    def _quarantine(self, path: Path, error: CaptureError, *, notes: bool) -> FileOutcome:
+        """A content that cannot be loaded is remembered by its hash: its file may be gone when somebody looks."""
         facts = CaptureFacts(
             capture_id=file_identity(path),
             file_name=path.name,
             file_id=file_id_of(path),
             size_bytes=path.stat().st_size,
         )
-        self._lease.quarantine(facts, error.reason, str(error), self._now_ms())
+        if notes or self._is_begun(facts.capture_id):
+            self._lease.quarantine(facts, error.reason, str(error), self._now_ms())
         return FileOutcome(
             file=str(path),
             state=FileState.QUARANTINED,
@@ -271,6 +273,11 @@ class SensorLoader:
             sensor=self._lease.sensor,
             capture_id=facts.capture_id,
         )
+
+    def _is_begun(self, capture_id: bytes) -> bool:
+        """Whether an attempt at it was given up: its rows go with the quarantine."""
+        record = self._store.capture(capture_id)
+        return record is not None and record.state == "claimed"
 
     def _refused(self, path: Path, why: str) -> FileOutcome:
         reason = f"unreadable: {why}"

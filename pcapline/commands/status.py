@@ -71,8 +71,12 @@ def _with_directory(
 
     stores_own = store_files(settings.of(StoreSettings))
     here = list(directory_objects(directory, settings.of(LoaderSettings), reader, stores_own))
-    named = {(item["sensor"], Path(item["file"]).name) for item in here if item["record"] == "quarantined"}
-    return [item for item in items if item["record"] != "quarantined" or (item["sensor"], item["file"]) not in named] + here
+    known = {(item["sensor"], item["file"]): item for item in items if item["record"] == "quarantined"}
+    for item in here:
+        if item["record"] == "quarantined":
+            told = known.pop((item["sensor"], Path(item["file"]).name), None)
+            item["capture_id"] = told and told["capture_id"]
+    return [item for item in items if item["record"] != "quarantined" or item in known.values()] + here
 
 
 def _store_object(reader: "StoreReader") -> Object:
@@ -113,9 +117,18 @@ def _sensor_object(reader: "StoreReader", ledger: "LedgerTotals") -> Object:
 
 
 def _quarantine_objects(reader: "StoreReader") -> list[Object]:
+    """What the store remembers as such: its file may lie in another directory, or be gone."""
+    from schema.objects import uuid_text
+
     return [
-        {"record": "quarantined", "file": record.facts.file_name, "sensor": record.sensor, "reason": record.reason}
-        for record in reader.captures(None, "quarantined")
+        {
+            "record": "quarantined",
+            "file": record.facts.file_name,
+            "sensor": record.sensor,
+            "reason": f"{record.reason}: {record.detail}",
+            "capture_id": uuid_text(record.facts.capture_id),
+        }
+        for record in sorted(reader.captures(None, "quarantined"), key=lambda one: (one.sensor, one.facts.file_name))
     ]
 
 

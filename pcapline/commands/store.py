@@ -1,7 +1,8 @@
-"""Move to another store: copy all that one holds, compare both, and see to it that nobody loads on in the old one.
+"""Move to another store (copy: all is compared, and nobody loads on in the old one), or dismiss what could not be loaded.
 
 pcapline store copy --from sqlite:pcapline.db --to cassandra://127.0.0.1/pcapline
 pcapline store reopen --store sqlite:pcapline.db          (load in the old one again; half a copy of it is given up)
+pcapline store dismiss --all                              (quarantined captures that somebody has looked at)
 """
 
 import sys
@@ -9,6 +10,7 @@ import time
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
+from pcapline.dismissing import dismiss
 from pcapline.options import add_config_option, add_json_option, add_store_option, settings_of
 from pcapline.text import printable
 from pcapline.usage import UsageError
@@ -26,9 +28,13 @@ def arguments(parser: ArgumentParser) -> None:
     """What is done, and with which stores."""
     parser.add_argument(
         "action",
-        choices=("copy", "reopen"),
-        help="copy: move to another store, the old one refuses to load then; reopen: load again in one that was copied",
+        choices=("copy", "reopen", "dismiss"),
+        help="copy: move to another store, the old one refuses to load then; reopen: load again in one that was copied; "
+        "dismiss: status and alerts tell no more of quarantined captures (their files are yours to delete)",
     )
+    which = "dismiss: quarantined captures, by the ids that status shows"
+    parser.add_argument("captures", metavar="CAPTURE", nargs="*", help=which)
+    parser.add_argument("--all", action="store_true", help="dismiss: all that are quarantined now")
     parser.add_argument("--from", dest="source", metavar="URL", help="copy: the store that is copied; default --store")
     made = "copy: the store that becomes the same; empty, or half a copy that was interrupted; a server has its tables already"
     parser.add_argument("--to", dest="target", metavar="URL", help=made)
@@ -38,7 +44,11 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def run(given: Namespace) -> int:
-    """Copy or reopen."""
+    """Copy, reopen or dismiss."""
+    if given.action == "dismiss":
+        return dismiss(given)
+    if given.captures or given.all:
+        raise UsageError(f"{given.action} takes no captures")
     source = settings_of(given.config, {"store.url": given.source or given.store})
     if given.action == "reopen":
         if given.source or given.target:

@@ -291,7 +291,7 @@ CREATE TABLE captures (
   kernel_drops   INTEGER,
   first_ts_ns    INTEGER NOT NULL,
   last_ts_ns     INTEGER NOT NULL,
-  state          TEXT NOT NULL,       -- claimed | loaded | quarantined
+  state          TEXT NOT NULL,       -- claimed | loaded | quarantined | dismissed
   reason         TEXT NOT NULL,
   detail         TEXT NOT NULL,
   started_at     INTEGER NOT NULL,

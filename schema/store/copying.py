@@ -132,7 +132,7 @@ class CopySource(Protocol):
         """Every sensor that was ever taken, by name."""
 
     def captures(self, after: str) -> Iterator[Page[CaptureCopy]]:
-        """What is loaded or quarantined; of others none."""
+        """What is loaded, quarantined or dismissed; of others none."""
 
     def origins(self, after: str) -> Iterator[Page[Origin]]:
         """All of them."""

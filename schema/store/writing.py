@@ -178,6 +178,9 @@ class Store(StoreReader, Protocol):
         """Requests that were not acknowledged, since the store was opened, by what became of them: failed (nothing was done) |
         unknown (it may have been done) | full (no room) | poison (refused for ever). All but the last were repeated."""
 
+    def dismiss(self, capture_id: bytes) -> bool:
+        """Nobody is to look at a quarantined content any more. Whether it was quarantined; it is again when it comes again."""
+
     def add_bucket_rule(self, version: int, rule: BucketRule) -> bool:
         """Make the list one rule longer: as this version, the next one; False: there is another rule with this version."""
 

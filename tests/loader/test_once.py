@@ -3,6 +3,7 @@
 import os
 import time
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -11,6 +12,7 @@ from loader.once import OnceLoader, Request, Surroundings, files_under
 from loader.outcome import FileOutcome
 from loader.settings import LoaderSettings
 from schema.enums import FileState
+from schema.records import CaptureFacts, CaptureRecord
 from schema.store.writing import Store
 from tests.pcapline.captures import capture, conversation
 
@@ -23,8 +25,15 @@ def good(path: Path) -> Path:
     return path
 
 
-def load(store: Store, *paths: Path, settings: LoaderSettings | None = None, sensor: str = "edge") -> dict[str, FileOutcome]:
-    request = Request(paths=paths, sensor=sensor, network="lan", owner=f"h:{os.getpid()}:x")
+def load(
+    store: Store,
+    *paths: Path,
+    settings: LoaderSettings | None = None,
+    sensor: str = "edge",
+    notes_refusals: bool = False,
+) -> dict[str, FileOutcome]:
+    owner = f"h:{os.getpid()}:x"
+    request = Request(paths=paths, sensor=sensor, network="lan", owner=owner, notes_refusals=notes_refusals)
     world = Surroundings(clock=time.time, wait=lambda _seconds: False, tell=print)
     return {Path(o.file).name: o for o in OnceLoader(store, settings or LoaderSettings(), request, world).outcomes()}
 
@@ -52,3 +61,40 @@ def test_no_temporary_directory_leaves_files_waiting(tmp_path: Path, store: Stor
     outcome = load(store, good(tmp_path / "a.pcap"), settings=LoaderSettings(staging_rows=1))["a.pcap"]
     assert outcome.state is FileState.WAITING
     assert "make room" in outcome.reason
+
+
+class Begun:
+    """A store in which an attempt at every content was given up half-way."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._store, name)
+
+    def capture(self, capture_id: bytes) -> CaptureRecord:
+        facts = CaptureFacts(capture_id=capture_id, file_name="a.pcap", file_id="", size_bytes=1)
+        return CaptureRecord(facts=facts, sensor="edge", state="claimed", reason="", inputs={}, position=None, loaded_at_ms=0)
+
+
+def words(path: Path) -> Path:
+    path.write_text("no capture at all, only words")
+    os.utime(path, OLD)
+    return path
+
+
+def test_who_names_a_wrong_file_is_told_and_nobody_else(tmp_path: Path, store: Store) -> None:
+    assert load(store, words(tmp_path / "a.pcap"))["a.pcap"].state is FileState.QUARANTINED
+    assert list(store.captures()) == []
+
+
+def test_what_a_watch_put_in_quarantine_stays_told_when_it_is_named(tmp_path: Path, store: Store) -> None:
+    path = words(tmp_path / "a.pcap")
+    load(store, path, notes_refusals=True)
+    load(store, path)
+    assert [record.state for record in store.captures()] == ["quarantined"]
+
+
+def test_a_wrong_file_of_which_rows_may_be_left_is_given_up_for_good(tmp_path: Path, store: Store) -> None:
+    load(cast(Store, Begun(store)), words(tmp_path / "a.pcap"))
+    assert [record.state for record in store.captures()] == ["quarantined"]

@@ -30,8 +30,7 @@ def test_status_counts(folder: Path) -> None:
     sensor = next(item for item in items if item["record"] == "sensor")
     assert (sensor["captures"], sensor["packets"], sensor["flows"]) == (3, 21, 6)
     assert sensor["newest_packet_ts_ns"] == (START_S + 7200) * 10**9 + 7 * 10**6
-    assert [item["file"] for item in items if item["record"] == "quarantined"] == ["no.pcap"]
-    assert "no.pcap" in pcapline("status", cwd=folder).stdout
+    assert [item for item in items if item["record"] == "quarantined"] == []  # who named it was told
     (folder / "here").mkdir()
     (folder / "here" / "0.pcap").hardlink_to(folder / "0.pcap")
     assert "0.pcap: nobody watches this directory" in pcapline("status", "here", cwd=folder).stdout
@@ -203,3 +202,47 @@ def test_load_tries_what_is_in_quarantine_again(folder: Path) -> None:
     assert pcapline("load", "--retry", "0.pcap", cwd=folder).returncode == 3
     assert pcapline("load", "--retry", "--sensor", "x", "spool", cwd=folder).returncode == 3
     assert (folder / "0.pcap").exists()
+
+
+def test_what_is_in_quarantine_is_told_until_somebody_dismisses_it(folder: Path) -> None:
+    aside = folder / "spool" / ".pcapline" / "quarantine" / "office"
+    aside.mkdir(parents=True)
+    for name in ("a.pcap", "b.pcap", "c.pcap"):
+        settled(aside / name, f"words of {name}".encode())
+    assert pcapline("load", "--retry", "spool", cwd=folder).returncode == 1
+
+    def told(*directory: str) -> dict[str, str]:
+        items = objects(pcapline("status", *directory, "--json", cwd=folder))
+        return {Path(item["file"]).name: item["capture_id"] for item in items if item["record"] == "quarantined"}
+
+    ids = told()
+    assert list(ids) == ["a.pcap", "b.pcap", "c.pcap"]
+    assert told("spool") == ids
+    assert f"pcapline store dismiss {ids['a.pcap']}\n" in (aside / "a.pcap.reason.txt").read_text()
+    (aside / "a.pcap").unlink()
+    done = pcapline("store", "dismiss", ids["a.pcap"], cwd=folder)
+    assert (done.returncode, done.stdout) == (0, f"dismissed  a.pcap  {ids['a.pcap']}\n"), done.stderr
+    assert "a.pcap" not in told() | told("spool")
+    again = pcapline("store", "dismiss", ids["a.pcap"], ids["b.pcap"], "--json", cwd=folder)
+    assert (again.returncode, [item["file"] for item in objects(again)]) == (6, ["b.pcap"])
+    assert "1 of 2 not quarantined" in again.stderr
+    assert told("spool")["b.pcap"] is None  # it lies there still
+    assert pcapline("store", "dismiss", "--all", cwd=folder).stdout.split()[:2] == ["dismissed", "c.pcap"]
+    nothing = pcapline("store", "dismiss", "--all", cwd=folder)
+    assert (nothing.returncode, nothing.stderr) == (0, "pcapline: nothing is quarantined\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("dismiss", "or --all"),
+        ("dismiss --all " + "0" * 32, "or --all"),
+        ("dismiss a.pcap", "a.pcap is no capture"),
+        ("dismiss --all --to sqlite:x", "--store URL alone"),
+        ("reopen --all", "takes no captures"),
+    ],
+)
+def test_a_dismissal_that_means_nothing_is_wrong_usage(tmp_path: Path, arguments: str, words: str) -> None:
+    done = pcapline("store", *arguments.split(), cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert words in done.stderr

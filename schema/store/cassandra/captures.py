@@ -24,6 +24,8 @@ _SET_LOADED = """
     UPDATE pcapline.captures SET state = 'loaded', segment = ?, seq = ?, nonce = ?, reason = ?, detail = '', finished_at = ?
     WHERE capture_id = ? IF attempt = ?
 """
+_DISMISS = "UPDATE pcapline.captures SET state = 'dismissed' WHERE capture_id = ? IF attempt = ? AND state = 'quarantined'"
+REFUSED = ("quarantined", "dismissed")  # states of what cannot be loaded, and is nobody's
 BY_DAY = """
     INSERT INTO pcapline.captures_by_day (sensor, day, first_ts, capture_id, file_name, state, frames)
     VALUES (?, ?, ?, ?, ?, ?, ?)
@@ -118,6 +120,20 @@ def put(connection: Connection, entry: Entry, instead_of: Standing | None) -> bo
         return standing is not None and standing.attempt == entry.attempt
 
     return connection.conditionally(statement, stands)
+
+
+def dismiss(connection: Connection, capture_id: bytes) -> bool:
+    """Nobody is to look at it any more; whether it was quarantined."""
+    standing = read_standing(connection, capture_id)
+    if standing is None or standing.record.state != "quarantined":
+        return False
+    before = standing.attempt
+
+    def dismissed() -> bool:
+        now = read_standing(connection, capture_id)
+        return now is not None and (now.attempt, now.record.state) == (before, "dismissed")
+
+    return connection.conditionally(connection.bound(_DISMISS, (capture_id, before)), dismissed)
 
 
 def begin_loaded(connection: Connection, standing: Standing, commitment: Commitment) -> Begun:

@@ -111,7 +111,7 @@ def refusal(hold: Hold, standing: captures.Standing) -> ClaimRefusal | None:
         return ClaimRefusal.ALREADY_LOADED
     if record.state == "loaded" and is_in_dropped_segment(hold.connection, standing):
         return ClaimRefusal.ALREADY_LOADED
-    if record.sensor == hold.sensor or record.state == "quarantined":
+    if record.sensor == hold.sensor or record.state in captures.REFUSED:
         return None
     return None if _let_go(hold, standing) else ClaimRefusal.OWNED_ELSEWHERE
 

@@ -83,21 +83,21 @@ class CassandraCopySource:
         )
 
     def captures(self, after: str) -> Iterator[Page[CaptureCopy]]:
-        """What is loaded, by its ledger, or quarantined."""
+        """What is loaded, by its ledger, quarantined or dismissed."""
         rows = self._connection.stream(_CAPTURES_FROM, (_token(after),))
         while part := list(islice(rows, _CAPTURES)):
             copies = self._counting([_capture(self._connection, row) for row in part])
             yield Page(copies, str(part[-1][-1]), len(part) - len(copies))
 
     def _counting(self, copies: Sequence[CaptureCopy]) -> list[CaptureCopy]:
-        """Those that are quarantined, or whose commit a ledger holds, or held in a segment that is dropped."""
+        """Those that could not be loaded, or whose commit a ledger holds, or held in a segment that is dropped."""
         asked = [copied.record for copied in copies if self._is_in_ledger(copied.record)]
         there = read_committed(self._connection, asked)
         found = []
         for copied in copies:
             record = copied.record
             dropped = record.state == "loaded" and record.position is not None and not self._is_in_ledger(record)
-            if record.state == "quarantined" or dropped or record.facts.capture_id in there:
+            if record.state in captures.REFUSED or dropped or record.facts.capture_id in there:
                 found.append(copied)
             elif (marked := self._marked(copied)) is not None:
                 found.append(marked)

@@ -184,6 +184,12 @@ class CassandraStore:
         """Raise the book by one version; False where somebody else was faster."""
         return admissions.raise_book(self._checked(), network, expected_version, change)
 
+    # what could not be loaded
+
+    def dismiss(self, capture_id: bytes) -> bool:
+        """Nobody is to look at a quarantined content any more."""
+        return captures.dismiss(self._checked(), capture_id)
+
     # lengths of partitions
 
     def bucket_rules(self) -> list[BucketRule]:

@@ -39,6 +39,12 @@ def put_quarantine(
     transaction.execute(_PUT, (*_facts(facts), *lease, "{}", "quarantined", *why, at_ms, at_ms))
 
 
+def dismiss(transaction: Transaction, capture_id: bytes) -> bool:
+    """Nobody is to look at it any more; whether it was quarantined."""
+    changed = "UPDATE captures SET state = 'dismissed' WHERE capture_id = ? AND state = 'quarantined' RETURNING 1"
+    return bool(transaction.execute(changed, (capture_id,)))
+
+
 def set_loaded(transaction: Transaction, capture_id: bytes, at: LedgerPosition, reason: str, at_ms: int) -> None:
     """The claim has become a commit."""
     transaction.execute(

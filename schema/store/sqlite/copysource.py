@@ -33,9 +33,9 @@ _LEDGERS = """
 """
 _CAPTURES_FROM = f"""
     SELECT {RECORD}, epoch, started_at, finished_at FROM captures
-    WHERE capture_id >= ? AND state IN ('loaded', 'quarantined') ORDER BY capture_id
+    WHERE capture_id >= ? AND state <> 'claimed' ORDER BY capture_id
 """
-_CLAIMED = "SELECT count(*) FROM captures WHERE state NOT IN ('loaded', 'quarantined')"
+_CLAIMED = "SELECT count(*) FROM captures WHERE state = 'claimed'"
 _CHUNK = "SELECT data FROM manifests WHERE capture_id = ? AND part = ?"
 _ORIGINS = "SELECT origin, noted_at, capture_id FROM captures_by_origin WHERE origin >= ? ORDER BY origin"
 _COMMITS_FROM = """
@@ -95,7 +95,7 @@ class SqliteCopySource:
         return 0 if before == seq - 1 else int(segment)
 
     def captures(self, after: str) -> Iterator[Page[CaptureCopy]]:
-        """What is loaded or quarantined."""
+        """What is loaded, quarantined or dismissed."""
         left_out = self._database.execute(_CLAIMED)[0][0]
         rows = self._database.stream(_CAPTURES_FROM, (bytes.fromhex(after),))
         while part := list(islice(rows, _CAPTURES)):

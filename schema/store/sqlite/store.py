@@ -203,6 +203,16 @@ class SqliteStore:
             transaction.commit()
         return raised
 
+    # what could not be loaded
+
+    def dismiss(self, capture_id: bytes) -> bool:
+        """Nobody is to look at a quarantined content any more."""
+        self._check()
+        with self._database.transaction() as transaction:
+            dismissed = captures.dismiss(transaction, capture_id)
+            transaction.commit()
+        return dismissed
+
     # lengths of partitions
 
     def bucket_rules(self) -> list[BucketRule]:

@@ -5,12 +5,15 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from loader.archive.retry import Retrial, quarantined_in
 from loader.once import Surroundings
 from loader.outcome import FileOutcome
 from loader.reading.capture import file_identity
 from loader.settings import LoaderSettings
 from schema.enums import FileState
+from schema.objects import uuid_text
 from schema.records import CaptureFacts
 from schema.store.sqlite import open_sqlite
 from tests.loader.watching import watching
@@ -119,3 +122,52 @@ def test_what_cannot_be_moved_is_told_and_stays(spool: Path, tmp_path: Path) -> 
 
 def test_nothing_in_quarantine(spool: Path) -> None:
     assert quarantined_in(spool) == []
+
+
+def quarantined_by_a_watch(spool: Path, database: Path, *names: str) -> Path:
+    """Files of one sensor in quarantine; where they lie now."""
+    (spool / "office").mkdir(exist_ok=True)
+    aside = spool / ".pcapline" / "quarantine" / "office"
+    with watching(spool, database) as watch:
+        for number, name in enumerate(names):
+            (spool / "part").write_bytes(BAD + bytes([number]))
+            (spool / "part").rename(spool / "office" / name)
+            watch.until(lambda number=number: len(list(aside.glob("*.reason.txt"))) == number + 1)  # type: ignore[misc]
+    return aside
+
+
+def told_as_quarantined(database: Path) -> set[str]:
+    with closing(open_sqlite(database, time.time, read_only=True)) as store:
+        return {record.facts.file_name for record in store.captures(None, "quarantined")}
+
+
+@pytest.mark.parametrize("how", ["in place", "replaced"])
+def test_nobody_is_told_any_more_of_what_was_mended(spool: Path, tmp_path: Path, how: str) -> None:
+    aside = quarantined_by_a_watch(spool, tmp_path / "store.db", "a.pcap", "b.pcap")
+    assert told_as_quarantined(tmp_path / "store.db") == {"a.pcap", "b.pcap"}
+    if how == "replaced":
+        (aside / "new").write_bytes(GOOD)
+        (aside / "new").replace(aside / "a.pcap")
+    else:
+        (aside / "a.pcap").write_bytes(GOOD)
+    assert retry(spool, tmp_path / "store.db")["a.pcap"].state is FileState.LOADED
+    assert told_as_quarantined(tmp_path / "store.db") == {"b.pcap"}
+
+
+def test_a_file_that_is_still_bad_is_told_once_whatever_it_holds_now(spool: Path, tmp_path: Path) -> None:
+    aside = quarantined_by_a_watch(spool, tmp_path / "store.db", "a.pcap")
+    (aside / "a.pcap").write_bytes(b"other words")
+    assert retry(spool, tmp_path / "store.db")["a.pcap"].state is FileState.QUARANTINED
+    with closing(open_sqlite(tmp_path / "store.db", time.time, read_only=True)) as store:
+        (told,) = store.captures(None, "quarantined")
+    assert told.facts.capture_id == file_identity(aside / "a.pcap")
+    assert f"pcapline store dismiss {uuid_text(told.facts.capture_id)}\n" in (aside / "a.pcap.reason.txt").read_text()
+
+
+def test_of_several_files_of_one_name_the_one_that_was_mended_is_meant(spool: Path, tmp_path: Path) -> None:
+    aside = quarantined_by_a_watch(spool, tmp_path / "store.db", "a.pcap", "a.pcap")
+    other = file_identity(aside / "a.pcap.1")
+    (aside / "a.pcap").write_bytes(GOOD)
+    retry(spool, tmp_path / "store.db")
+    with closing(open_sqlite(tmp_path / "store.db", time.time, read_only=True)) as store:
+        assert [record.facts.capture_id for record in store.captures(None, "quarantined")] == [other]

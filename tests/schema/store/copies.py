@@ -37,6 +37,8 @@ def fill(store: Store) -> None:
     assert store.add_bucket_rule(2, BucketRule(DNS_SCOPE, ENDPOINT, T0_MS, "min"))
     lease = take(store, "edge-1", "office")
     lease.quarantine(facts("broken"), "not_a_capture", "these are only words", now_ms())
+    lease.quarantine(facts("looked at"), "not_a_capture", "other words", now_ms())
+    assert store.dismiss(id_of("looked at"))
     for number in range(9):
         one = replace(
             sample(f"edge-1 {number}", flows=3, carried=b"state %d" % number * 9, file_id=f"1:{number}", ts=T0_MS + number),

@@ -92,7 +92,7 @@ def test_copy_is_what_it_is_a_copy_of(pair: Pair) -> None:
     copier = pair.copy()
     assert differing(before, all_of(pair.target())) == {}
     assert differing(before, all_of(pair.source())) == {}
-    assert copier.copied[CAPTURES] == 13
+    assert copier.copied[CAPTURES] == 14
     assert copier.copied[FLOWS.name] == len(before["rows"][FLOWS.name])
 
 

@@ -217,3 +217,40 @@ def test_quarantine_does_not_touch_a_loaded_content(store: Store) -> None:
     assert record is not None
     assert record.state == "loaded"
     assert len(store.flows(FlowQuery(destination=SERVER)).rows) == 3
+
+
+def test_what_is_dismissed_is_told_no_more_until_it_comes_again(store: Store) -> None:
+    lease = take(store)
+    lease.quarantine(facts("a"), "not_a_capture", "no magic", now_ms())
+    lease.quarantine(facts("b"), "not_a_capture", "no magic", now_ms())
+    assert store.dismiss(id_of("a"))
+    assert not store.dismiss(id_of("a"))
+    assert {record.facts.capture_id for record in store.captures(None, "quarantined")} == {id_of("b")}
+    record = store.capture(id_of("a"))
+    assert record is not None
+    assert (record.state, record.reason, record.detail) == ("dismissed", "not_a_capture", "no magic")
+    lease.quarantine(facts("a"), "not_a_capture", "once more", now_ms())
+    assert {record.facts.capture_id for record in store.captures(None, "quarantined")} == {id_of("a"), id_of("b")}
+
+
+def test_only_what_is_quarantined_is_dismissed(store: Store) -> None:
+    lease = take(store)
+    load(lease, sample("loaded"))
+    abandon(lease, sample("begun"))
+    before = [store.capture(id_of(name)) for name in ("loaded", "begun")]
+    assert not any(store.dismiss(id_of(name)) for name in ("loaded", "begun", "never seen"))
+    assert not store.dismiss(b"")
+    assert [store.capture(id_of(name)) for name in ("loaded", "begun")] == before
+
+
+@pytest.mark.parametrize("sensor", ["edge-1", "edge-2"])
+def test_dismissed_content_may_be_loaded_later_by_any_sensor(store: Store, sensor: str) -> None:
+    lease = take(store, "edge-1")
+    abandon(lease, sample("a", flows=9))
+    lease.quarantine(facts("a"), "internal_error", "for now", now_ms())
+    assert store.dismiss(id_of("a"))
+    load(lease if sensor == "edge-1" else take(store, sensor), sample("a", flows=2))
+    record = store.capture(id_of("a"))
+    assert record is not None
+    assert (record.state, record.sensor) == ("loaded", sensor)
+    assert scanned(store, FLOWS) == sorted(sample("a", flows=2).rows[FLOWS], key=repr)
