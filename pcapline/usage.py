@@ -3,9 +3,12 @@
 import re
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
+from itertools import takewhile
 from typing import Any, NoReturn
 
 WRONG_USAGE = 2
+_NEAR = 0.7  # of 1: alike; 0.6 still takes --format for --from
+_PART = 3  # letters of a name that tell it
 # How argparse words them.
 _WRONG_CHOICE = re.compile(r"invalid choice: '(.*?)' \(choose from (.*)\)")
 _WRONG_FLAG = re.compile(r"unrecognized arguments: .*?(--[^ =]+)")
@@ -29,7 +32,11 @@ class Parser(ArgumentParser):
         super().__init__(**how, formatter_class=_Help, allow_abbrev=False)
 
     def parse(self, arguments: list[str]) -> Namespace:
-        """Options may stand before, between and behind what they are options of."""
+        """Options may stand before, between and behind what they are options of. One that there is not is told before anything
+        that is missing."""
+        for flag in (word.partition("=")[0] for word in takewhile(lambda word: word != "--", arguments)):
+            if flag.startswith("--") and flag not in self._option_string_actions:
+                self.error(f"unrecognized arguments: {flag}")
         given, left = self.parse_known_args(arguments)  # a third of the time, and enough for most
         return self.parse_intermixed_args(arguments) if left else given
 
@@ -40,16 +47,26 @@ class Parser(ArgumentParser):
 
     def _meant(self, message: str) -> str:
         """What was mistyped, as it may have been meant; "" where nothing is near."""
-        from difflib import get_close_matches  # here: only a mistake needs it
-
         if choice := _WRONG_CHOICE.search(message):
             typed, known = choice[1], [word.strip(" '") for word in choice[2].split(",")]
         elif flag := _WRONG_FLAG.match(message):
             typed, known = flag[1], [name for action in self._actions for name in action.option_strings]
         else:
             return ""
-        near = get_close_matches(typed, known, n=1)
-        return f"; did you mean {near[0]}?" if near else ""
+        near = _nearest(typed, known)
+        return f"; did you mean {near}?" if near else ""
+
+
+def _nearest(typed: str, known: list[str]) -> str:
+    """The name that was mistyped, or typed in part; "" where none is near. All flags have their dashes in common: that is no
+    likeness."""
+    from difflib import get_close_matches  # here: only a mistake needs it
+
+    names, word = {name.lstrip("-"): name for name in known}, typed.lstrip("-")
+    if near := get_close_matches(word, names, n=1, cutoff=_NEAR):
+        return names[near[0]]
+    parts = [name for name in names if len(word) >= _PART and word in name]
+    return names[parts[0]] if len(parts) == 1 else ""
 
 
 def at_least_one(text: str) -> int:

@@ -1,5 +1,7 @@
 """The command itself: errors as one line and an exit code, settings, help, completion."""
 
+import contextlib
+import io
 import re
 import subprocess
 import sys
@@ -9,6 +11,7 @@ import pytest
 
 from loader.decode.reasons import REASON_TEXT
 from loader.naming.choice import EVIDENCE
+from pcapline.cli import command_parser
 from schema.enums import FileState, FlowEndReason, Initiator
 from tests.pcapline.command import clean_environment, pcapline
 
@@ -65,7 +68,41 @@ def test_wrong_usage_is_2(tmp_path: Path) -> None:
     ):
         assert f"; did you mean {meant}?; pcapline" in pcapline(*typed.split(), cwd=tmp_path).stderr
     assert "did you mean" not in pcapline("query", "x", "--zzz", cwd=tmp_path).stderr
+    assert "unrecognized arguments: --wrong; pcapline load" in pcapline("load", "--wrong", cwd=tmp_path).stderr
     assert "are required: DIR;" in pcapline("capture", "-i", "lo", cwd=tmp_path).stderr
+
+
+def meant(command: str, *arguments: str) -> str:
+    """What wrong usage suggests."""
+    parser, told = command_parser(command), io.StringIO()
+    with contextlib.redirect_stderr(told), pytest.raises(SystemExit):
+        parser.parse([*arguments])
+    return "".join(re.findall(r"did you mean (.*?)\?;", told.getvalue()))
+
+
+def flags_of(command: str) -> list[str]:
+    """The long ones."""
+    return [name for action in command_parser(command)._actions for name in action.option_strings if name.startswith("--")]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_flag_that_no_flag_is_like_is_taken_for_none(command: str) -> None:
+    for far in ("--wrong", "--nonsense", "--verbose", "--quiet", "--zzz", "--x", "--colour"):
+        assert meant(command, far) == "", far
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_flag_with_a_letter_too_few_is_known(command: str) -> None:
+    for flag in flags_of(command):
+        if len(flag) > len("--of"):
+            typed = flag[:3] + flag[4:]
+            assert meant(command, typed) == flag or typed in flags_of(command), typed
+
+
+def test_a_flag_that_is_typed_in_part_is_known() -> None:
+    assert meant("exporter", "--listen", "127.0.0.1:1") == "--web.listen-address"
+    assert meant("load", "x", "--sens", "y") == "--sensor"
+    assert meant("capture", "-i", "lo", "x", "--rot", "3") == ""  # of two flags
 
 
 def test_options_stand_anywhere_and_end_at_two_dashes(tmp_path: Path) -> None:
