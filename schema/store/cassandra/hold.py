@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from threading import Lock
 
 from schema.errors import LeaseLostError
 from schema.sharedroom import SharedRoom
@@ -42,6 +43,7 @@ class Hold:
         self.size, self.totals = guard.size, ledger.read_flat_totals(connection, guard)
         self.spans = Spans(connection, clock, is_new=self.head.position.seq == 0, room=memory.spans)
         self.endpoints = HeldTotals(connection, (guard.sensor, guard.segment), memory.endpoints)
+        self.lease_stands = Lock()  # a timer may renew it beside a seal, which takes its end along
         self._memory = memory
         self._believed_until = 0.0
         self._carried = b"", b""  # the name of a state, and the state

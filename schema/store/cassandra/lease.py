@@ -152,10 +152,11 @@ class CassandraLease:
 
     def renew(self, until_ms: int) -> None:
         """Keep the lease."""
-        statement = self.connection.bound(_RENEW, (until_ms, *self._fence()))
-        if not self.connection.conditionally(statement, lambda: self._hold.guard().epoch == self._hold.epoch):
-            raise self._hold.lost()
-        self._hold.until_ms = until_ms
+        with self._hold.lease_stands:
+            statement = self.connection.bound(_RENEW, (until_ms, *self._fence()))
+            if not self.connection.conditionally(statement, lambda: self._hold.guard().epoch == self._hold.epoch):
+                raise self._hold.lost()
+            self._hold.until_ms = until_ms
 
     def release(self) -> None:
         """Let another loader have the sensor at once."""

@@ -55,10 +55,12 @@ def seal(hold: Hold, rule: Sealing) -> None:
     old = hold.check()
     move = _Move(hold, old, _allocate(hold, old), secrets.token_bytes(16))
     move.endpoints(rule)
-    new = move.rest()
-    _close(hold, old, new)
-    note_segment(hold.connection, hold.sensor, old.segment, new.segment)
-    hold.stand_in(new, move.head, move.totals)
+    move.rest()
+    with hold.lease_stands:
+        new = move.guard()
+        _close(hold, old, new)
+        note_segment(hold.connection, hold.sensor, old.segment, new.segment)
+        hold.stand_in(new, move.head, move.totals)
 
 
 def _allocate(hold: Hold, guard: Guard) -> int:
@@ -105,8 +107,8 @@ class _Move:
         if folded.count:
             self.totals[IDLE_TOTAL] = self.totals.get(IDLE_TOTAL, 0) + folded.count
 
-    def rest(self) -> Guard:
-        """Copy flat totals, refusals, the step, and the guard; gives the guard."""
+    def rest(self) -> None:
+        """Copy flat totals, refusals and the step."""
         old, position = self._old, self.head.position
         self._put_part(False, {}, self.totals)
         self._new.put(COPY_TOTAL, [(name, value, position.seq) for name, value in self.totals.items()])
@@ -116,6 +118,10 @@ class _Move:
         loaded_at = ledger.last_loaded_at_ms(self._connection, old)
         state = (self.head.state_version, self.head.state_nonce or None, loaded_at)
         self._new.put(COPY_STEP, [(position.seq, position.nonce, self._hold.head.position.nonce, *state)])
+
+    def guard(self) -> Guard:
+        """Copy the guard, with the lease as it stands; gives it."""
+        old, position = self._old, self.head.position
         new = replace(
             old,
             segment=position.segment,
@@ -124,7 +130,13 @@ class _Move:
             kept=old.begins,
             allocated=None,
         )
-        lease = (new.version, new.epoch, new.owner, self._hold.until_ms, new.row_ts)  # it may have been renewed meanwhile
+        lease = (
+            new.version,
+            new.epoch,
+            new.owner,
+            self._hold.until_ms,
+            new.row_ts,
+        )  # it may have been renewed since the seal began
         size = (new.size.endpoints, new.size.opened_seq, new.size.opened_endpoints)
         self._new.put(COPY_GUARD, [(*lease, *size, new.kept, new.whole, new.refusals)])
         return new

@@ -54,8 +54,8 @@ def take(database: Database, sensor: str, network: str, owner: str, times_ms: tu
             raise LeaseHeldError(sensor, row.owner, row.lease_until_ms)
         ledger.check_chain(transaction, sensor, row.head.position)
         transaction.execute(
-            "UPDATE ledger SET epoch = ?, owner = ?, lease_until = ? WHERE sensor = ? AND segment = ?",
-            (row.epoch + 1, owner, until_ms, sensor, row.head.position.segment),
+            "UPDATE ledger SET epoch = ?, owner = ?, lease_until = ? WHERE sensor = ?",
+            (row.epoch + 1, owner, until_ms, sensor),
         )
         transaction.commit()
     return SqliteLease(database, sensor, row.epoch + 1, row.head)
@@ -151,7 +151,7 @@ class SqliteLease:
     def renew(self, until_ms: int) -> None:
         """Keep the lease; while an attempt is open this rides in its transaction."""
         changed = self._database.writer.change(
-            "UPDATE ledger SET lease_until = ? WHERE sensor = ? AND segment = ? AND epoch = ?", (until_ms, *self._guard())
+            "UPDATE ledger SET lease_until = ? WHERE sensor = ? AND epoch = ?", (until_ms, self._sensor, self._epoch)
         )
         if not changed:
             raise self._lost()
@@ -159,7 +159,7 @@ class SqliteLease:
     def release(self) -> None:
         """Let another loader have the sensor at once."""
         self._database.writer.change(
-            "UPDATE ledger SET owner = '', lease_until = 0 WHERE sensor = ? AND segment = ? AND epoch = ?", self._guard()
+            "UPDATE ledger SET owner = '', lease_until = 0 WHERE sensor = ? AND epoch = ?", (self._sensor, self._epoch)
         )
 
     def move_head(self, transaction: Transaction, after: LedgerHead, commit: Commit) -> None:
@@ -177,9 +177,6 @@ class SqliteLease:
 
     def _names(self) -> names.NamesAsOf:
         return names.NamesAsOf(self._database, self._sensor, self._head.position.seq)
-
-    def _guard(self) -> tuple[str, int, int]:
-        return self._sensor, self._head.position.segment, self._epoch
 
     def _check_held(self, source: Session | Transaction) -> ledger.LedgerRow:
         row = ledger.read_row(source, self._sensor)
