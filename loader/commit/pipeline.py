@@ -77,14 +77,23 @@ class SensorLoader:
         """Facts about names dropped from memory since the last call: each may cost a read."""
         return self._names.evictions()
 
-    def load(self, path: Path, sequence: int | None = None, *, notes_refusal: bool = True) -> FileOutcome:
-        """Load one file; `sequence`: its number in the sensor's own order, where its name has one. `notes_refusal`: what cannot
-        be loaded is remembered by the store, until somebody has looked at it."""
+    def load(
+        self,
+        path: Path,
+        sequence: int | None = None,
+        *,
+        notes_refusal: bool = True,
+        is_written: Callable[[Path], bool] = lambda _: False,
+    ) -> FileOutcome:
+        """Load one file; `sequence`: its number in the sensor's own order, where its name has one. `notes_refusal`: the store
+        remembers what cannot be loaded. `is_written`: whether somebody writes to it still, so that it waits instead."""
         self._keep_lease()
         try:
             self._lease.seal_if_due(_SEALING)
             return self._load(path, sequence)
         except CaptureError as error:
+            if is_written(path):
+                return self._not_yet(path, error)
             return self._quarantine(path, error, notes=notes_refusal)
         except PermissionError as error:
             return self._refused(path, f"{error.strerror}; give the loader read access and load it again")
@@ -255,6 +264,10 @@ class SensorLoader:
             return None
         part = loaded_part(record)
         return part if first_part_matches(path, part) else None
+
+    def _not_yet(self, path: Path, error: CaptureError) -> FileOutcome:
+        reason = f"{error.reason}: {error}; it is still being written"
+        return FileOutcome(file=str(path), state=FileState.WAITING, reason=reason, sensor=self._lease.sensor)
 
     def _quarantine(self, path: Path, error: CaptureError, *, notes: bool) -> FileOutcome:
         """A content that cannot be loaded is remembered by its hash: its file may be gone when somebody looks."""

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from threading import Event
@@ -118,8 +118,6 @@ class Turns:
             self.in_hand = None
         if outcome is None:
             return
-        if outcome.state is FileState.QUARANTINED and _is_being_written(file):
-            outcome = replace(outcome, state=FileState.WAITING, reason=f"{outcome.reason}; it is still being written")
         if outcome.state is not FileState.WAITING:
             taken.loaded(file.name)
             self.aside.succeeded(file.sensor)
@@ -136,7 +134,7 @@ class Turns:
     def _load(self, file: SpoolFile, taken: LeasedSensor) -> FileOutcome | None:
         """The file's outcome; None where it is gone, or its turn comes again under a new lease."""
         try:
-            return taken.loader.load(file.path, file.sequence)
+            return taken.loader.load(file.path, file.sequence, is_written=_is_being_written)
         except LeaseLostError as error:
             self.sensors.drop(file.sensor)
             self.telemetry.store_failed("lease_lost")
@@ -247,9 +245,9 @@ class Turns:
         return FileOutcome(file=str(file.path), state=state, reason=reason, sensor=file.sensor)
 
 
-def _is_being_written(file: SpoolFile) -> bool:
+def _is_being_written(path: Path) -> bool:
     """Whether a file that is no capture may become one yet."""
     try:
-        return open_for_writing(file.path)
+        return open_for_writing(path)
     except OSError:
         return False

@@ -13,6 +13,7 @@ import pytest
 from loader.watch.note import MOST_NAMED, NoteKeeper, notes_in
 from loader.watch.states import SeenFile, SpoolState
 from schema.capture_names import capture_name
+from schema.enums import FileState
 from schema.errors import StoreError
 from schema.store.sqlite import open_sqlite
 from tests.e2e.loading import load_all
@@ -61,6 +62,12 @@ def status(spool: Path, database: Path) -> dict[str, tuple[str, str]]:
     return {Path(item["file"]).name: (item["record"], item["reason"]) for item in objects(done) if "file" in item}
 
 
+def refused(database: Path) -> set[str]:
+    """What the store tells to be in quarantine."""
+    with closing(open_sqlite(database, time.time, read_only=True)) as store:
+        return {record.facts.file_name for record in store.captures(None, "quarantined")}
+
+
 def test_what_a_file_waits_for_is_told(spool: Path, database: Path) -> None:
     (spool / "slow").mkdir()
     with watching(spool, database, LONG_GAP) as watch, (spool / "slow" / "grows.pcap").open("wb", buffering=0) as growing:
@@ -71,6 +78,7 @@ def test_what_a_file_waits_for_is_told(spool: Path, database: Path) -> None:
         growing.write(some(1)[:10])
         until_seen(watch, spool, "grows.pcap", SpoolState.WAITING)
         watch.until(lambda: "still being written" in seen(spool)["grows.pcap"].reason)
+        assert refused(database) == set()
         hand_over(b"no capture, only words", spool / "bad" / "bad.pcap")
         watch.until(lambda: watch.metric('pcapline_captures_pending{sensor="bad"}') == "0.0")
         told = status(spool, database)
@@ -85,6 +93,10 @@ def test_what_a_file_waits_for_is_told(spool: Path, database: Path) -> None:
         watch.until(lambda: watch.metric('pcapline_spool_files{sensor="edge",state="held_back"}') == "1.0")
         assert watch.metric('pcapline_spool_files{sensor="edge",state="loaded"}') == "1.0"
         assert watch.metric('pcapline_spool_files{sensor="slow",state="waiting"}') == "1.0"
+        growing.write(some(1)[10:])
+        growing.close()
+        watch.until(lambda: watch.states().get("grows.pcap") is FileState.LOADED)
+        assert refused(database) == {"bad.pcap"}
     assert not list((spool / ".pcapline" / "loaders").iterdir())
 
 
