@@ -9,7 +9,7 @@ from pathlib import Path
 
 from setuptools import Extension, setup  # type: ignore[import-untyped]
 
-_DECODE = ("pcap", "pcapng", "headers", "fragments", "evidence", "flows", "openflows", "dns", "dnssegments", "queries")
+_DECODE = ("pcap", "pcapng", "headers", "clock", "fragments", "evidence", "flows", "openflows", "dns", "dnssegments", "queries")
 KERNELS = (*(f"loader.decode.{name}" for name in _DECODE), "loader.naming.told", "schema.store.cassandra.rowbytes")
 MODE = os.environ.get("PCAPLINE_KERNELS", "release")
 AT_ONCE = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1  # kernels

@@ -10,15 +10,15 @@ from collections.abc import Mapping
 _MAGIC = b"PLS1"
 _HEAD = struct.Struct("<4sI")
 
+CLOCK = b"clck"  # that all the others' times are of
 FLOWS = b"flow"
 QUERIES = b"dnsq"
 TEXTS = b"said"  # what flows said: their words number these
-SAID_CLOCK = b"sclk"  # of the three below
 STARTS = b"tcps"  # TCP streams whose hello or head is not whole
 DNS_STREAMS = b"tdns"
 QUIC = b"quic"
 FRAGMENTS = b"frag"
-SECTIONS = (FLOWS, QUERIES, FRAGMENTS, TEXTS, SAID_CLOCK, STARTS, DNS_STREAMS, QUIC)
+SECTIONS = (CLOCK, FLOWS, QUERIES, FRAGMENTS, TEXTS, STARTS, DNS_STREAMS, QUIC)
 
 
 class UnreadableState(ValueError):  # noqa: N818 - named as the container's `Unreadable`

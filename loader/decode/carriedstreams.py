@@ -24,8 +24,6 @@ _KEY_BYTES = 48  # of a QUIC flow: addresses and ports, as words of a packet
 
 _COUNT = struct.Struct("<I")
 _TEXT = struct.Struct("<H")
-_CLOCK = struct.Struct("<QQQ")
-_CLOCK_WORDS = (layout.SAID_CLOCK, layout.SAID_REFERENCE, layout.SAID_PENDING)
 _ASSEMBLY = struct.Struct("<QIII")  # start, bytes in order, pieces held, pieces added
 _PIECE = struct.Struct("<QI")  # offset, length
 _SLOT = struct.Struct("<7Q?")  # words of the slot up to its clock; whether a part came
@@ -71,8 +69,8 @@ class CarriedTexts:
 class _Reader:
     """Takes a section apart; whatever does not fit is an `UnreadableState`."""
 
-    def __init__(self, content: bytes) -> None:
-        self._content = content
+    def __init__(self, content: bytes, now: int) -> None:
+        self._content, self.now = content, now
         self._at = 0
 
     @property
@@ -88,6 +86,12 @@ class _Reader:
         if self._at > len(self._content):
             raise UnreadableState("the carried streams are cut")
         return self._content[at : self._at]
+
+    def believed(self, seen: int) -> int:
+        """A time of the carried clock: none lies ahead of it."""
+        if seen > self.now:
+            raise UnreadableState("a carried stream is of a time to come")
+        return seen
 
     def assembly(self, into: Assembly) -> None:
         into.start, length, held, pieces = self.fields(_ASSEMBLY)
@@ -121,29 +125,30 @@ def _newest(entries: list[bytes]) -> tuple[bytes, int]:
     return b"".join(reversed(kept)), len(entries) - len(kept)
 
 
-def encode_streams(said: SaidNames) -> tuple[dict[bytes, bytes], int]:
-    """The sections of what is not whole, and how many streams they have no room for. Silent ones are given up."""
-    said.give_up_silent()
+def encode_streams(said: SaidNames, now: int) -> tuple[dict[bytes, bytes], int]:
+    """The sections of what is not whole, and how many streams they have no room for. Those silent by `now`, as the clock
+    has it, are given up."""
+    said.give_up_silent(now)
     made = {
-        carried.STARTS: _newest(_starts(said)),
+        carried.STARTS: _newest(_starts(said, now)),
         carried.DNS_STREAMS: _newest(_dns(said)),
         carried.QUIC: _newest(_quic(said)),
     }
-    sections = {carried.SAID_CLOCK: _clock(said), **{tag: content for tag, (content, _) in made.items()}}
+    sections = {tag: content for tag, (content, _) in made.items()}
     return sections, sum(dropped for _, dropped in made.values())
 
 
-def restore_said(said: SaidNames, sections: dict[bytes, bytes]) -> None:
-    """Put texts and streams into an empty `SaidNames`; raises `UnreadableState` for bytes that were not made here."""
+def restore_said(said: SaidNames, sections: dict[bytes, bytes], now: int) -> None:
+    """Put texts and streams into an empty `SaidNames`; `now`: what the clock says. Raises `UnreadableState` for bytes that were
+    not made here."""
     restores: dict[bytes, Callable[[SaidNames, _Reader], None]] = {
         carried.TEXTS: _restore_text,
-        carried.SAID_CLOCK: _restore_clock,
         carried.STARTS: _restore_start,
         carried.DNS_STREAMS: _restore_dns,
         carried.QUIC: _restore_quic,
     }
     for tag, restore in restores.items():
-        reader = _Reader(sections.get(tag, b""))
+        reader = _Reader(sections.get(tag, b""), now)
         while reader.more:
             restore(said, reader)
 
@@ -156,29 +161,13 @@ def _restore_text(said: SaidNames, reader: _Reader) -> None:
     said.kernel.put(memoryview(text))
 
 
-def _clock(said: SaidNames) -> bytes:
-    return _CLOCK.pack(*(said.words[word] for word in _CLOCK_WORDS)) if said.words[layout.SAID_REFERENCE] else b""
-
-
-def _restore_clock(said: SaidNames, reader: _Reader) -> None:
-    for word, value in zip(_CLOCK_WORDS, reader.fields(_CLOCK), strict=True):
-        said.words[word] = value
-
-
-def _believed(said: SaidNames, seen: int) -> int:
-    """A time of the carried clock: none lies ahead of it."""
-    if seen > said.words[layout.SAID_CLOCK]:
-        raise UnreadableState("a carried stream is of a time to come")
-    return seen
-
-
-def _starts(said: SaidNames) -> list[bytes]:
+def _starts(said: SaidNames, now: int) -> list[bytes]:
     """The slots in the order in which they were filled, but for those that have been silent for too long."""
     slots, entries = said.slots, []
     filled = sorted((slots[slot, layout.SLOT_SERIAL], slot) for slot in _used(said.tags))
     for serial, slot in filled:
         words = [slots[slot, word] for word in range(layout.SLOT_SERIAL)]
-        if said.silent(slot):
+        if said.silent(slot, now):
             continue
         entry = _SLOT.pack(*words, serial & layout.SLOT_OPEN)
         entries.append(entry + _assembled(said.halves.streams[slot]) if serial & layout.SLOT_OPEN else entry)
@@ -196,8 +185,12 @@ def _used(tags: memoryview) -> Iterator[int]:
 
 def _restore_start(said: SaidNames, reader: _Reader) -> None:
     *words, is_open = reader.fields(_SLOT)
-    slot = said.kernel.fill(_packet(words), words[layout.SLOT_PORTS] >> 32, bool(is_open))
-    said.slots[slot, layout.SLOT_SEEN] = _believed(said, words[layout.SLOT_SEEN])
+    packet = _packet(words)
+    packet[layout.PACKET_CLOCK] = reader.believed(words[layout.SLOT_SEEN])
+    touched = said.words[layout.SAID_TOUCHED]
+    slot = said.kernel.fill(packet, words[layout.SLOT_PORTS] >> 32, bool(is_open))
+    if words[layout.SLOT_SEEN] < reader.now:  # not at the last packet, whose time may be in doubt
+        said.words[layout.SAID_TOUCHED] = touched
     if is_open:
         stream = Assembly()
         reader.assembly(stream)
@@ -223,9 +216,9 @@ def _dns(said: SaidNames) -> list[bytes]:
 def _restore_dns(said: SaidNames, reader: _Reader) -> None:
     *key, base, in_step, seen, hole_seen = _DNS.unpack(reader.octets(_DNS.size))
     stream = DnsStream(base, in_step=in_step)
-    stream.hole_seen = _believed(said, hole_seen)
+    stream.hole_seen = reader.believed(hole_seen)
     reader.assembly(stream)
-    said.dns.adopt(_packet(key), stream, _believed(said, seen))
+    said.dns.adopt(_packet(key), stream, reader.believed(seen))
 
 
 def _quic(said: SaidNames) -> list[bytes]:
@@ -242,7 +235,7 @@ def _restore_quic(said: SaidNames, reader: _Reader) -> None:
     addresses, tunnel, seen, tries, version, length = _QUIC.unpack(reader.octets(_QUIC.size))
     if version not in VERSIONS:
         raise UnreadableState("a carried QUIC flow is of no known version")
-    flow = QuicFlow(_believed(said, seen))
+    flow = QuicFlow(reader.believed(seen))
     flow.origin, flow.tries = (version, reader.octets(length)), tries
     reader.assembly(flow.crypto)
     said.quic.adopt((addresses, tunnel), flow)

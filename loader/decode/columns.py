@@ -128,7 +128,7 @@ class DecodeReport(Record):
     last_ts_ns: int
     consumed_bytes: int  # offset behind the last whole record
     clock_first_ts_ns: int  # when the capture began by its own clock: an outlying first date is not believed
-    clock_last_ts_ns: int  # packet time at its end by its own clock: an outlying date moves nothing; 0 without flows
+    clock_last_ts_ns: int  # packet time at its end by its own clock: an outlying date moves nothing; 0 without times
     counters: Mapping[str, int]  # further counts: `time_jumps`, `evicted_flows`, ...
 
 

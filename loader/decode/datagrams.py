@@ -10,8 +10,7 @@ from loader.decode.fragments import FragmentKernel
 from loader.decode.tables import table_of, zeroed
 
 _ROW = struct.Struct(f"<{layout.DATAGRAM_NEXT}Q")
-_CLOCK = (layout.FRAGMENTS_ROOM, layout.FRAGMENTS_CLOCK, layout.FRAGMENTS_PENDING)
-_HEADER = struct.Struct("<QQQI")
+_HEADER = struct.Struct("<QI")  # where to look first for room; datagrams
 _UDP_HEADER = 8
 
 
@@ -38,15 +37,19 @@ class Datagrams:
         owners = array("Q", bytes(8 * layout.DATAGRAM_ROOMS))
         self._kernel = FragmentKernel((self._rows, shaped, self._present), index, memoryview(owners), self._words, seed)
 
-    def read(self, buffer: memoryview, words: memoryview, count: int, by_reason: "array[int]") -> list[Whole]:
-        """Complete the fragments among the first `count` packets of a chunk; gives the messages that became whole."""
-        made, at = [], 0
-        while at < count:
-            at = self._kernel.read(buffer, words, at, count, by_reason)
+    def believe(self, doubted: int, believed: int) -> None:
+        """The last packet's time, in doubt until now, is believed: what the clock said at it, and what it would have said."""
+        self._kernel.believe(doubted, believed)
+
+    def read(self, buffer: memoryview, words: memoryview, span: tuple[int, int], by_reason: "array[int]") -> list[Whole]:
+        """Complete the fragments among packets[first:last] of a chunk; gives the messages that became whole."""
+        made, (at, last) = [], span
+        while at < last:
+            at = self._kernel.read(buffer, words, at, last, by_reason)
             row = self._words[layout.FRAGMENTS_READY] - 1
             if row >= 0:
-                last = words[(at - 1) * layout.PACKET_WIDTH : at * layout.PACKET_WIDTH]
-                made.append(self._whole(row, at, last))
+                packet = words[(at - 1) * layout.PACKET_WIDTH : at * layout.PACKET_WIDTH]
+                made.append(self._whole(row, at, packet))
                 self._kernel.release(row)
         return made
 
@@ -84,12 +87,11 @@ class Datagrams:
         return [(oldest + k) % layout.MAX_DATAGRAMS for k in range(used)]
 
     def encode(self) -> bytes:
-        """The clock, and the datagrams in the order in which they began, each with the bytes it has; nothing if all is as in
-        the beginning. A clock at zero alone does not say so: there are captures whose packets have no other time."""
+        """The datagrams in the order in which they began, each with the bytes it has; nothing if there are none."""
         rows = self._ring()
-        if not rows and not self._words[layout.FRAGMENTS_CLOCK]:
+        if not rows:
             return b""
-        parts = [_HEADER.pack(*(self._words[word] for word in _CLOCK), len(rows))]
+        parts = [_HEADER.pack(self._words[layout.FRAGMENTS_ROOM], len(rows))]
         for row in rows:
             parts.append(_ROW.pack(*(self._rows[row, word] for word in range(layout.DATAGRAM_NEXT))))
             room = self._rows[row, layout.DATAGRAM_ROOM]
@@ -104,11 +106,10 @@ class Datagrams:
         """Put carried datagrams into an empty table; raises `UnreadableState` for bytes that `encode` did not make."""
         if len(section) < _HEADER.size:
             raise UnreadableState("the carried fragments are cut")
-        *clock, count = _HEADER.unpack_from(section)
-        if count > layout.MAX_DATAGRAMS or clock[0] >= layout.DATAGRAM_ROOMS:
+        looked_at, count = _HEADER.unpack_from(section)
+        if count > layout.MAX_DATAGRAMS or looked_at >= layout.DATAGRAM_ROOMS:
             raise UnreadableState("the carried fragments are more than there can be")
-        for word, value in zip(_CLOCK, clock, strict=True):
-            self._words[word] = value
+        self._words[layout.FRAGMENTS_ROOM] = looked_at
         at, rooms = _HEADER.size, set[int]()
         for row in range(count):
             if len(section) < at + _ROW.size:

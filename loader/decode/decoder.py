@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from loader.decode import carried as carried_state
 from loader.decode import layout
+from loader.decode.captureclock import Belief, CaptureClock
 from loader.decode.carriedflows import encode_flows, restore_flows
 from loader.decode.carriedstreams import CarriedTexts, encode_streams, restore_said
 from loader.decode.columns import DecodedBatch, DecodeOptions, DecodeReport
@@ -53,6 +54,7 @@ class CaptureDecoder:
         outer = table_of(CHUNK_PACKETS * layout.MAX_OUTER, layout.OUTER_WIDTH)
         self._header_counts = array("Q", bytes(8 * layout.HEADERS_WIDTH))
         self._headers = HeaderKernel(outer, self._header_counts)
+        self._clock = CaptureClock()
         self._datagrams = Datagrams()
         self._book = AddressBook()
         self._flows = FlowTable(options)
@@ -71,9 +73,12 @@ class CaptureDecoder:
         self._texts_not_carried = self._streams_not_carried = 0
 
     def _restore(self, sections: dict[bytes, bytes]) -> None:
-        restore_said(self._said, sections)
+        if carried_state.CLOCK in sections:
+            self._clock.restore(sections[carried_state.CLOCK])
+        now = self._clock.now
+        restore_said(self._said, sections, now)
         if carried_state.FLOWS in sections:
-            restore_flows(self._flows, sections[carried_state.FLOWS], self._said.words[layout.SAID_TEXTS])
+            restore_flows(self._flows, sections[carried_state.FLOWS], now, self._said.words[layout.SAID_TEXTS])
         if carried_state.QUERIES in sections:
             self._dns.queries.restore(sections[carried_state.QUERIES])
         if carried_state.FRAGMENTS in sections:
@@ -81,8 +86,9 @@ class CaptureDecoder:
 
     def _sections(self) -> dict[bytes, bytes]:
         texts = CarriedTexts(self._said)
-        streams, self._streams_not_carried = encode_streams(self._said)
+        streams, self._streams_not_carried = encode_streams(self._said, self._clock.now)
         sections = {
+            carried_state.CLOCK: self._clock.encode(),
             carried_state.FLOWS: encode_flows(self._flows, self._options.max_carried_flows, texts.word),
             carried_state.TEXTS: texts.encode(),
             carried_state.QUERIES: self._dns.queries.encode(),
@@ -115,25 +121,39 @@ class CaptureDecoder:
     def _decode(self, buffer: memoryview, count: int) -> None:
         """The whole chunk through the kernels."""
         packets = self._packets
-        whole: list[Whole] = []
-        if self._headers.read(buffer, self._words, count, self._by_reason):
-            whole = self._datagrams.read(buffer, self._words, count, self._by_reason)
+        fragments = self._headers.read(buffer, self._words, count, self._by_reason)
         self.held.hold(buffer, packets, (count, self._header_counts[layout.HEADERS_UNREAD]), self._by_reason)
         missing = min(OPENING_PACKETS - len(self._opening), count)
         self._opening += [packets[n, layout.PACKET_TS] for n in range(missing)]
         self._last_ts_ns = packets[count - 1, layout.PACKET_TS]
-        at = 0
+        for belief, span in self._clock.spans(self._words, count):
+            if belief:
+                self._believe(belief)
+            whole = self._datagrams.read(buffer, self._words, span, self._by_reason) if fragments else []
+            self._read_span(buffer, span, whole)
+            self._flows.track(packets, span)
+        if self._options.packets:
+            self._frame_rows.add(self._words, count, self.held.numbers)
+        self._in_batch += count
+        if self._in_batch + CHUNK_PACKETS > BATCH_PACKETS:
+            self._collect()
+
+    def _believe(self, belief: Belief) -> None:
+        """Let what has the time of the packet before be as young as that is now known to be."""
+        doubted, believed, ts = belief
+        self._datagrams.believe(doubted, believed)
+        self._said.believe(doubted, believed)
+        self._dns.queries.kernel.believe(doubted, believed)
+        self._flows.kernel.believe(doubted, believed, ts)
+
+    def _read_span(self, buffer: memoryview, span: tuple[int, int], whole: list[Whole]) -> None:
+        """What the packets of a span say, and the datagrams that became whole with them."""
+        at, last = span
         for message in whole:
             self._read_payloads(buffer, (at, message.behind))
             self._dns.read(memoryview(message.data), message.packet, (0, 1), self._collect)
             at = message.behind
-        self._read_payloads(buffer, (at, count))
-        if self._options.packets:
-            self._frame_rows.add(self._words, count, self.held.numbers)
-        self._flows.track(packets, (0, count))
-        self._in_batch += count
-        if self._in_batch + CHUNK_PACKETS > BATCH_PACKETS:
-            self._collect()
+        self._read_payloads(buffer, (at, last))
 
     def _read_payloads(self, buffer: memoryview, span: tuple[int, int]) -> None:
         """What the packets of a span say: names of their flows, and DNS."""
@@ -185,7 +205,7 @@ class CaptureDecoder:
         """After `finish`: the capture's balance."""
         flow = self._flows.words
         counters = {
-            "time_jumps": flow[layout.TABLE_JUMPS],
+            "time_jumps": self._clock.jumps,
             "evicted_flows": flow[layout.TABLE_EVICTED],
             "deep_not_asked": self.held.passed_by,
             "clamped_wire_lengths": self._header_counts[layout.HEADERS_CLAMPED],
@@ -206,7 +226,7 @@ class CaptureDecoder:
             first_ts_ns=self._opening[0] if self._opening else 0,
             clock_first_ts_ns=_believed_start(self._opening),
             last_ts_ns=self._last_ts_ns,
-            clock_last_ts_ns=flow[layout.TABLE_REFERENCE],
+            clock_last_ts_ns=self._clock.stands_for,
             consumed_bytes=self._walker.consumed,
             counters={name: count for name, count in counters.items() if count},
         )

@@ -40,9 +40,9 @@ class HeldContainer(Record):
             skipped = offset or 0
             packets[i, layout.PACKET_TS] = held.ts_ns
             packets[i, layout.PACKET_AT] = at + skipped
-            packets[i, layout.PACKET_CAPTURED] = len(held.data) - skipped
+            link = held.link_type if offset is None else _RAW_IP
+            packets[i, layout.PACKET_CAPTURED] = len(held.data) - skipped | link << layout.LINK_SHIFT
             packets[i, layout.PACKET_WIRE] = max(held.wire - skipped, 0)
-            packets[i, layout.PACKET_LINK] = held.link_type if offset is None else _RAW_IP
             packets[i, layout.PACKET_FRAME] = held.frame
             at += len(held.data)
         return count, at, WALK_FULL if first + count < len(self.frames) else WALK_MORE

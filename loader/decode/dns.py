@@ -498,7 +498,7 @@ class DnsKernel:
             | (transport << layout.ENDS_TRANSPORT_SHIFT)
         )
         self.messages[message, layout.MESSAGE_TUNNEL] = packets[i, layout.PACKET_TUNNEL]
-        self.messages[message, layout.MESSAGE_CLOCK] = self.words[layout.DNS_CLOCK]
+        self.messages[message, layout.MESSAGE_CLOCK] = packets[i, layout.PACKET_CLOCK]
         self.messages[message, layout.MESSAGE_LATENCY] = 0
         return 0
 
@@ -600,38 +600,6 @@ class DnsKernel:
         return self._query(packets, i, kind)
 
     @cython.cfunc
-    @cython.nogil
-    def _jump(self, ts: cython.ulonglong) -> cython.int:
-        """A packet's time is not of the hour behind the clock's. One that jumped is believed when the next one confirms it,
-        and then counts an hour."""
-        reference: cython.ulonglong = self.words[layout.DNS_REFERENCE]
-        doubt: cython.ulonglong = self.words[layout.DNS_DOUBT]
-        if reference == 0:
-            self.words[layout.DNS_REFERENCE] = ts
-        elif ts < reference and reference - ts <= layout.JUMP_NS:
-            self.words[layout.DNS_DOUBT] = 0
-        elif doubt and (ts - doubt if ts > doubt else doubt - ts) <= layout.JUMP_NS:
-            self.words[layout.DNS_CLOCK] += layout.JUMP_NS if ts > reference else 0
-            self.words[layout.DNS_REFERENCE] = ts
-            self.words[layout.DNS_DOUBT] = 0
-        else:
-            self.words[layout.DNS_DOUBT] = (ts + 1) & layout.WORD
-        return 0
-
-    @cython.cfunc
-    @cython.inline
-    @cython.nogil
-    def _tick(self, ts: cython.ulonglong) -> cython.int:
-        """Move the clock to a packet's time."""
-        reference: cython.ulonglong = self.words[layout.DNS_REFERENCE]
-        if reference and ts >= reference and ts - reference <= layout.JUMP_NS:
-            self.words[layout.DNS_CLOCK] += ts - reference
-            self.words[layout.DNS_REFERENCE] = ts
-            self.words[layout.DNS_DOUBT] = 0
-            return 0
-        return self._jump(ts)
-
-    @cython.cfunc
     @cython.inline
     @cython.nogil
     def _kind(self, packets: cython.ulonglong[:, ::1], i: cython.Py_ssize_t) -> cython.int:
@@ -685,11 +653,11 @@ class DnsKernel:
                 kind = self._kind(packets, i)
                 if kind >= 0 and not self._has_room():
                     break
-                if not packets[i, layout.PACKET_KIND] & layout.KIND_WHOLE:  # its packets have moved the clock themselves
-                    self._tick(packets[i, layout.PACKET_TS])
                 if kind >= 0:
                     self._message(packets, i, kind)
                 i += 1
+            if i > first:
+                self.words[layout.DNS_CLOCK] = packets[i - 1, layout.PACKET_CLOCK]
         return i
 
     def forget(self) -> None:

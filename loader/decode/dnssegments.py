@@ -238,15 +238,15 @@ class SegmentKernel:
         first: cython.Py_ssize_t,
         count: cython.Py_ssize_t,
     ) -> int:
-        """See to the packets of listed[first:count], each its number and what the clock said then: a SYN, or it bears data;
-        returns where it stopped, at the one that the caller is to look at before going on behind it."""
+        """See to the packets of listed[first:count], each its number: a SYN, or it bears data; returns where it stopped, at
+        the one that the caller is to look at before going on behind it."""
         k: cython.Py_ssize_t = first
         i: cython.Py_ssize_t
         self.buf, self.packets = buf, packets
         with cython.nogil:
             while k < count:
-                i = listed[2 * k]
-                if not self._take(i * layout.PACKET_WIDTH, listed[2 * k + 1]):
+                i = listed[k] * layout.PACKET_WIDTH
+                if not self._take(i, packets[i + layout.PACKET_CLOCK]):
                     break
                 k += 1
         return k
@@ -265,6 +265,15 @@ class SegmentKernel:
         """A packet of this stream came: it is the youngest."""
         self._unlink(row)
         self._link(row, now)
+
+    def believe(self, doubted: cython.ulonglong, believed: cython.ulonglong) -> int:
+        """The last packet's time, in doubt until now, is believed: what the clock said at it, and what it would have said.
+        Returns the row of its stream; -1: it had none."""
+        row: cython.Py_ssize_t = self.words[layout.STREAMS_NEWEST]
+        if row == 0 or self.rows[row - 1, layout.STREAM_SEEN] != doubted:
+            return -1
+        self.rows[row - 1, layout.STREAM_SEEN] = believed
+        return row - 1
 
     def drop(self, row: cython.Py_ssize_t) -> None:
         """There is no such stream any more."""

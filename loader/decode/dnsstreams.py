@@ -69,10 +69,16 @@ class DnsStreams:
         self.holes = 0  # that nothing filled
         self.lost_bytes = 0  # bytes in which no message was found, or of streams given up
 
-    def add(self, buffer: memoryview, packets: memoryview, i: int, now: int) -> None:
-        """Take packet i, one of words `packets`: a segment with data, or a SYN. `now`: nanoseconds of the believed clock."""
+    def believe(self, doubted: int, believed: int) -> None:
+        """The last packet's time, in doubt until now, is believed: what the clock said at it, and what it would have said."""
+        stream = self.streams.get(self.kernel.believe(doubted, believed))
+        if stream is not None and stream.hole_seen == doubted:
+            stream.hole_seen = believed
+
+    def add(self, buffer: memoryview, packets: memoryview, i: int) -> None:
+        """Take packet i, one of words `packets`: a segment with data, or a SYN."""
         row = packets[i * _WIDTH : (i + 1) * _WIDTH]
-        sequence = row[layout.PACKET_SEQUENCE]
+        now, sequence = row[layout.PACKET_CLOCK], row[layout.PACKET_SEQUENCE]
         place = self.kernel.find(row)
         self.count = 0
         if row[layout.PACKET_TCP_FLAGS] & _SYN:

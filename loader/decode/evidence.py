@@ -467,7 +467,7 @@ class EvidenceKernel:
                 and self.slots[k, layout.SLOT_DST_HI] == self.packets[i + layout.PACKET_DST_HI]
                 and self.slots[k, layout.SLOT_TUNNEL] == self.packets[i + layout.PACKET_TUNNEL]
             ):
-                if not self._silent(k):
+                if not self._silent(k, self.packets[i + layout.PACKET_CLOCK]):
                     return k
                 self._drop(k)
                 return -1
@@ -476,58 +476,17 @@ class EvidenceKernel:
     @cython.cfunc
     @cython.inline
     @cython.nogil
-    def _silent(self, slot: cython.Py_ssize_t) -> cython.bint:
+    def _silent(self, slot: cython.Py_ssize_t, now: cython.ulonglong) -> cython.bint:
         """Whether a slot's last packet came longer ago than a flow may be silent."""
-        return self.words[layout.SAID_CLOCK] - self.slots[slot, layout.SLOT_SEEN] > self.idle
+        return now - self.slots[slot, layout.SLOT_SEEN] > self.idle
 
     @cython.cfunc
     @cython.inline
     @cython.nogil
-    def _advance(self, by: cython.ulonglong) -> cython.int:
-        """Let the clock go on; at the end of its range it stands, so that nothing was seen behind it."""
-        clock: cython.ulonglong = self.words[layout.SAID_CLOCK]
-        room: cython.ulonglong = layout.WORD - clock
-        self.words[layout.SAID_CLOCK] = clock + (by if by < room else room)
-        return 0
-
-    @cython.cfunc
-    @cython.nogil
-    def _jump(self, ts: cython.ulonglong, reference: cython.ulonglong) -> cython.int:
-        """A packet's time is not of the hour behind the clock's: follow it if the packet before was off to the same side."""
-        pending: cython.ulonglong = self.words[layout.SAID_PENDING]
-        self.words[layout.SAID_PENDING] = 0
-        if reference == 0:
-            self.words[layout.SAID_REFERENCE] = ts
-            return 0
-        if ts < reference and reference - ts <= layout.JUMP_NS:
-            return 0
-        if pending == 0 or (pending > reference) != (ts > reference):
-            self.words[layout.SAID_PENDING] = ts
-            return 0
-        if ts > reference:
-            pending = min(ts, pending)
-            self._advance(pending - reference)
-        else:
-            pending = max(ts, pending)
-        self.words[layout.SAID_REFERENCE] = pending
-        if (ts - pending if ts > pending else pending - ts) > layout.JUMP_NS:
-            self.words[layout.SAID_PENDING] = ts
-        elif ts > pending:
-            self._advance(ts - pending)
-            self.words[layout.SAID_REFERENCE] = ts
-        return 0
-
-    @cython.cfunc
-    @cython.inline
-    @cython.nogil
-    def _tick(self, ts: cython.ulonglong) -> cython.int:
-        """Move the clock to a packet's time, unless that jumped and nobody confirms it: as the flow table does."""
-        reference: cython.ulonglong = self.words[layout.SAID_REFERENCE]
-        if reference == 0 or ts < reference or ts - reference > layout.JUMP_NS:
-            return self._jump(ts, reference)
-        self._advance(ts - reference)
-        self.words[layout.SAID_REFERENCE] = ts
-        self.words[layout.SAID_PENDING] = 0
+    def _touch(self, slot: cython.Py_ssize_t, now: cython.ulonglong) -> cython.int:
+        """A packet of a slot's stream came."""
+        self.slots[slot, layout.SLOT_SEEN] = now
+        self.words[layout.SAID_TOUCHED] = slot + 1
         return 0
 
     @cython.cfunc
@@ -561,7 +520,7 @@ class EvidenceKernel:
             if self.slots[k, layout.SLOT_SERIAL] < self.slots[slot, layout.SLOT_SERIAL]:
                 slot = k
         if self.tags[slot]:
-            self.words[layout.SAID_EVICTED] += not self._silent(slot)
+            self.words[layout.SAID_EVICTED] += not self._silent(slot, self.packets[i + layout.PACKET_CLOCK])
             self._drop(slot)
         self.tags[slot] = (value >> 32) | 1
         self.filled[slot // layout.SLOT_WAYS] += 1
@@ -575,7 +534,7 @@ class EvidenceKernel:
             | self.packets[i + layout.PACKET_DPORT]
         )
         self.slots[slot, layout.SLOT_TUNNEL] = self.packets[i + layout.PACKET_TUNNEL]
-        self.slots[slot, layout.SLOT_SEEN] = self.words[layout.SAID_CLOCK]
+        self._touch(slot, self.packets[i + layout.PACKET_CLOCK])
         self.words[layout.SAID_SERIAL] += 1
         self.slots[slot, layout.SLOT_SERIAL] = self.words[layout.SAID_SERIAL] << 1
         return slot
@@ -599,7 +558,7 @@ class EvidenceKernel:
             if at >= end:
                 return 0
         if slot >= 0:
-            self.slots[slot, layout.SLOT_SEEN] = self.words[layout.SAID_CLOCK]
+            self._touch(slot, self.packets[i + layout.PACKET_CLOCK])
             ahead = (sequence - (self.slots[slot, layout.SLOT_PORTS] >> 32)) & layout.LOW_HALF
             if self.slots[slot, layout.SLOT_SERIAL] & layout.SLOT_OPEN or ahead > 0:
                 if ahead > layout.MAX_HELLO and ahead < layout.HALF32:
@@ -642,9 +601,9 @@ class EvidenceKernel:
         first: cython.Py_ssize_t,
         count: cython.Py_ssize_t,
     ) -> int:
-        """Set the NAME of packets[first:count], and list those of DNS over TCP with data or a SYN (`listed`: two words each,
-        room for all packets); returns where it stopped, and the STOP word why: at `count` with 0, else at the
-        packet that the caller is to look at before going on behind it (with STOP_ROOM: before it)."""
+        """Set the NAME of packets[first:count], and list those of DNS over TCP with data or a SYN (`listed`: their numbers;
+        room for all); returns where it stopped, and the STOP word why: at `count` with 0, else at the packet that the caller is
+        to look at before going on behind it (with STOP_ROOM: before it)."""
         i: cython.Py_ssize_t = first * layout.PACKET_WIDTH
         last: cython.Py_ssize_t = count * layout.PACKET_WIDTH
         at: cython.Py_ssize_t
@@ -652,14 +611,10 @@ class EvidenceKernel:
         octet: cython.int
         value: cython.ulonglong
         why: cython.ulonglong = 0
-        again: cython.bint = self.words[layout.SAID_STOP] == layout.STOP_ROOM  # its time was heard: none confirms itself
         self.buf, self.packets = buf, packets
         self.words[layout.SAID_DROPPED] = 0
         with cython.nogil:
             while i < last:
-                if not again:
-                    self._tick(packets[i + layout.PACKET_TS])
-                again = False
                 at = packets[i + layout.PACKET_PAYLOAD]
                 if at == 0 or packets[i + layout.PACKET_REASON] or packets[i + layout.PACKET_KIND] & layout.KIND_FRAGMENT:
                     i += layout.PACKET_WIDTH
@@ -670,8 +625,7 @@ class EvidenceKernel:
                         i += layout.PACKET_WIDTH
                         continue
                     if packets[i + layout.PACKET_SPORT] == 53 or packets[i + layout.PACKET_DPORT] == 53:
-                        listed[2 * self.words[layout.SAID_LISTED]] = i // layout.PACKET_WIDTH
-                        listed[2 * self.words[layout.SAID_LISTED] + 1] = self.words[layout.SAID_CLOCK]
+                        listed[self.words[layout.SAID_LISTED]] = i // layout.PACKET_WIDTH
                         self.words[layout.SAID_LISTED] += 1
                         i += layout.PACKET_WIDTH
                         continue
@@ -735,6 +689,12 @@ class EvidenceKernel:
     def close(self, slot: cython.Py_ssize_t) -> None:
         """The stream of this slot is done with."""
         self._empty(slot)
+
+    def believe(self, doubted: cython.ulonglong, believed: cython.ulonglong) -> None:
+        """The last packet's time, in doubt until now, is believed: what the clock said at it, and what it would have said."""
+        slot: cython.Py_ssize_t = self.words[layout.SAID_TOUCHED]
+        if slot and self.slots[slot - 1, layout.SLOT_SEEN] == doubted:
+            self.slots[slot - 1, layout.SLOT_SEEN] = believed
 
     def fill(self, packet: cython.ulonglong[::1], sequence: cython.ulonglong, is_open: bool) -> int:
         """A slot for the stream of a packet; its number (`is_open`: a part of the stream came)."""

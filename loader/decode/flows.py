@@ -2,10 +2,8 @@
 
 """The kernel that keeps flows: a hash table over arrays that the caller owns and enlarges.
 
-State runs on the *table clock*: nanoseconds of packet time since the first packet, which only goes forward. A packet whose time
-is more than an hour off the packet before is a jump: it is counted, and the clock follows only when the next packet is off to
-the same side. So one packet dated 2100 expires nothing, and sweeping early or late changes no row: whether too many flows are
-open is asked once in so many packets of flows, and a flow that is idle by then is none of them, swept or not.
+Time-outs run on the clock (`clock.py`), so sweeping early or late changes no row: whether too many flows are open is asked once
+in so many packets of flows, and a flow that is idle by then is none of them, swept or not.
 
 A flow is found by its key, and a busy link has more flows than the processor's cache has room for. So packets are taken some
 tens at a time: first their keys are made and the places where their flows must be are read, so that memory fetches them all at
@@ -175,8 +173,6 @@ class FlowKernel:
         at: cython.Py_ssize_t = row * layout.FLOW_WIDTH
         aside: cython.Py_ssize_t = row * layout.ASIDE_WIDTH
         self.rows[at + layout.FLOW_STATE] &= ~layout.STATE_OPEN & layout.WORD
-        if self.table[layout.TABLE_PENDING_ROW] == cython.cast(cython.ulonglong, row + 1):
-            self.table[layout.TABLE_PENDING_ROW] = 0
         if self.rows[at + layout.FLOW_FRAME] == 0:
             return self._release(row)
         self.aside[aside + layout.ASIDE_END] = reason
@@ -188,64 +184,6 @@ class FlowKernel:
         self.table[layout.TABLE_ENDED_LAST] = row + 1
         self.table[layout.TABLE_ENDED_COUNT] += 1
         self.table[layout.TABLE_MINUTES_ENDED] += self.aside[aside + layout.ASIDE_MINUTE_COUNT] + 1
-        return 0
-
-    @cython.cfunc
-    @cython.inline
-    @cython.nogil
-    def _advance(self, by: cython.ulonglong) -> cython.int:
-        """The clock stops at the end of its word: times that jump to and fro for centuries move it that far."""
-        room: cython.ulonglong = layout.WORD - self.table[layout.TABLE_CLOCK]
-        self.table[layout.TABLE_CLOCK] += by if by < room else room
-        return 0
-
-    @cython.cfunc
-    @cython.inline
-    @cython.nogil
-    def _tick(self, ts: cython.ulonglong) -> cython.int:
-        """Move the clock to a packet's time, unless that jumped and nobody confirms it; returns 1 while it is in doubt."""
-        reference: cython.ulonglong = self.table[layout.TABLE_REFERENCE]
-        if reference == 0:
-            self.table[layout.TABLE_REFERENCE] = ts
-            return 0
-        if ts >= reference and ts - reference <= layout.JUMP_NS:
-            self._advance(ts - reference)
-            self.table[layout.TABLE_REFERENCE] = ts
-            self.table[layout.TABLE_PENDING] = 0
-            return 0
-        if ts < reference and reference - ts <= layout.JUMP_NS:
-            self.table[layout.TABLE_PENDING] = 0
-            return 0
-        return self._jump(ts, reference)
-
-    @cython.cfunc
-    @cython.nogil
-    def _jump(self, ts: cython.ulonglong, reference: cython.ulonglong) -> cython.int:
-        """Count a jump and follow it if the packet before was off to the same side; returns 1 while the time is in doubt."""
-        pending: cython.ulonglong = self.table[layout.TABLE_PENDING]
-        before: cython.ulonglong = self.table[layout.TABLE_CLOCK]
-        at: cython.Py_ssize_t
-        self.table[layout.TABLE_JUMPS] += 1
-        self.table[layout.TABLE_PENDING] = ts
-        if pending == 0 or (pending > reference) != (ts > reference):
-            return 1
-        if ts > reference:
-            self.table[layout.TABLE_REFERENCE] = min(ts, pending)
-            self._advance(self.table[layout.TABLE_REFERENCE] - reference)
-            if self.table[layout.TABLE_PENDING_ROW]:
-                at = (self.table[layout.TABLE_PENDING_ROW] - 1) * layout.FLOW_WIDTH
-                if self.rows[at + layout.FLOW_STARTED] == before:  # by that packet: it is not as old as the jump is wide
-                    self.rows[at + layout.FLOW_STARTED] = self.table[layout.TABLE_CLOCK]
-                self.rows[at + layout.FLOW_SEEN] = self.table[layout.TABLE_CLOCK]
-        else:
-            self.table[layout.TABLE_REFERENCE] = max(ts, pending)
-        reference = self.table[layout.TABLE_REFERENCE]
-        if ts > reference + layout.JUMP_NS or ts + layout.JUMP_NS < reference:
-            return 1
-        if ts > reference:
-            self._advance(ts - reference)
-            self.table[layout.TABLE_REFERENCE] = ts
-        self.table[layout.TABLE_PENDING] = 0
         return 0
 
     @cython.cfunc
@@ -313,7 +251,7 @@ class FlowKernel:
         self.rows[back + layout.FLOW_PACKETS] += 1
         self.rows[back + layout.FLOW_BYTES] += self.packets[packet + layout.PACKET_IP_LENGTH]
         self.rows[at + layout.FLOW_SEEN] = self.table[layout.TABLE_CLOCK]
-        if self.table[layout.TABLE_PENDING] == 0 and ts > self.rows[at + layout.FLOW_LAST]:
+        if ts > self.rows[at + layout.FLOW_LAST] and not self.packets[packet + layout.PACKET_KIND] & layout.KIND_IN_DOUBT:
             self.rows[at + layout.FLOW_LAST] = ts
         if self.packets[packet + layout.PACKET_NAME] and back == at:
             self._name(row, self.packets[packet + layout.PACKET_NAME])
@@ -555,6 +493,20 @@ class FlowKernel:
         self.table[layout.TABLE_SINCE_SWEEP] = 0
         return 0
 
+    def believe(self, doubted: cython.ulonglong, believed: cython.ulonglong, ts: cython.ulonglong) -> None:
+        """The last packet's time `ts`, in doubt until now, is believed: what the clock said at it, and would have said."""
+        at: cython.Py_ssize_t
+        if self.table[layout.TABLE_LAST_ROW] == 0:
+            return
+        at = (self.table[layout.TABLE_LAST_ROW] - 1) * layout.FLOW_WIDTH
+        if self.rows[at + layout.FLOW_SEEN] != doubted:
+            return
+        self.rows[at + layout.FLOW_SEEN] = believed
+        if self.rows[at + layout.FLOW_STARTED] == doubted:  # by that packet: it is not as old as the jump is wide
+            self.rows[at + layout.FLOW_STARTED] = believed
+        if self.rows[at + layout.FLOW_FRAME]:
+            self.rows[at + layout.FLOW_LAST] = max(self.rows[at + layout.FLOW_LAST], ts)
+
     def sweep(self) -> None:
         """End every row that is idle by the table clock."""
         self._sweep()
@@ -665,8 +617,9 @@ class FlowKernel:
     def track(
         self, packets: cython.ulonglong[::1], first: cython.Py_ssize_t, count: cython.Py_ssize_t, room: cython.ulonglong
     ) -> int:
-        """Count packets[first:count] (a flat table of them) in their flows; returns where it stopped: at `count`, or earlier
-        when `room` rows or the minute entries are used up, or too many flows are open (the reason is in the table's WANT word).
+        """Count packets[first:count] (a flat table of them), a span of the clock's, in their flows; returns where it stopped:
+        at `count`, or earlier when `room` rows or the minute entries are used up, or too many flows are open (the reason is in
+        the table's WANT word).
         """
         i: cython.Py_ssize_t = first
         last: cython.Py_ssize_t
@@ -677,6 +630,8 @@ class FlowKernel:
                 last = min(i + layout.AHEAD_PACKETS, count)
                 self._look_ahead(i, last)
                 i = self._track(i, last, room)
+            if i == count and count > first:
+                self.table[layout.TABLE_CLOCK] = packets[(count - 1) * layout.PACKET_WIDTH + layout.PACKET_CLOCK]
         return i
 
     @cython.cfunc
@@ -685,8 +640,6 @@ class FlowKernel:
         """`track` for the packets whose keys are in `ahead`."""
         i: cython.Py_ssize_t
         packet: cython.Py_ssize_t
-        row: cython.Py_ssize_t
-        doubt: cython.int
         for i in range(first, last):
             packet = i * layout.PACKET_WIDTH
             if self.packets[packet + layout.PACKET_REASON]:
@@ -694,18 +647,15 @@ class FlowKernel:
             self.table[layout.TABLE_WANT] = self._want(room)
             if self.table[layout.TABLE_WANT] != layout.WANT_NOTHING:
                 return i
-            doubt = self._tick(self.packets[packet + layout.PACKET_TS])
-            self.table[layout.TABLE_PENDING_ROW] = 0
+            self.table[layout.TABLE_CLOCK] = self.packets[packet + layout.PACKET_CLOCK]
             self.table[layout.TABLE_SINCE_SWEEP] += 1
             if (
                 self.table[layout.TABLE_CLOCK] - self.table[layout.TABLE_SWEPT] >= layout.SWEEP_NS
                 and self.table[layout.TABLE_SINCE_SWEEP] * 8 >= self.table[layout.TABLE_HIGH]
             ):
                 self._sweep()
-            row = self._packet(packet, (i - first) * layout.AHEAD_WIDTH)
+            self.table[layout.TABLE_LAST_ROW] = self._packet(packet, (i - first) * layout.AHEAD_WIDTH) + 1
             self.table[layout.TABLE_FLOW_PACKETS] += 1
-            if doubt:
-                self.table[layout.TABLE_PENDING_ROW] = row + 1
         return last
 
     @cython.cfunc

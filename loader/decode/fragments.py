@@ -3,7 +3,7 @@
 
 A later fragment gets the ports of the first one, if that was seen before it, and is a packet of its flow. Datagrams of DNS are
 put together in whatever order their fragments come; one whose fragments overlap or contradict each other never is (RFC 5722).
-Nothing is kept for longer than its time, which is that of the fragments themselves.
+Nothing is kept for longer than its time.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class FragmentKernel:
             protocol = self.words[at + layout.PACKET_PROTOCOL]
         self.rows[row, layout.DATAGRAM_ID] = (self.words[at + layout.PACKET_SEQUENCE] & _LOW32) | (protocol << 32)
         self.rows[row, layout.DATAGRAM_TUNNEL] = self.words[at + layout.PACKET_TUNNEL]
-        self.rows[row, layout.DATAGRAM_TS] = self.words[at + layout.PACKET_TS]
+        self.rows[row, layout.DATAGRAM_CLOCK] = self.words[at + layout.PACKET_CLOCK]
         return row
 
     @cython.cfunc
@@ -91,8 +91,7 @@ class FragmentKernel:
         """The row with the key that row `wanted` has; -1 if there is none, or its time is over."""
         following: cython.ulonglong = self.index[self._place(wanted)]
         row: cython.Py_ssize_t
-        ts: cython.ulonglong = self.rows[wanted, layout.DATAGRAM_TS]
-        began: cython.ulonglong
+        now: cython.ulonglong = self.rows[wanted, layout.DATAGRAM_CLOCK]
         k: cython.int
         while following:
             row = following - 1
@@ -100,8 +99,7 @@ class FragmentKernel:
             while k <= layout.DATAGRAM_TUNNEL and self.rows[row, k] == self.rows[wanted, k]:
                 k += 1
             if k > layout.DATAGRAM_TUNNEL:
-                began = self.rows[row, layout.DATAGRAM_TS]
-                if (ts - began if ts > began else began - ts) <= layout.FRAGMENT_TIMEOUT_NS:
+                if now - self.rows[row, layout.DATAGRAM_CLOCK] <= layout.FRAGMENT_TIMEOUT_NS:
                     return row
                 self._forget(row)
                 return -1
@@ -169,23 +167,12 @@ class FragmentKernel:
 
     @cython.cfunc
     @cython.nogil
-    def _tick(self, ts: cython.ulonglong) -> cython.int:
-        """Move the clock, and forget what is over by it."""
-        clock: cython.ulonglong = self.table[layout.FRAGMENTS_CLOCK]
-        pending: cython.ulonglong = self.table[layout.FRAGMENTS_PENDING]
-        oldest: cython.ulonglong
-        self.table[layout.FRAGMENTS_PENDING] = 0
-        if clock == 0 or (ts > clock and ts - clock <= layout.JUMP_NS):
-            clock = ts
-        elif ts > clock and pending:
-            clock = min(ts, pending)
-        elif ts > clock:
-            self.table[layout.FRAGMENTS_PENDING] = ts
-        self.table[layout.FRAGMENTS_CLOCK] = clock
-        while self.table[layout.FRAGMENTS_USED]:
-            oldest = self.rows[self.table[layout.FRAGMENTS_OLDEST], layout.DATAGRAM_TS]
-            if oldest >= clock or clock - oldest <= layout.FRAGMENT_FORGOTTEN_NS:
-                break
+    def _drop_old(self, now: cython.ulonglong) -> cython.int:
+        """Forget what is over by now."""
+        while (
+            self.table[layout.FRAGMENTS_USED]
+            and now - self.rows[self.table[layout.FRAGMENTS_OLDEST], layout.DATAGRAM_CLOCK] > layout.FRAGMENT_FORGOTTEN_NS
+        ):
             self._drop_oldest()
         return 0
 
@@ -196,7 +183,7 @@ class FragmentKernel:
         offset: cython.ulonglong = (self.words[at + layout.PACKET_SEQUENCE] >> layout.FRAGMENT_OFFSET_SHIFT) & 0x1FFF
         wanted: cython.Py_ssize_t
         row: cython.Py_ssize_t
-        self._tick(self.words[at + layout.PACKET_TS])
+        self._drop_old(self.words[at + layout.PACKET_CLOCK])
         if self.table[layout.FRAGMENTS_USED] == layout.MAX_DATAGRAMS:
             self.table[layout.FRAGMENTS_EVICTED] += 1
             self._drop_oldest()
@@ -371,6 +358,14 @@ class FragmentKernel:
         self.rows[row, layout.DATAGRAM_ROOM] = room + 1
         self.table[layout.FRAGMENTS_ROOM] = (room + 1) % layout.DATAGRAM_ROOMS
         return room
+
+    def believe(self, doubted: cython.ulonglong, believed: cython.ulonglong) -> None:
+        """The last packet's time, in doubt until now, is believed: what the clock said at it, and what it would have said."""
+        row: cython.Py_ssize_t
+        if self.table[layout.FRAGMENTS_USED]:
+            row = (self.table[layout.FRAGMENTS_OLDEST] + self.table[layout.FRAGMENTS_USED] - 1) % layout.MAX_DATAGRAMS
+            if self.rows[row, layout.DATAGRAM_CLOCK] == doubted:
+                self.rows[row, layout.DATAGRAM_CLOCK] = believed
 
     def release(self, row: cython.Py_ssize_t) -> None:
         """The caller has the bytes of a datagram that was whole."""

@@ -29,7 +29,12 @@ class FrameRows:
 
     def _row(self, word: list[int]) -> _Row:
         kind = word[layout.PACKET_KIND]
-        head = (word[layout.PACKET_FRAME], word[layout.PACKET_TS], word[layout.PACKET_WIRE], word[layout.PACKET_CAPTURED])
+        head = (
+            word[layout.PACKET_FRAME],
+            word[layout.PACKET_TS],
+            word[layout.PACKET_WIRE],
+            word[layout.PACKET_CAPTURED] & layout.LOW_HALF,
+        )
         tail = (_tags(word[layout.PACKET_VLAN]),)
         reason = REASON_TEXT.get(word[layout.PACKET_REASON])
         if not kind & layout.KIND_IP:

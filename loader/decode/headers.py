@@ -173,7 +173,7 @@ class HeaderKernel:
     @cython.nogil
     def _link(self) -> cython.int:
         """The first layer of a frame, by its link type."""
-        link: cython.int = self.words[self.row + layout.PACKET_LINK]
+        link: cython.int = self.words[self.row + layout.PACKET_CAPTURED] >> layout.LINK_SHIFT
         if link == 1:
             return self._ethernet()
         if link == 101 or link == 12 or link == 14:
@@ -1040,6 +1040,7 @@ class HeaderKernel:
         k: cython.int
         reason: cython.int
         at: cython.Py_ssize_t
+        captured: cython.ulonglong
         self.buf, self.words = buf, words
         self.outer_used = self.fragments = 0
         self.counts[layout.HEADERS_UNREAD] = 0
@@ -1050,11 +1051,12 @@ class HeaderKernel:
                     words[row + k] = 0
                 at = words[row + layout.PACKET_AT]
                 self.row, self.at = row, at
-                self.end = self.wire = at + cython.cast(cython.Py_ssize_t, words[row + layout.PACKET_CAPTURED])
+                captured = words[row + layout.PACKET_CAPTURED] & layout.LOW_HALF
+                self.end = self.wire = at + cython.cast(cython.Py_ssize_t, captured)
                 if words[row + layout.PACKET_WIRE] > layout.MAX_WIRE_BYTES:
                     words[row + layout.PACKET_WIRE] = layout.MAX_WIRE_BYTES
                     self.counts[layout.HEADERS_CLAMPED] += 1
-                if words[row + layout.PACKET_WIRE] > words[row + layout.PACKET_CAPTURED]:
+                if words[row + layout.PACKET_WIRE] > captured:
                     self.wire = at + cython.cast(cython.Py_ssize_t, words[row + layout.PACKET_WIRE])
                 self.tunnel = self.network = 0
                 self.guessed = False

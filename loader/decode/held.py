@@ -52,7 +52,7 @@ class HeldFrames:
         i = 0
         while unread:
             if _is_flagged(packets, i):
-                size = packets[i, layout.PACKET_CAPTURED]
+                size = packets[i, layout.PACKET_CAPTURED] & layout.LOW_HALF
                 self._full = self._full or len(self.frames) == MAX_HELD_FRAMES or self._bytes + size > MAX_HELD_BYTES
                 if self._full:
                     break
@@ -66,13 +66,13 @@ class HeldFrames:
 
 
 def _copied(buffer: memoryview, packets: memoryview, i: int) -> HeldFrame:
-    at, size = packets[i, layout.PACKET_AT], packets[i, layout.PACKET_CAPTURED]
+    at, captured = packets[i, layout.PACKET_AT], packets[i, layout.PACKET_CAPTURED]
     return HeldFrame(
         frame=packets[i, layout.PACKET_FRAME],
         ts_ns=packets[i, layout.PACKET_TS],
-        link_type=packets[i, layout.PACKET_LINK],
+        link_type=captured >> layout.LINK_SHIFT,
         wire=packets[i, layout.PACKET_WIRE],
-        data=bytes(buffer[at : at + size]),
+        data=bytes(buffer[at : at + (captured & layout.LOW_HALF)]),
     )
 
 

@@ -8,9 +8,9 @@ of one address are equal. Names end in `_HI` and `_LO`.
 (
     PACKET_TS,  # Unix nanoseconds
     PACKET_AT,  # offset of the frame in the buffer
-    PACKET_CAPTURED,  # bytes of the frame in the buffer
+    PACKET_CAPTURED,  # bytes of the frame in the buffer; from bit 32: link type of its interface (tcpdump.org/linktypes)
     PACKET_WIRE,  # bytes of the frame on the wire
-    PACKET_LINK,  # link type of the interface it was captured on (tcpdump.org/linktypes)
+    PACKET_CLOCK,  # what the clock said at it
     PACKET_FRAME,  # its number in the capture, from 1
     PACKET_REASON,  # 0: a packet of a flow; else a number of `reasons`
     PACKET_KIND,  # bits below
@@ -32,7 +32,24 @@ of one address are equal. Names end in `_HI` and `_LO`.
     PACKET_NAME,  # what the packet says its destination is called: `NAME_*`; 0: nothing
 ) = range(24)
 PACKET_WIDTH = 24
+LINK_SHIFT = 32  # of `PACKET_CAPTURED`
 LINK_UNKNOWN = 0x1_0000  # of a packet whose interface was never described: real ones have 16 bits
+
+# The clock's words.
+(
+    CLOCK_NOW,  # nanoseconds of packet time since the first packet that this state knows; never goes back
+    CLOCK_REFERENCE,  # packet time that it stands for; 0: no packet with a time was seen
+    CLOCK_PENDING,  # time of the last packet if it is in doubt; 0: it is not
+    CLOCK_HOME,  # what it stood for when times went back; 0: they never did
+    CLOCK_JUMPS,  # packets whose time jumped
+    CLOCK_DOUBTED,  # where the first packet of a span confirms the jump of the one before: what the clock said at that one,
+    CLOCK_BELIEVED,  # what it would have said, had it known (0: no packet was confirmed)
+    CLOCK_BELIEVED_TS,  # and that packet's time
+) = range(8)
+CLOCK_WIDTH = 8
+CLOCK_CARRIED = 4  # words from the first on that the sensor's next capture goes on from
+# A packet whose time is further off the one before has jumped: it is not believed until another confirms it.
+JUMP_NS = 3_600_000_000_000
 
 # A name as a packet or flow carries it: number of the name, plus one; number of the ALPN list, plus one; who says so.
 NAME_TEXT_BITS = 24
@@ -62,12 +79,10 @@ SAID_SCRATCH = 4 * MAX_SAID_TEXT + 8  # bytes behind the last text, where the ne
     SAID_HELLOS_ECH,  # with Encrypted ClientHello (RFC 9849): their name may be that of the provider
     SAID_HEADS,  # HTTP/1 request heads
     SAID_HEADS_UNNAMED,
-    SAID_CLOCK,  # nanoseconds of packet time since the first packet that this state knows; never goes back
-    SAID_REFERENCE,  # packet time that the clock stands for
-    SAID_PENDING,  # time of the last packet if it jumped and nobody has confirmed it; 0: it did not
-    SAID_LISTED,  # packets of DNS over TCP listed, each with its number and the clock
-) = range(18)
-SAID_WIDTH = 18
+    SAID_TOUCHED,  # slot, plus one, of the last packet that had one
+    SAID_LISTED,  # packets of DNS over TCP listed
+) = range(16)
+SAID_WIDTH = 16
 
 STOP_ROOM = 1  # the book needs more room: call again with the same packet
 STOP_STREAM = 2  # the packet belongs to a hello or head that is not whole yet
@@ -157,7 +172,7 @@ FRAGMENT_TINY = 1 << 50  # the first one, and its TCP header goes on in the next
     DATAGRAM_DST_LO,
     DATAGRAM_ID,  # identification; from bit 32 the IP protocol, in IPv6 (where fragments may differ in it) 256
     DATAGRAM_TUNNEL,
-    DATAGRAM_TS,  # of the fragment seen first
+    DATAGRAM_CLOCK,  # what the clock said at the fragment seen first
     DATAGRAM_PORTS,  # source port, destination port, protocol: 16 + 16 + 8 bits
     DATAGRAM_STATE,  # bits below; 0: forgotten
     DATAGRAM_ROOM,  # where its bytes are put together, plus one; 0: nowhere
@@ -179,14 +194,12 @@ DATAGRAM_WHOLE = 32
     FRAGMENTS_OLDEST,  # rows are a ring, in the order in which they began
     FRAGMENTS_USED,
     FRAGMENTS_ROOM,  # where to look first for room
-    FRAGMENTS_CLOCK,  # time of the fragments, believed as the flow table's: a jump is confirmed by the next one
-    FRAGMENTS_PENDING,
     FRAGMENTS_READY,  # row, plus one, of the datagram that the last packet made whole
     FRAGMENTS_EVICTED,  # datagrams forgotten, or no longer put together, for the sake of newer ones
     FRAGMENTS_OVERLAPPING,  # datagrams given up because fragments contradict each other
     FRAGMENTS_INCOMPLETE,  # DNS messages of which a fragment never came
-) = range(9)
-FRAGMENTS_WIDTH = 9
+) = range(7)
+FRAGMENTS_WIDTH = 7
 
 # Bounds of the fragment table.
 MAX_DATAGRAMS = 4_096
@@ -210,6 +223,7 @@ KIND_ONE_WAY = 8  # an ICMP message that has no answer: its flow has one directi
 KIND_CUT = 16  # the capture or the fragment has less of the payload than the datagram
 KIND_WHOLE = 32  # the payload is a message put together out of segments or fragments, in a buffer of its own
 KIND_MESSAGE = 64  # the payload is one DNS message out of TCP, its length left out
+KIND_IN_DOUBT = 128  # its time jumped, and the packet before does not confirm it
 
 # A flow in the table: two cache lines that every packet of it touches. A and B are its endpoints in ascending order, "forward"
 # is from the initiator to the other.
@@ -221,8 +235,8 @@ KIND_MESSAGE = 64  # the payload is one DNS message out of TCP, its length left 
     FLOW_PORTS,  # A's port, B's port, protocol: 16 + 16 + 8 bits
     FLOW_TUNNEL,  # as of the packets
     FLOW_STATE,  # bits below
-    FLOW_SEEN,  # table clock of the last packet
-    FLOW_STARTED,  # table clock of the row's first packet
+    FLOW_SEEN,  # clock of the last packet
+    FLOW_STARTED,  # clock of the row's first packet
     FLOW_FRAME,  # of the row's first packet; 0: no packet in this capture
     FLOW_LAST,
     FLOW_MINUTE,  # minute of the last packet; the row's earlier minutes are in the minute table
@@ -254,7 +268,6 @@ STATE_OPEN = 16  # the row is in the table
 STATE_FULL = 64  # as many minutes as a row may have
 STATE_INITIATOR_SHIFT = 8  # schema.enums.Initiator
 STATE_CARRIED = 31  # what of it the sensor's next capture is handed
-STATE_IN_DOUBT = 32  # only there: the flow of the packet whose jump nobody has confirmed
 STATE_CHAIN = 0xFFBF  # what a row hands to the one that goes on with its flow: all of the above but FULL
 STATE_TCP_FLAGS_SHIFT = 16  # all flags of the row's packets
 STATE_FIN_BOTH = STATE_FIN_A | STATE_FIN_B
@@ -308,11 +321,8 @@ MAX_WIRE_BYTES = 16 * 1024 * 1024
 
 # The flow table's own words.
 (
-    TABLE_CLOCK,  # nanoseconds of packet time since the first packet that this state knows; never goes back
-    TABLE_REFERENCE,  # packet time that the clock stands for
-    TABLE_PENDING,  # time of the last packet if it jumped; 0: it did not
-    TABLE_PENDING_ROW,  # its row plus one
-    TABLE_JUMPS,
+    TABLE_CLOCK,  # what the clock said at the last packet
+    TABLE_LAST_ROW,  # row, plus one, of the last packet that had one
     TABLE_USED,  # rows in the table
     TABLE_HIGH,  # rows ever used: a sweep looks at so many
     TABLE_FREE,  # free list
@@ -328,16 +338,14 @@ MAX_WIRE_BYTES = 16 * 1024 * 1024
     TABLE_EVICTED,
     TABLE_WANT,  # why the kernel stopped early: 0, or one of the WANT_ words
     TABLE_NOT_CARRIED,  # open flows for which what is carried had no room
-) = range(20)
-TABLE_WIDTH = 20
+) = range(17)
+TABLE_WIDTH = 17
 
 WANT_NOTHING = 0
 WANT_ROWS = 1
 WANT_MINUTES = 2
 WANT_EVICTION = 3
 
-# A packet whose time is further off the one before has jumped: its clock is not believed until another confirms it.
-JUMP_NS = 3_600_000_000_000
 # Open flows at most, so that memory is bounded whatever comes; beyond it the longest silent ones are ended.
 MAX_OPEN_FLOWS = 262_144
 
@@ -354,7 +362,7 @@ MAX_OPEN_FLOWS = 262_144
     MESSAGE_RCODE,  # `NO_RCODE`: a query
     MESSAGE_QNAME,  # number of the name, plus one; 0: the message has no question
     MESSAGE_QTYPE,
-    MESSAGE_CLOCK,  # the table's clock when it was seen
+    MESSAGE_CLOCK,  # what the clock said at it
     MESSAGE_LATENCY,  # nanoseconds from the query to this response, plus one; 0: unknown
     MESSAGE_BLANK,  # of a query: which of its frame's messages without records it is
 ) = range(14)
@@ -383,9 +391,7 @@ DATA_LENGTH_SHIFT = 40
     DNS_RECORDS,
     DNS_NAMES,
     DNS_ARENA,
-    DNS_CLOCK,  # nanoseconds of packet time since the first packet that this state knows; never goes back
-    DNS_REFERENCE,  # packet time that the clock stands for
-    DNS_DOUBT,  # time of the last packet, plus one, if it jumped; 0: it did not
+    DNS_CLOCK,  # what the clock said at the last packet read
     DNS_MALFORMED,
     DNS_MALFORMED_RDATA,
     DNS_TOO_LARGE,
@@ -397,7 +403,7 @@ DATA_LENGTH_SHIFT = 40
     DNS_EDNS,
     DNS_EDNS_DO,
     DNS_RCODES,  # responses with response code 0, 1, ... 23 (RFC 6895 2.3), and with any other
-) = range(18)
+) = range(16)
 DNS_RCODE_COUNT = 25
 DNS_WIDTH = DNS_RCODES + DNS_RCODE_COUNT
 

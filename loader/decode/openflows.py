@@ -117,8 +117,6 @@ class OpenFlows:
                 for k in range(layout.CARRIED_CHAIN):
                     out[k * count + n] = self.rows[at + k]
                 out[layout.FLOW_STATE * count + n] &= layout.STATE_CARRIED
-                if self.table[layout.TABLE_PENDING_ROW] == self.order[n] + 1:
-                    out[layout.FLOW_STATE * count + n] |= layout.STATE_IN_DOUBT
                 out[layout.CARRIED_CHAIN * count + n] = self.aside[aside + layout.ASIDE_CHAIN]
                 out[layout.CARRIED_NAME * count + n] = self.aside[aside + layout.ASIDE_NAME]
 
@@ -135,10 +133,8 @@ class OpenFlows:
                 for k in range(layout.CARRIED_CHAIN):
                     self.rows[at + k] = columns[k * count + n]
                 state = self.rows[at + layout.FLOW_STATE]
-                if not state & layout.STATE_OPEN or state & ~(layout.STATE_CARRIED | layout.STATE_IN_DOUBT):
+                if not state & layout.STATE_OPEN or state & ~layout.STATE_CARRIED:
                     break
-                if state & layout.STATE_IN_DOUBT:
-                    self.table[layout.TABLE_PENDING_ROW] = n + 1
                 self.rows[at + layout.FLOW_STATE] = state & layout.STATE_CARRIED | layout.STATE_WAS_CARRIED
                 self.aside[n * layout.ASIDE_WIDTH + layout.ASIDE_CHAIN] = columns[layout.CARRIED_CHAIN * count + n]
                 self.aside[n * layout.ASIDE_WIDTH + layout.ASIDE_NAME] = columns[layout.CARRIED_NAME * count + n]

@@ -131,7 +131,6 @@ _TS = cython.declare(cython.int, layout.PACKET_TS)
 _AT = cython.declare(cython.int, layout.PACKET_AT)
 _CAPTURED = cython.declare(cython.int, layout.PACKET_CAPTURED)
 _WIRE = cython.declare(cython.int, layout.PACKET_WIRE)
-_LINK = cython.declare(cython.int, layout.PACKET_LINK)
 _FRAME = cython.declare(cython.int, layout.PACKET_FRAME)
 _MAX = cython.declare(cython.Py_ssize_t, walking.MAX_PACKET_BYTES)
 _CHAIN = cython.declare(cython.int, walking.CHAIN_RECORDS)
@@ -178,7 +177,7 @@ def walk(
     """
     big: cython.bint = how[0]
     scale: cython.ulonglong = how[1]
-    link: cython.ulonglong = how[2]
+    link: cython.ulonglong = how[2] << layout.LINK_SHIFT
     header: cython.Py_ssize_t = how[3]
     lengths: cython.int = how[4]
     end: cython.Py_ssize_t = span[1]
@@ -209,9 +208,8 @@ def walk(
             seconds = _word(buf, at, big)
             packets[count, _TS] = seconds * _NANO + fraction * scale
             packets[count, _AT] = at + header
-            packets[count, _CAPTURED] = captured
+            packets[count, _CAPTURED] = cython.cast(cython.ulonglong, captured) | link
             packets[count, _WIRE] = wire
-            packets[count, _LINK] = link
             packets[count, _FRAME] = frame + cython.cast(cython.ulonglong, count)
             at += header + captured
             count += 1

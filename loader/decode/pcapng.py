@@ -88,7 +88,7 @@ _TS = cython.declare(cython.int, layout.PACKET_TS)
 _AT = cython.declare(cython.int, layout.PACKET_AT)
 _CAPTURED = cython.declare(cython.int, layout.PACKET_CAPTURED)
 _WIRE = cython.declare(cython.int, layout.PACKET_WIRE)
-_LINK = cython.declare(cython.int, layout.PACKET_LINK)
+_LINK_SHIFT = cython.declare(cython.int, layout.LINK_SHIFT)
 _FRAME = cython.declare(cython.int, layout.PACKET_FRAME)
 _NO_LINK = cython.declare(cython.ulonglong, layout.LINK_UNKNOWN)
 _MAX_PACKET = cython.declare(cython.longlong, walking.MAX_PACKET_BYTES)
@@ -452,6 +452,7 @@ class PcapngKernel:
         captured: cython.longlong
         snap: cython.longlong
         units: cython.ulonglong
+        link: cython.ulonglong
         known: cython.bint
         if kind == _SPB:
             captured = _word(buf, at + 8, big)
@@ -473,8 +474,8 @@ class PcapngKernel:
                 captured = snap
         if captured > _MAX_PACKET:
             return False
-        packets[count, _CAPTURED] = captured
-        packets[count, _LINK] = self.interfaces[interface, _I_LINK] if known else _NO_LINK
+        link = self.interfaces[interface, _I_LINK] if known else _NO_LINK
+        packets[count, _CAPTURED] = cython.cast(cython.ulonglong, captured) | (link << _LINK_SHIFT)
         if known and kind != _SPB:
             units = _word(buf, at + 12, big)
             units = (units << 32) | cython.cast(cython.ulonglong, _word(buf, at + 16, big))
@@ -531,9 +532,10 @@ class PcapngKernel:
                             self.last_ts = units * interfaces[number, _I_FACTOR]
                             packets[count, _TS] = self.last_ts
                             packets[count, _AT] = at + 28
-                            packets[count, _CAPTURED] = captured
+                            packets[count, _CAPTURED] = cython.cast(cython.ulonglong, captured) | (
+                                interfaces[number, _I_LINK] << _LINK_SHIFT
+                            )
                             packets[count, _WIRE] = _word(buf, at + 24, big)
-                            packets[count, _LINK] = interfaces[number, _I_LINK]
                             packets[count, _FRAME] = frame + cython.cast(cython.ulonglong, count)
                             at += total
                             count += 1

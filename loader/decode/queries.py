@@ -3,7 +3,7 @@
 
 A response takes the oldest query out that has its client, client's port, resolver, transport, id, tunnel and question; one
 without a question (RFC 1035 4.1.1: a server need not copy what it cannot read) is matched by the rest. That rest is what the
-hash is of, so the queries that have it in common are few, and a search is short. A query that nobody answered until the table's
+hash is of, so the queries that have it in common are few, and a search is short. A query that nobody answered until the
 clock says that its time is up becomes a row of its own.
 """
 
@@ -323,6 +323,13 @@ class QueryKernel:
                 elif ((self.messages[message, layout.MESSAGE_ENDS] >> layout.ENDS_KIND_SHIFT) & 255) != 1:
                     self._answer(message)
             self._expire(self.words[layout.DNS_CLOCK])
+
+    def believe(self, doubted: cython.ulonglong, believed: cython.ulonglong) -> None:
+        """The last packet's time, in doubt until now, is believed: what the clock said at it, and what it would have said."""
+        younger: cython.ulonglong = self.table[layout.QUERIES_NEWEST]
+        while younger and self.rows[younger - 1, layout.QUERY_CLOCK] == doubted:
+            self.rows[younger - 1, layout.QUERY_CLOCK] = believed
+            younger = self.rows[younger - 1, layout.QUERY_PREVIOUS]
 
     def end(self) -> None:
         """Nobody will answer any more."""

@@ -1,7 +1,6 @@
 """Queries that wait for their response: owns the kernel's arrays, and carries them to the sensor's next capture.
 
-The section of the carried state: clock, its packet time and a jump in doubt (the DNS kernel's), number of queries; then the
-queries, oldest first, each with its name behind it.
+The section of the carried state: number of queries; then the queries, oldest first, each with its name behind it.
 """
 
 import struct
@@ -12,8 +11,7 @@ from loader.decode.carried import UnreadableState
 from loader.decode.queries import QueryKernel
 from loader.decode.tables import table_of, zeroed
 
-_CLOCK = (layout.DNS_CLOCK, layout.DNS_REFERENCE, layout.DNS_DOUBT)
-_HEADER = struct.Struct("<QQQI")
+_HEADER = struct.Struct("<I")
 # Client's and resolver's address, ends, tunnel, packet time, clock, type asked for, place in its frame, length of the name.
 _QUERY = struct.Struct("<QQQQQQQQHHH")
 _FIELDS = (
@@ -41,7 +39,6 @@ class QueryTable:
         self, tables: tuple[memoryview, memoryview, memoryview], arena: memoryview, words: "array[int]", seed: int
     ) -> None:
         """Messages, records, spans, arena and words are those of the DNS kernel."""
-        self._dns_words = words
         self._rows = table_of(_ROWS, layout.QUERY_WIDTH)
         self._text = zeroed(2 * layout.MAX_QUERY_TEXT)
         self._words = memoryview(array("Q", bytes(8 * layout.QUERIES_WIDTH)))
@@ -58,9 +55,10 @@ class QueryTable:
         }
 
     def encode(self) -> bytes:
-        """The waiting queries and the clock that they wait by."""
-        clock = (self._dns_words[word] for word in _CLOCK)
-        parts = [_HEADER.pack(*clock, self._words[layout.QUERIES_USED])]
+        """The waiting queries; nothing if there are none."""
+        if not self._words[layout.QUERIES_USED]:
+            return b""
+        parts = [_HEADER.pack(self._words[layout.QUERIES_USED])]
         following = self._words[layout.QUERIES_OLDEST]
         while following:
             row = following - 1
@@ -74,9 +72,7 @@ class QueryTable:
         """Put carried queries into an empty table; raises `UnreadableState` for bytes that `encode` did not make."""
         if len(section) < _HEADER.size:
             raise UnreadableState("the carried queries are cut")
-        *clock, count = _HEADER.unpack_from(section)
-        for word, value in zip(_CLOCK, clock, strict=True):
-            self._dns_words[word] = value
+        (count,) = _HEADER.unpack_from(section)
         at, text = _HEADER.size, 0
         for row in range(min(count, layout.MAX_QUERIES)):
             if len(section) < at + _QUERY.size:

@@ -84,10 +84,16 @@ class QuicInitials:
         self.not_read = 0  # Initials that were not looked into: cut, no library, or beyond a bound
         self.undecryptable = 0  # those that the keys did not fit: a server's, or no QUIC at all
 
-    def hello(self, buffer: memoryview, packets: memoryview, i: int, now: int) -> bytes | None:
-        """The ClientHello that packet i, one of words `packets`, completes; None: it completes none. `now`: nanoseconds of the
-        believed clock."""
+    def believe(self, doubted: int, believed: int) -> None:
+        """The last packet's time, in doubt until now, is believed: what the clock said at it, and what it would have said."""
+        if self.flows:
+            flow = self.flows[next(reversed(self.flows))]
+            flow.seen = believed if flow.seen == doubted else flow.seen
+
+    def hello(self, buffer: memoryview, packets: memoryview, i: int) -> bytes | None:
+        """The ClientHello that packet i, one of words `packets`, completes; None: it completes none."""
         row = packets[i * _WIDTH : (i + 1) * _WIDTH]
+        now = row[layout.PACKET_CLOCK]
         addresses = row[layout.PACKET_SRC_HI : layout.PACKET_DPORT + 1]
         tunnel = row[layout.PACKET_TUNNEL]
         if _known(self.flows, (_reversed(addresses), tunnel), now, self._idle_ns):

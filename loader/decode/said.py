@@ -32,7 +32,7 @@ class SaidNames:
         seed = hash("said names") & 0xFFFF_FFFF_FFFF_FFFF
         self.kernel = EvidenceKernel(self.words, self.slots, self.tags, zeroed(layout.SLOT_SETS), seed, idle_ns)
         self._packets = self._words = memoryview(b"")  # the chunk's table, and its words one behind the other
-        self._listed = memoryview(b"")  # its packets of DNS over TCP: number, and what the clock said
+        self._listed = memoryview(b"")  # its packets of DNS over TCP
         self._next = 0  # of these
         self.book = NameBook()
         self.book.attach(self.kernel)
@@ -45,7 +45,7 @@ class SaidNames:
         at, last = span
         if packets is not self._packets:
             self._packets, self._words = packets, packets.cast("B").cast("Q")
-            self._listed = zeroed(16 * len(packets)).cast("Q")
+            self._listed = zeroed(8 * len(packets)).cast("Q")
         words = self._words
         self._next = self.words[layout.SAID_LISTED] = 0
         while (at := self.kernel.scan(buffer, words, self._listed, at, last)) < last:
@@ -62,8 +62,8 @@ class SaidNames:
             at = self.dns.kernel.scan(buffer, words, self._listed, self._next, count)
             self._next = at + 1
             if at < count:
-                i, clock = self._listed[2 * at], self._listed[2 * at + 1]
-                self.dns.add(buffer, words, i, clock)
+                i = self._listed[at]
+                self.dns.add(buffer, words, i)
                 if self.dns.count:
                     return i + 1
         return last
@@ -92,7 +92,7 @@ class SaidNames:
         return self.halves.add(self.words[layout.SAID_SLOT], sequence & layout.LOW_HALF, bytes(payload))
 
     def _initial(self, buffer: memoryview, words: memoryview, i: int) -> int:
-        hello = self.quic.hello(buffer, words, i, self.words[layout.SAID_CLOCK])
+        hello = self.quic.hello(buffer, words, i)
         if hello is None:
             return 0
         self.book.make_room(self.kernel)
@@ -100,15 +100,21 @@ class SaidNames:
         said = self.kernel.said()
         return said and said ^ _AS_QUIC
 
-    def silent(self, slot: int) -> bool:
-        """Whether the last packet of a slot's stream came longer ago than a flow may be silent."""
-        return self.words[layout.SAID_CLOCK] - self.slots[slot, layout.SLOT_SEEN] > self.idle_ns
+    def believe(self, doubted: int, believed: int) -> None:
+        """The last packet's time, in doubt until now, is believed: what the clock said at it, and what it would have said."""
+        self.kernel.believe(doubted, believed)
+        self.dns.believe(doubted, believed)
+        self.quic.believe(doubted, believed)
 
-    def give_up_silent(self) -> None:
+    def silent(self, slot: int, now: int) -> bool:
+        """Whether the last packet of a slot's stream came longer ago than a flow may be silent."""
+        return now - self.slots[slot, layout.SLOT_SEEN] > self.idle_ns
+
+    def give_up_silent(self, now: int) -> None:
         """The capture is over, another follows: what has been silent for too long is over too, and counted as where a packet
         finds it so."""
         for slot in list(self.halves.streams):
-            if self.silent(slot):
+            if self.silent(slot, now):
                 self.halves.give_up(slot)
 
     def finish(self) -> Iterator[Messages]:

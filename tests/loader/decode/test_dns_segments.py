@@ -111,8 +111,8 @@ def packets_of(frames: list[bytes]) -> tuple[memoryview, memoryview]:
     at = 0
     for n, frame in enumerate(frames):
         packets[n, layout.PACKET_TS], packets[n, layout.PACKET_AT] = n + 1, at
-        packets[n, layout.PACKET_CAPTURED] = packets[n, layout.PACKET_WIRE] = len(frame)
-        packets[n, layout.PACKET_LINK] = 1
+        packets[n, layout.PACKET_CAPTURED] = len(frame) | 1 << layout.LINK_SHIFT
+        packets[n, layout.PACKET_WIRE] = len(frame)
         at += len(frame)
     buffer = memoryview(b"".join(frames))
     counts = [zeroed(8 * size).cast("Q") for size in (layout.HEADERS_WIDTH, REASON_COUNT)]
