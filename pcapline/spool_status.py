@@ -13,8 +13,9 @@ from loader.commit.inputs import loaded_part
 from loader.reading.capture import first_part_matches
 from loader.settings import LoaderSettings
 from loader.spool.files import ARCHIVE, OWN_FOLDER, QUARANTINE, REASON_SUFFIX, captures_in
-from loader.watch.note import LoaderNote, notes_in
+from loader.watch.note import MOST_NAMED, LoaderNote, notes_in
 from loader.watch.states import SeenFile, stays
+from pcapline.diagnosis import Finding
 from pcapline.text import count_text
 from pcapline.wiring import lease_owner
 from schema.errors import CaptureError
@@ -35,15 +36,25 @@ def directory_objects(
     notes = list(notes_in(directory, time.time(), lease_owner()))
     yield from map(_loader_object, notes)
     told = {Path(path).resolve(): seen for note in notes for path, seen in note.files.items()}
-    why = stays(settings) if notes else "nobody watches this directory"
+    nobody = "" if notes else "nobody watches this directory"
     for found, sensor in captures_in(directory, socket.gethostname()):
         path = Path(found)
         if path.resolve() in stores_own:
             continue
-        if item := _file_object(path, sensor, told.get(path.resolve()), why, reader):
-            yield item
+        if item := _file_object(path, sensor, told.get(path.resolve()), reader):
+            yield _with_reason(item, nobody, settings)
     yield from _quarantined(directory / OWN_FOLDER / QUARANTINE)
     yield from _archived(directory / OWN_FOLDER / ARCHIVE)
+
+
+def spool_findings(directory: Path) -> Iterator[Finding]:
+    """What of it waits for somebody, for `doctor`."""
+    with suppress(OSError):  # told of the directory itself
+        if count := sum(1 for _ in _quarantined(directory / OWN_FOLDER / QUARANTINE)):
+            told = f"{count_text(count, 'file')} in quarantine in {directory}"
+            yield Finding("warn", told, f"pcapline status {directory} says why, and what to do")
+    for disk in {note.disk for note in notes_in(directory, time.time(), lease_owner()) if note.disk}:
+        yield Finding("warn", f"{disk}: sensors of {directory} are asked to pause", "make room; pcapline status says how")
 
 
 def _loader_object(note: LoaderNote) -> Object:
@@ -51,11 +62,22 @@ def _loader_object(note: LoaderNote) -> Object:
     reason = counts or "no files"
     if note.disk:
         reason += f"; {note.disk}: sensors are asked to pause"
-    return {"record": "loader", "owner": note.owner, "reason": reason, "noted_at_ms": int(note.at * 1000)}
+    noted = {"noted_at_ms": int(note.at * 1000), "asks_for_pause": bool(note.disk)}
+    return {"record": "loader", "owner": note.owner, "reason": reason, **noted}
 
 
-def _file_object(path: Path, sensor: str, seen: SeenFile | None, why: str, reader: "StoreReader | None") -> Object | None:
-    """None for a file that is gone since: it is in one of the other places now."""
+def _with_reason(item: Object, nobody: str, settings: LoaderSettings) -> Object:
+    """What no loader gives a reason for. `nobody`: that none watches, where that is so."""
+    if item["reason"]:
+        return item
+    if item["record"] == "loaded":
+        return item | {"reason": nobody or stays(settings)}
+    size = count_text(item.pop("bytes"), "byte")
+    return item | {"reason": f"{size}; {nobody or f'its loader has not named it (it names {MOST_NAMED:,} files)'}"}
+
+
+def _file_object(path: Path, sensor: str, seen: SeenFile | None, reader: "StoreReader | None") -> Object | None:
+    """None for a file that is gone since: it is in one of the other places now. The reason is a loader's, if any."""
     try:
         status = path.stat()
     except OSError:
@@ -64,9 +86,8 @@ def _file_object(path: Path, sensor: str, seen: SeenFile | None, why: str, reade
         return {"record": seen.state.value, "file": str(path), "sensor": seen.sensor, "reason": seen.reason}
     known = reader.capture_of_origin(f"{status.st_dev}:{status.st_ino}") if reader is not None else None
     if known is not None and known.facts.size_bytes >= status.st_size and _is_content_of(path, known):
-        return {"record": "loaded", "file": str(path), "sensor": known.sensor, "reason": why}
-    reason = f"{status.st_size:,} bytes; no loader has told of it"
-    return {"record": "waiting", "file": str(path), "sensor": sensor, "reason": reason}
+        return {"record": "loaded", "file": str(path), "sensor": known.sensor, "reason": ""}
+    return {"record": "waiting", "file": str(path), "sensor": sensor, "reason": "", "bytes": status.st_size}
 
 
 def _is_content_of(path: Path, record: "CaptureRecord") -> bool:

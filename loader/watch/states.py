@@ -59,7 +59,9 @@ class SpoolView:
         for sensor in self.spool.sensors():
             if self.sensors.fellows.include(self.sensors.held_elsewhere(sensor)):
                 continue  # who holds it tells of its files
-            yield from self._of_sensor(sensor, now, in_hand, "the store does not answer" if store_away else "")
+            yield from self._of_sensor(
+                sensor, now, in_hand, "the store does not answer; it is loaded once that does" if store_away else ""
+            )
 
     def _answered(self, file: SpoolFile) -> SeenFile:
         outcome = file.outcome
@@ -90,7 +92,7 @@ class SpoolView:
 
     def _quarrel(self, sensor: str) -> str:
         if owner := self.sensors.held_elsewhere(sensor):
-            return f"{owner} holds its sensor's lease"
+            return f"{owner} holds its sensor's lease; it is loaded here once that one ends, or lets the sensor go"
         return self.aside.why(sensor)
 
     def _gap(self, sensor: str, now: float) -> str:
@@ -103,4 +105,4 @@ class SpoolView:
         before = ordered[0]
         ready = before.ready_at(now) is not None
         what = f"number {expected} of its sensor has not come" if ready else f"{before.path.name} comes before it"
-        return f"{what}; waited for {self.settings.gap_wait_s:g} s at most (loader.gap_wait_s)"
+        return f"{what}; it is waited for {self.settings.gap_wait_s:g} s at most (loader.gap_wait_s)"

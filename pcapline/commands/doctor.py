@@ -81,6 +81,7 @@ def _findings(given: Namespace) -> Iterator[Finding]:
     yield from room("in the working directory", Path())
     if given.directory is not None:
         yield from watched_directory(given.directory)
+        yield from _spool(given.directory)
     try:
         settings = settings_of(given.config, {"store.url": given.store})
     except PcaplineError as error:
@@ -144,6 +145,14 @@ def _version(program: str) -> str:
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"which does not run ({error})"
     return next(iter((done.stdout or done.stderr).splitlines()), "without a version")
+
+
+def _spool(directory: Path) -> Iterator[Finding]:
+    try:
+        from pcapline.spool_status import spool_findings
+    except ImportError:  # told above
+        return
+    yield from spool_findings(directory)
 
 
 def _ports(settings: Settings) -> Iterator[Finding]:

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pcapline.options import add_config_option, add_json_option, add_store_option, settings_of
+from pcapline.remedies import remedies
+from pcapline.text import count_text, printable
 from schema.errors import SettingsError, StoreUnavailableError
 from schema.settings import Settings, StoreSettings
 
@@ -56,6 +58,8 @@ def run(given: Namespace) -> int:
         sys.stdout.writelines(json_line(item) + "\n" for item in items)
     else:
         sys.stdout.writelines(_line(item) + "\n" for item in items)
+        sys.stdout.flush()
+        sys.stderr.writelines(f"pcapline: {printable(remedy)}\n" for remedy in remedies(items, given.directory))
     return _AWAY if away else 0
 
 
@@ -76,6 +80,8 @@ def _with_directory(
         if item["record"] == "quarantined":
             told = known.pop((item["sensor"], Path(item["file"]).name), None)
             item["capture_id"] = told and told["capture_id"]
+    for item in known.values():
+        item["reason"] += f"; no file of that name is in quarantine in {directory}"
     return [item for item in items if item["record"] != "quarantined" or item in known.values()] + here
 
 
@@ -133,7 +139,6 @@ def _quarantine_objects(reader: "StoreReader") -> list[Object]:
 
 
 def _line(item: Object) -> str:
-    from pcapline.text import count_text, printable
     from pcapline.values import time_text
 
     if item["record"] == "store" and "reason" in item:
@@ -155,5 +160,7 @@ def _line(item: Object) -> str:
             counts.append(f"{item['kernel_drops']:,} dropped by the kernel")
         return f"sensor       {item['sensor']} (network {item['network']}): {', '.join(counts)}"
     if item["record"] == "loader":
-        return f"loader       {printable(item['owner'])}: {printable(item['reason'])}"
-    return f"{item['record']:<11}  {printable(item['file'])}: {printable(item['reason'])}"
+        noted = time_text(item["noted_at_ms"] * 1_000_000)
+        return f"loader       {printable(item['owner'])}: {printable(item['reason'])}; noted {noted}"
+    of = f" (sensor {item['sensor']}, capture {item['capture_id']})" if item.get("capture_id") else ""
+    return f"{item['record']:<11}  {printable(item['file'])}{of}: {printable(item['reason'])}"

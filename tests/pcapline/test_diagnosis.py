@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from loader.watch.note import NoteKeeper
 from pcapline.diagnosis import Finding, capture_right, clock, inotify_limits, listening, room, skew, watched_directory
+from pcapline.spool_status import spool_findings
 from pcapline.storediagnosis import health_finding
+from pcapline.wiring import lease_owner
 from schema.store.notes import MOVED, Moved
 from schema.store.reading import StoreHealth
 from schema.store.sqlite import open_sqlite
@@ -99,3 +102,19 @@ def test_store_that_moved_and_one_without_a_place(tmp_path: Path) -> None:
     failed = [item for item in objects(done) if item["level"] == "FAIL"]
     assert [item["fix"] for item in failed] == [f"mkdir -p {tmp_path}/none", f"mkdir -p {tmp_path}/absent"]
     assert done.returncode == 1
+
+
+def test_what_of_a_watched_directory_waits_for_somebody(tmp_path: Path) -> None:
+    assert list(spool_findings(tmp_path)) == []
+    aside = tmp_path / ".pcapline" / "quarantine" / "edge"
+    aside.mkdir(parents=True)
+    (aside / "a.pcap").write_bytes(b"words")
+    (aside / "a.pcap.reason.txt").write_text("not_a_capture: words")
+    keeper = NoteKeeper(directory=tmp_path, owner=lease_owner())
+    keeper.write([], "the disk is nearly full", time.time())
+    found = list(spool_findings(tmp_path))
+    assert [level(finding) for finding in found] == ["warn", "warn"]
+    assert found[0].text == f"1 file in quarantine in {tmp_path}"
+    assert "asked to pause" in found[1].text
+    told = pcapline("doctor", tmp_path, cwd=tmp_path).stdout
+    assert f"pcapline status {tmp_path} says why" in told

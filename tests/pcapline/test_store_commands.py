@@ -223,6 +223,13 @@ def test_what_is_in_quarantine_is_told_until_somebody_dismisses_it(folder: Path)
     done = pcapline("store", "dismiss", ids["a.pcap"], cwd=folder)
     assert (done.returncode, done.stdout) == (0, f"dismissed  a.pcap  {ids['a.pcap']}\n"), done.stderr
     assert "a.pcap" not in told() | told("spool")
+    shown = pcapline("status", "spool", cwd=folder)
+    assert f"{aside.relative_to(folder)}/b.pcap (sensor office, capture {ids['b.pcap']}): not_a_capture: " in shown.stdout
+    assert shown.stderr.startswith("pcapline: 2 quarantined: once mended, pcapline load --retry spool; of no use: ")
+    (aside / "b.pcap").rename(folder / "elsewhere")
+    assert "b.pcap (sensor office" in (told_of := pcapline("status", "spool", cwd=folder).stdout)
+    assert "no file of that name is in quarantine in spool" in told_of
+    (folder / "elsewhere").rename(aside / "b.pcap")
     again = pcapline("store", "dismiss", ids["a.pcap"], ids["b.pcap"], "--json", cwd=folder)
     assert (again.returncode, [item["file"] for item in objects(again)]) == (6, ["b.pcap"])
     assert "1 of 2 not quarantined" in again.stderr

@@ -110,7 +110,7 @@ def test_archived_files_are_counted_and_those_of_a_stopped_loader_wait(spool: Pa
     hand_over(some(1), spool / "b.pcap")
     told = status(spool, database)
     assert told["edge"] == ("archived", f"1 file, {len(some(0)):,} bytes")
-    assert told["b.pcap"][0] == "waiting" and "no loader" in told["b.pcap"][1]
+    assert told["b.pcap"] == ("waiting", f"{len(some(1)):,} bytes; nobody watches this directory")
 
 
 def test_another_content_on_the_inode_of_a_loaded_one_waits(spool: Path, database: Path) -> None:

@@ -1,0 +1,38 @@
+"""What `status` says is to be done, by what it shows."""
+
+from pathlib import Path
+
+import pytest
+
+from pcapline.remedies import Object, remedies
+
+HERE = Path("captures")
+LOADER: Object = {"record": "loader", "asks_for_pause": False}
+FILES: dict[str, Object] = {state: {"record": state} for state in ("loading", "waiting", "held_back", "loaded", "archived")}
+
+
+@pytest.mark.parametrize("state", FILES)
+def test_what_ends_by_itself_asks_for_nothing(state: str) -> None:
+    assert list(remedies([LOADER, FILES[state]], HERE)) == []
+    assert list(remedies([FILES[state]], None)) == []
+
+
+def test_a_quarantined_file_is_mended_or_dismissed() -> None:
+    bad: Object = {"record": "quarantined"}
+    (told,) = remedies([LOADER, bad, bad], HERE)
+    assert told.startswith("2 quarantined: ")
+    assert "pcapline load --retry captures" in told
+    assert "pcapline store dismiss CAPTURE" in told
+    (told,) = remedies([bad], None)
+    assert "pcapline status DIR" in told
+
+
+def test_files_that_wait_where_nobody_watches() -> None:
+    (told,) = remedies([FILES["waiting"]], HERE)
+    assert told == "nobody watches captures: pcapline watch captures loads what waits there"
+
+
+def test_a_disk_that_is_nearly_full() -> None:
+    (told,) = remedies([LOADER | {"asks_for_pause": True}], HERE)
+    assert "captures/.pcapline/archive" in told
+    assert "loader.disk_policy" in told
