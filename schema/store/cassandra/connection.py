@@ -104,8 +104,12 @@ class Connection:
         bound = self.bound(statement, values)
         if quorum:
             bound.consistency_level = ConsistencyLevel.QUORUM
-        future = self._begun(bound)
-        return lambda: self._result(bound, future, list)
+        return self.begun_batch(bound)
+
+    def begun_batch(self, statement: Any) -> Callable[[], list[Row]]:
+        """The same for a batch in one partition, or a statement that is bound."""
+        future = self._begun(statement)
+        return lambda: self._result(statement, future, list)
 
     def write(self, statement: str, values: Sequence[Any] = (), *, quorum: bool = False) -> None:
         """An unconditional write that may be repeated; `quorum`: whatever is configured."""

@@ -15,7 +15,6 @@ from schema.store.cassandra.ledger import PUT_DELTAS
 from schema.store.cassandra.newsegment import (
     COPY_CAPTURE,
     COPY_COMMIT,
-    COPY_ENDPOINT,
     COPY_GUARD,
     COPY_SEALED,
     COPY_STEP,
@@ -106,7 +105,7 @@ class CassandraCopyTarget:
         deltas = ((c.record.position, c.deltas) for c in commits if c.deltas is not None)
         self._all(PUT_DELTAS, ((ledger.sensor, at.segment, at.seq, at.nonce, blob) for at, blob in deltas))
         for segment, some in groupby(commits, lambda commit: commit.record.position.segment):
-            NewSegment(self._connection, ledger.sensor, segment).put(COPY_COMMIT, list(map(_commit_row, some)))
+            NewSegment(self._connection, ledger.sensor, segment).put(COPY_COMMIT, list(map(_commit_row, some))).written()
 
     def put_seal(self, ledger: LedgerCopy, seal: SealCopy, parts: Iterable[SealPart]) -> None:
         """A step that began a segment, and its statement."""
@@ -114,23 +113,25 @@ class CassandraCopyTarget:
         self._all(PUT_PART, ((ledger.sensor, at.segment, *part) for part in parts))
         state = (seal.state_version, seal.state_nonce or None, seal.loaded_at_ms)
         step = (at.seq, at.nonce, seal.previous or None, *state)
-        NewSegment(self._connection, ledger.sensor, at.segment).put(COPY_STEP, [step])
+        NewSegment(self._connection, ledger.sensor, at.segment).put(COPY_STEP, [step]).written()
 
     def put_endpoints(self, ledger: LedgerCopy, entries: Sequence[EndpointEntry]) -> None:
         """Running totals of endpoints."""
-        self._open(ledger).put(COPY_ENDPOINT, [(entry.endpoint, entry.at_seq, entry.totals) for entry in entries])
+        rows = [(entry.endpoint, entry.totals, entry.at_seq) for entry in entries]
+        self._open(ledger).put_endpoints(rows).written()
 
     def put_ledger(self, ledger: LedgerCopy, totals: Sequence[TotalEntry], carried: bytes | None) -> None:
         """Flat totals, carried state, the guards of sealed segments, and last the open one's."""
-        self._open(ledger).put(COPY_TOTAL, totals)
+        self._open(ledger).put(COPY_TOTAL, totals).written()
         if carried is not None:
             named = (ledger.sensor, ledger.state_version, ledger.state_nonce)
             self._all(carriedstate.PUT_PART, carriedstate.parts_of(named, carried))
         for (segment, _), (successor, closed_at) in pairwise(ledger.begins.items()):
-            NewSegment(self._connection, ledger.sensor, segment).put(COPY_SEALED, [(closed_at, ledger.epoch, successor)])
+            sealed = (closed_at, ledger.epoch, successor)
+            NewSegment(self._connection, ledger.sensor, segment).put(COPY_SEALED, [sealed]).written()
         size = (ledger.size.endpoints, ledger.size.opened_seq, ledger.size.opened_endpoints)
         guard = (ledger.position.seq, ledger.epoch, "", 0, self._row_ts, *size, dict(ledger.kept), ledger.whole, None)
-        self._open(ledger).put(COPY_GUARD, [guard])
+        self._open(ledger).put(COPY_GUARD, [guard]).written()
 
     def put_book(self, book: AdmissionBook) -> None:
         """A network's book."""

@@ -1,9 +1,8 @@
 """The ledger in Cassandra: one partition a sensor and segment. Every write to it is conditional; this file only reads,
 and spells the one batch that commits."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from struct import Struct
 from typing import Any
 
 from cassandra.query import BatchStatement, BatchType
@@ -18,9 +17,8 @@ from schema.records import (
     LedgerTotals,
 )
 from schema.store.cassandra.connection import Connection, Row
+from schema.store.cassandra.endpointrows import endpoint_rows
 from schema.store.cassandra.guard import Guard, current_guard, read_guard, segment_of
-from schema.store.cassandra.rowbytes import Gathered, RowBytes
-from schema.store.cassandra.rows import bound_rows, form_for
 from schema.store.codec import decode_deltas
 from schema.store.reading import SensorRecord
 from schema.store.sealing import broken_chain
@@ -61,8 +59,6 @@ _ADD_COMMIT = """
 _PUT_ENDPOINT = """
     INSERT INTO pcapline.ledger (sensor, segment, kind, seq, key, totals, at_seq) VALUES (?, ?, 'endpoint', 0, ?, ?, ?)
 """
-_ENDPOINT_KINDS = ("text", "int", "text", "tuple", "bigint")
-_TOTALS_ON_WIRE = Struct(">" + "iq" * len(EndpointTotals._fields))  # a length of 8 before each of them
 _PUT_TOTAL = """
     INSERT INTO pcapline.ledger (sensor, segment, kind, seq, key, value, at_seq) VALUES (?, ?, 'total', 0, ?, ?, ?)
 """
@@ -229,24 +225,6 @@ def commit_batch(connection: Connection, step: Step) -> Any:
     for name, value in step.totals.items():
         add(_PUT_TOTAL, *place, name, value, at.seq)
     if step.endpoints:
-        batch.add(_endpoint_rows(connection.prepared(_PUT_ENDPOINT), place, step.endpoints, at.seq))
+        names, totals, seqs = list(step.endpoints), step.endpoints.values(), [at.seq] * len(step.endpoints)
+        batch.add(endpoint_rows(connection.prepared(_PUT_ENDPOINT), place, names, totals, seqs))
     return batch
-
-
-def _endpoint_rows(prepared: Any, place: tuple[str, int], endpoints: Mapping[str, EndpointTotals], at_seq: int) -> Any:
-    """Totals by endpoint for `_PUT_ENDPOINT`, up to 50,000, as one statement of the batch."""
-    count, counts, pack = len(endpoints), endpoints.values(), _TOTALS_ON_WIRE.pack
-    columns: list[list[Any]] = [
-        [place[0]] * count,
-        [place[1]] * count,
-        list(endpoints),
-        [
-            pack(8, flows, 8, packets, 8, sent, 8, packets_rev, 8, received)
-            for flows, packets, sent, packets_rev, received in counts
-        ],
-        [at_seq] * count,
-    ]
-    groups: dict[bytes, Gathered] = {}
-    RowBytes().gather(form_for(prepared, _ENDPOINT_KINDS, len(place)), columns, groups, count + 1)
-    (gathered,) = groups.values()
-    return bound_rows(prepared, gathered)

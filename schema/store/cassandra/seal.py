@@ -22,12 +22,10 @@ from schema.store.cassandra import admissions, ledger
 from schema.store.cassandra.guard import Guard, note_segment, segment_of
 from schema.store.cassandra.hold import Hold
 from schema.store.cassandra.newsegment import (
-    COPY_ENDPOINT,
     COPY_GUARD,
     COPY_REFUSAL,
     COPY_STEP,
     COPY_TOTAL,
-    PUT_PART,
     NewSegment,
 )
 from schema.store.sealing import FoldedSum, Sealing, SegmentSize, encode_entries, first_kept_seq
@@ -117,7 +115,8 @@ class _Move:
             self._new.put(COPY_REFUSAL, [(key, capture_id) for key, at_seq, capture_id in refused if not at_seq])
         loaded_at = ledger.last_loaded_at_ms(self._connection, old)
         state = (self.head.state_version, self.head.state_nonce or None, loaded_at)
-        self._new.put(COPY_STEP, [(position.seq, position.nonce, self._hold.head.position.nonce, *state)])
+        step = (position.seq, position.nonce, self._hold.head.position.nonce, *state)
+        self._new.put(COPY_STEP, [step]).written()
 
     def guard(self) -> Guard:
         """Copy the guard, with the lease as it stands; gives it."""
@@ -138,7 +137,7 @@ class _Move:
             new.row_ts,
         )  # it may have been renewed since the seal began
         size = (new.size.endpoints, new.size.opened_seq, new.size.opened_endpoints)
-        self._new.put(COPY_GUARD, [(*lease, *size, new.kept, new.whole, new.refusals)])
+        self._new.put(COPY_GUARD, [(*lease, *size, new.kept, new.whole, new.refusals)]).written()
         return new
 
     def _admitted(self) -> frozenset[str]:
@@ -155,12 +154,12 @@ class _Move:
         self._kept += len(kept)
         self._put_part(False, {name: totals for name, (_, totals) in kept.items()}, {})
         self._put_part(True, idle, {})
-        self._new.put(COPY_ENDPOINT, [(name, at, totals) for name, (at, totals) in kept.items()])
+        self._new.put_endpoints([(name, totals, at) for name, (at, totals) in kept.items()])
 
     def _put_part(self, folded: bool, endpoints: dict[str, EndpointTotals], totals: dict[str, int]) -> None:
         for blob in encode_entries(endpoints.items(), totals):
             self._parts += 1
-            self._connection.write(PUT_PART, (*self._new.place, folded, self._parts, blob), quorum=True)
+            self._new.put_part(folded=folded, part=self._parts, blob=blob)
 
 
 @dataclass(frozen=True, slots=True)
