@@ -2,10 +2,11 @@
 
 from types import ModuleType
 
-from loader.decode import dns, dnssegments, evidence, flows, fragments, headers, openflows, pcap, pcapng, queries
+from loader.decode import clock, dns, dnssegments, evidence, flows, fragments, headers, openflows, pcap, pcapng, queries
 from loader.naming import told
 
 _KERNELS: tuple[ModuleType, ...] = (
+    clock,
     dns,
     dnssegments,
     evidence,

@@ -59,7 +59,7 @@ class RowChecks:
                 yield from (commit.capture_id for commit in self.store.commits(record.sensor, 0))
 
     def _examined(self, then: Then) -> Findings:
-        file = self.files.of(then.record.facts) if self.files else None
+        file = self.files.of(then.record) if self.files else None
         found = examine(self.decoding, file, then, _now_ms())
         where = "--archive DIR names where it is kept" if self.archive is None else f"{self.archive} does not have it"
         return found if file is not None else replace(found, inexact=f"{found.inexact}: {where}")

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from loader.commit.inputs import loaded_part
 from loader.commit.prepared import CUT_SHORT, content_origin
 from loader.decode.columns import DecodeOptions
-from loader.reading.capture import CaptureReading, file_identity
+from loader.reading.capture import CaptureReading, LoadedPart, file_identity, first_part_matches
 from loader.spool.files import ARCHIVE, OWN_FOLDER, REASON_SUFFIX, SIDECAR_SUFFIX
 from schema.errors import CaptureError
-from schema.records import CaptureFacts
+from schema.records import CaptureRecord
 from schema.store.reading import StoreReader
 
 
@@ -24,14 +25,22 @@ class CaptureFiles:
     _contents: dict[bytes, Path] = field(default_factory=dict, init=False)
     _unread: dict[Path, None] = field(default_factory=dict, init=False)
 
-    def of(self, facts: CaptureFacts) -> Path | None:
-        """The capture's file; None: its content is not here."""
-        for path in self._by_name().get(facts.file_name, ()):
-            if self._is(path, facts.capture_id):
+    def of(self, record: CaptureRecord) -> Path | None:
+        """The file that ends with the capture, or by its name one that has grown since; None: its content is not here."""
+        try:
+            part = loaded_part(record)
+        except ValueError:  # its inputs are damaged
+            return None
+        named = self._by_name().get(record.facts.file_name, ())
+        for path in named:
+            if self._is(path, part.prefix_id):
                 return path
-        while self._unread and facts.capture_id not in self._contents:
+        for path in named:
+            if _begins_with(path, part):
+                return path
+        while self._unread and part.prefix_id not in self._contents:
             self._read(next(iter(self._unread)))
-        return self._contents.get(facts.capture_id)
+        return self._contents.get(part.prefix_id)
 
     def _is(self, path: Path, capture_id: bytes) -> bool:
         if path in self._unread:
@@ -54,6 +63,13 @@ class CaptureFiles:
                 if number.isdecimal():  # of several files with one name
                     self._named[stem].append(path)
         return self._named
+
+
+def _begins_with(path: Path, part: LoadedPart) -> bool:
+    try:
+        return first_part_matches(path, part)
+    except (OSError, CaptureError):
+        return False
 
 
 def identity_of(path: Path) -> bytes | None:

@@ -58,6 +58,12 @@ def rows_from_ms(now_ms: int, earlier: CaptureRecord | None) -> int:
     return now_ms
 
 
+def place_in_file(prefix_id: bytes, after: LoadedPart | None) -> dict[str, str]:
+    """Which bytes of its file a capture is: they end where the file's hash is `prefix_id`, and begin `after` what was loaded
+    before the file grew."""
+    return {"prefix": prefix_id.hex()} | ({"after": after.capture_id.hex()} if after else {})
+
+
 def prefix_of(inputs: Mapping[str, str]) -> bytes:
     """Hash of all of the file's bytes up to where this capture ended: how a file that grew is known again."""
     return bytes.fromhex(inputs.get("prefix", ""))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from loader.commit.carried import CarriedState
 from loader.commit.following import Followed, PlaceInOrder
-from loader.commit.inputs import keeps_beginning, ledger_inputs, loaded_part, rows_from_ms, settings_inputs
+from loader.commit.inputs import keeps_beginning, ledger_inputs, loaded_part, place_in_file, rows_from_ms, settings_inputs
 from loader.commit.keeping import KeptLease
 from loader.commit.prepared import (
     CUT_SHORT,
@@ -31,7 +31,7 @@ from loader.commit.shared import Shared
 from loader.decode.columns import DecodeOptions
 from loader.naming.awaiting import Waitlist
 from loader.outcome import FileOutcome
-from loader.reading.capture import CaptureReading, LoadedPart, file_identity, first_packet_time, first_part_matches
+from loader.reading.capture import CaptureReading, LoadedPart, PartOfFile, file_identity, first_packet_time, first_part_matches
 from loader.reading.deep import TsharkBatch
 from loader.rows.building import RowBuilder, RowContext
 from loader.rows.staging import StagedRows
@@ -109,7 +109,7 @@ class SensorLoader:
         first_ts_ns = first_packet_time(path)
         in_order = self._carries and (first_ts_ns is None or state.is_before(first_ts_ns, sequence))
         carried = state.open_flows if in_order else b""
-        reading = CaptureReading(path, self._options(carries=in_order), carried or None, identify=True, after=part)
+        reading = CaptureReading(path, self._options(carries=in_order), carried or None, True, PartOfFile(after=part))
         place = PlaceInOrder(state=state, in_order=in_order, carries=self._carries, sequence=sequence)
         with StagedRows(self._settings.staging_rows) as staged, closing(self._builder()) as builder:
             waitlist = self._decode(reading, builder, staged, place)
@@ -175,7 +175,7 @@ class SensorLoader:
         path, report = Path(reading.path), reading.report
         drops = kernel_drops_beside(path)
         inputs = settings_inputs(self._settings) | ledger_inputs(self._lease.head, follows.state_used, follows.began_from)
-        inputs |= {"sensor": self._lease.sensor, "prefix": reading.prefix_id.hex()}
+        inputs |= {"sensor": self._lease.sensor} | place_in_file(reading.prefix_id, reading.part.after)
         inputs["rows_from_ms"] = str(rows_from_ms(self._now_ms(), known.content))
         inputs["bucket_policy"] = builder.context.policy.spelled
         inputs["deep"], inputs["inventory"] = reading.deep_outcome, self._names.inventory.digest

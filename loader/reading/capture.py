@@ -15,7 +15,7 @@ from loader.decode.held import HeldFrame, HeldFrames
 from loader.decode.record import Record
 from loader.decode.tables import table_of
 from loader.decode.walking import Container, Unreadable
-from loader.reading.source import Source
+from loader.reading.source import Source, UpTo
 from loader.reading.streams import opened
 from schema.errors import CaptureError
 
@@ -58,6 +58,16 @@ class LoadedPart(Record):
     consumed_bytes: int  # of them, those of whole records and the header
 
 
+class PartOfFile(Record):
+    """What of a file's decompressed content is a capture."""
+
+    after: LoadedPart | None = None  # it follows this
+    until: int | None = None  # the content's first so many bytes are all there is
+
+
+WHOLE_FILE = PartOfFile()
+
+
 class DeepAnswers(Protocol):
     """Where in frames their IP headers begin, once `wait()` has been iterated to its end (`deep.TsharkBatch`)."""
 
@@ -81,11 +91,11 @@ class CaptureReading:
         options: DecodeOptions,
         carried: bytes | None = None,
         identify: bool = True,
-        after: LoadedPart | None = None,
+        part: PartOfFile = WHOLE_FILE,
     ) -> None:
-        """`carried`: state of the capture before; `identify`: hash the content; `after`: decode what follows it."""
+        """`carried`: state of the capture before; `identify`: hash the content; `part`: what of the file is the capture."""
         self.path, self._options, self._carried_before = path, options, carried
-        self._identify, self._after = identify, after
+        self._identify, self.part = identify, part
         self.content_bytes = 0  # decompressed
         self.capture_id = b""  # 16 bytes, after the last batch
         self.prefix_id = b""  # hash of the whole content so far: the capture's id unless it is a tail
@@ -104,7 +114,8 @@ class CaptureReading:
 
         `deep` is asked, once, about frames that the kernels have no use for; `watch`: number of a frame to keep a copy of.
         """
-        with opened(self.path, ahead=True) as source:
+        with opened(self.path, ahead=True) as whole:
+            source = whole if self.part.until is None else UpTo(whole, self.part.until)
             decoder = yield from self._decode(source, HeldFrames(wanted=deep is not None, watch=watch))
         if decoder is None:
             return
@@ -128,9 +139,10 @@ class CaptureReading:
             self.watched_ip = asked.offsets[frames.index(self.watched)]
 
     def _decode(self, source: Source, held: HeldFrames) -> Generator[DecodedBatch, None, CaptureDecoder | None]:
-        identity = _Identity(self._identify, self._after)
+        after = self.part.after
+        identity = _Identity(self._identify, after)
         window = _Window(source, identity)
-        first_part = self._after.consumed_bytes if self._after else 0
+        first_part = after.consumed_bytes if after else 0
         if not window.fill(first_part) and not source.damage:
             return None
         container = _container(window, source)

@@ -32,3 +32,20 @@ class Plain:
                 break
             filled += count
         return filled
+
+
+class UpTo:
+    """The first bytes of a source, at most `limit`. What is wrong with it behind them is none of theirs."""
+
+    def __init__(self, source: Source, limit: int) -> None:
+        self.damage = self.detail = ""
+        self._source, self._left = source, limit
+
+    def readinto(self, into: memoryview) -> int:
+        """As `Source`."""
+        wanted = min(len(into), self._left)
+        count = self._source.readinto(into[:wanted])
+        self._left -= count
+        if count < wanted:
+            self.damage, self.detail = self._source.damage, self._source.detail
+        return count

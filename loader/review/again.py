@@ -42,9 +42,10 @@ class Decoding:
         settings = then.settings(self.settings)
         inventory = self.inventory()
         then.refuse_other(settings_inputs(settings) | {"inventory": inventory.digest})
+        part_before = then.part_before(self.store)
         began_from = self.open_flows.before(then)
         with StagedRows(settings.staging_rows) as staged, closing(self._builder(settings, inventory, then)) as builder:
-            reading = then.reading(path, settings, began_from)
+            reading = then.reading(path, settings, began_from, part_before)
             try:
                 for batch in reading.batches(TsharkBatch if settings.deep else None):
                     for rows in builder.build(batch):

@@ -106,12 +106,13 @@ class OpenFlowsAgain:
     def _decode(self, link: Then) -> None:
         """Hold what a capture left."""
         began_from = self._known(link)
-        path = self.files.of(link.record.facts) if self.files else None
+        part_before = link.part_before(self.store)
+        path = self.files.of(link.record) if self.files else None
         if path is None:
             raise NotTheSameError("its file is not at hand")
         link.refuse_other({"decoder": DECODER_VERSION})
         settings = link.settings(self.settings)
-        reading = link.reading(path, settings, began_from)
+        reading = link.reading(path, settings, began_from, part_before)
         try:
             for _ in reading.batches(TsharkBatch if settings.deep else None):
                 pass

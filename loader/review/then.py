@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from loader.commit.carried import StateUsed
+from loader.commit.inputs import loaded_part
 from loader.decode.columns import DecodeOptions
-from loader.reading.capture import CaptureReading
+from loader.reading.capture import CaptureReading, LoadedPart, PartOfFile
 from loader.settings import LoaderSettings
 from schema.errors import SettingsError
 from schema.records import CaptureRecord, CommitRecord
+from schema.store.reading import StoreReader
 
 _NUMBERS = (
     "idle_timeout_s",
@@ -63,15 +65,28 @@ class Then:
             raise NotTheSameError(f"its inputs cannot be read ({error})") from error
 
     def refuse_other(self, now: Mapping[str, str]) -> None:
-        """Raise `NotTheSameError` where an input is another now, or the capture is no whole file."""
+        """Raise `NotTheSameError` where an input is another now."""
         for name, value in now.items():
             if self.inputs.get(name) != value:
                 raise NotTheSameError(f"{name} was {self.inputs.get(name)!r}, now it is {value!r}")
-        if self.inputs.get("prefix") != self.record.facts.capture_id.hex():
-            raise NotTheSameError("it is what a file grew by after it was loaded")
 
-    def reading(self, path: Path, settings: LoaderSettings, began_from: bytes | None) -> CaptureReading:
-        """Its file, to be decoded as then; `settings`: of then."""
+    def part_before(self, store: StoreReader) -> LoadedPart | None:
+        """What of its file was loaded before it; None: nothing. Raises `NotTheSameError` where that is not known any more."""
+        if self.inputs.get("prefix") == self.record.facts.capture_id.hex():
+            return None
+        try:
+            after = bytes.fromhex(self.inputs.get("after", ""))
+        except ValueError as error:
+            raise NotTheSameError(f"its inputs cannot be read ({error})") from error
+        record = store.capture(after) if after else None
+        if record is None:
+            raise NotTheSameError("it is what a file grew by, and what was loaded of that file before is not known")
+        return loaded_part(record)
+
+    def reading(
+        self, path: Path, settings: LoaderSettings, began_from: bytes | None, part_before: LoadedPart | None
+    ) -> CaptureReading:
+        """Its file, or one that has grown since, to be decoded as then; `settings`: of then."""
         options = DecodeOptions(
             idle_timeout_s=settings.idle_timeout_s,
             active_timeout_s=settings.active_timeout_s,
@@ -79,7 +94,8 @@ class Then:
             carries=self.went_on,
             packets=settings.packets,
         )
-        return CaptureReading(path, options, began_from, identify=True)
+        part = PartOfFile(after=part_before, until=self.record.facts.content_bytes)
+        return CaptureReading(path, options, began_from, True, part)
 
     def prove_read(self, reading: CaptureReading) -> None:
         """Raise `NotTheSameError` where a file that was decoded is not the capture, or its packets came out otherwise."""

@@ -14,7 +14,7 @@ from loader.decode.decoder import CaptureDecoder
 from loader.decode.formats import container_of
 from loader.decode.pcapng import MAX_INTERFACES
 from loader.decode.walking import Unreadable
-from loader.reading.capture import CaptureReading, LoadedPart, first_packet_time, first_part_matches
+from loader.reading.capture import CaptureReading, LoadedPart, PartOfFile, first_packet_time, first_part_matches
 from tests.examples import examples
 from tests.shared_captures import SHARED, needs_shared, shared_captures
 
@@ -260,7 +260,7 @@ def test_whatever_is_corrupt_the_balance_holds_however_the_bytes_come(
 
 
 def _read(path: Path, after: LoadedPart | None = None) -> CaptureReading:
-    reading = CaptureReading(path, DecodeOptions(packets=True), after=after)
+    reading = CaptureReading(path, DecodeOptions(packets=True), part=PartOfFile(after=after))
     reading.times = [ts for batch in reading.batches() for ts in batch.packets.ts_ns]  # type: ignore[attr-defined]
     return reading
 

@@ -7,7 +7,7 @@ import pytest
 from blake3 import blake3
 
 from loader.decode.columns import DecodeOptions
-from loader.reading.capture import CaptureReading, LoadedPart, file_identity, first_packet_time, first_part_matches
+from loader.reading.capture import CaptureReading, LoadedPart, PartOfFile, file_identity, first_packet_time, first_part_matches
 from schema.errors import CaptureError
 from tests.loader.decode.captures import ethernet, ipv4, pcap_header, record, udp
 
@@ -19,7 +19,7 @@ def _capture(count: int) -> bytes:
 
 
 def _read(path: Path, after: LoadedPart | None = None) -> CaptureReading:
-    reading = CaptureReading(path, DecodeOptions(), after=after)
+    reading = CaptureReading(path, DecodeOptions(), part=PartOfFile(after=after))
     for _ in reading.batches():
         pass
     return reading

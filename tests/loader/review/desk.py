@@ -58,7 +58,7 @@ class Desk:
 
     def examined(self, part: int, then: Then | None = None, decoding: Decoding | None = None) -> Findings:
         then = then or self.then(part)
-        now_ms, file = int(time.time() * 1000), CaptureFiles(self.directory).of(then.record.facts)
+        now_ms, file = int(time.time() * 1000), CaptureFiles(self.directory).of(then.record)
         found = examine(decoding or self.decoding(), file, then, now_ms)
         return by_partition(self.store, found, now_ms) if found.inexact else found
 

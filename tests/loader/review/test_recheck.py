@@ -57,7 +57,12 @@ def test_a_name_that_came_later_is_no_fault_and_stays(desk: Desk) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value", "said"),
-    [("decoder", "native-0", "decoder was 'native-0'"), ("deep", "tshark 1.0", "tshark then"), ("prefix", "00", "grew")],
+    [
+        ("decoder", "native-0", "decoder was 'native-0'"),
+        ("deep", "tshark 1.0", "tshark then"),
+        ("prefix", "00", "not at hand"),
+        ("prefix", "odd", "not at hand"),
+    ],
 )
 def test_what_was_made_otherwise_is_not_made_again(desk: Desk, name: str, value: str, said: str) -> None:
     then = desk.load(STANDALONE_SENSOR).then(1)
@@ -80,10 +85,10 @@ def test_recorded_settings_count_and_not_those_of_now(desk: Desk) -> None:
 def test_a_file_with_other_bytes_is_not_the_captures(desk: Desk) -> None:
     path, then = desk.directory / "part-001.pcap", desk.load(STANDALONE_SENSOR).then(1)
     path.write_bytes((desk.directory / "part-002.pcap").read_bytes())
-    assert CaptureFiles(desk.directory).of(then.record.facts) is None
+    assert CaptureFiles(desk.directory).of(then.record) is None
     assert desk.examined(1).inexact == "its file is not at hand"
     (desk.directory / "part-000.pcap").rename(desk.directory / "renamed.pcap.7")
-    assert CaptureFiles(desk.directory).of(desk.then(0).record.facts) == desk.directory / "renamed.pcap.7"
+    assert CaptureFiles(desk.directory).of(desk.then(0).record) == desk.directory / "renamed.pcap.7"
 
 
 def test_a_name_that_has_expired_since_is_seen(desk: Desk) -> None:

@@ -239,7 +239,7 @@ def assert_made_again(store: Store, directory: Path) -> None:
     records = {record.facts.capture_id: record for record in store.captures()}
     for commit in store.commits(SENSOR, 0, deltas=True):
         then = Then(record=records[commit.capture_id], commit=commit)
-        found = examine(decoding, files.of(then.record.facts), then, int(time.time() * 1000))
+        found = examine(decoding, files.of(then.record), then, int(time.time() * 1000))
         assert (found.inexact, list(found.rows)) == ("", [])
         policy = BucketPolicy.recorded(then.inputs["bucket_policy"], store.bucket_rules())
         for row in store.scan(FLOWS):
