@@ -112,7 +112,9 @@ def _told(clients: Collection[bytes]) -> Iterator[NameTold]:
 def _named(cache: NameCache, flows: FlowColumns) -> None:
     """As the flows of one capture are."""
     rules = NamingRules()
-    stored = StoredNames(cache=cache, tell=_told, tell_at=lambda _: [], tell_of=lambda _: [], most_asked=0)
+    stored = StoredNames(
+        cache=cache, tell=_told, tell_at=lambda _: [], tell_of=lambda _: [], is_shared=lambda _: False, most_asked=0
+    )
     named = CaptureNames(LearnedNames(0, rules), rules, stored).names(flows)
     assert named[-1].evidence == "dns"
 

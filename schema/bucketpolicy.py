@@ -5,23 +5,27 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from schema.addresses import address_bytes, address_text
-from schema.buckets import GRANULARITIES, bucket_of, bucket_text
+from schema.buckets import DEFAULT_GRANULARITY, GRANULARITIES, bucket_of, bucket_text
 from schema.coded import CodedColumn
+from schema.shares import ADDRESS_SHARES, WHOLE, share_of_address, share_of_time
 
 # What is split on its own: addresses, in `flows` and `packets`; names, in `dns_answers`; addresses, in `traffic_by_minute`.
 FLOWS_SCOPE, DNS_SCOPE, TRAFFIC_SCOPE = "flows", "dns", "traffic"
+# What is shared out: clients, in `names_by_client`; addresses, in `names_by_address`.
+CLIENTS_SCOPE, ADDRESSES_SCOPE = "clients", "addresses"
+SHARED = "shares"  # in place of a length
 _TRAFFIC_BASE = "day"  # sums by minute are few, and read by the day: whatever the setting says of the rows themselves
 Subject = bytes | str  # an address, or a name
 
 
 @dataclass(frozen=True, slots=True)
 class BucketRule:
-    """From a packet time on, partitions of one subject are of this length, where they were longer."""
+    """From a packet time on, partitions of one subject are of this length, where they were longer, or are shares."""
 
     scope: str
     subject: str  # an address as it is written, or a name
     valid_from_ms: int
-    granularity: str
+    granularity: str  # a length, or `SHARED`
 
     @classmethod
     def of(cls, scope: str, subject: Subject, valid_from_ms: int, granularity: str) -> "BucketRule":
@@ -41,9 +45,18 @@ class BucketPolicy:
         """`rules`: the first ones of the store's list; their order is of no matter."""
         self.base, self.rules = base, tuple(rules)
         self._steps: dict[str, dict[Subject, _Steps]] = {}
+        self._shared_from: dict[str, dict[Subject, int]] = {CLIENTS_SCOPE: {}, ADDRESSES_SCOPE: {}}
         for rule in sorted(rules, key=lambda rule: rule.valid_from_ms):
+            if rule.granularity == SHARED:
+                self._shared_from[rule.scope].setdefault(rule.key, rule.valid_from_ms)
+                continue
             of_scope = self._steps.setdefault(rule.scope, {})
             of_scope.setdefault(rule.key, _Steps(self.longest(rule.scope))).add(rule)
+
+    @classmethod
+    def of_rules(cls, rules: Sequence[BucketRule]) -> "BucketPolicy":
+        """Where a reader looks who makes no rows."""
+        return cls(DEFAULT_GRANULARITY, rules)
 
     @property
     def version(self) -> int:
@@ -74,6 +87,8 @@ class BucketPolicy:
 
     def is_shortened_by(self, rule: BucketRule) -> bool:
         """Whether a rule, where it begins to hold, says something new."""
+        if rule.granularity == SHARED:
+            return rule.valid_from_ms < self._shared_from[rule.scope].get(rule.key, rule.valid_from_ms + 1)
         in_force = self.granularity(rule.scope, rule.key, rule.valid_from_ms)
         return GRANULARITIES[rule.granularity] < GRANULARITIES[in_force]
 
@@ -86,6 +101,34 @@ class BucketPolicy:
         codes: dict[int, int] = {}
         numbers = [codes.setdefault(ms // length_ms, len(codes)) for ms in times_ms]
         return CodedColumn.of(numbers, [bucket_text(number, base) for number in codes])
+
+    def client_shares(self, clients: Sequence[bytes], addresses: Sequence[bytes], times_ms: Sequence[int]) -> Sequence[int]:
+        """Shares of facts in `names_by_client`."""
+        shared = self._shared_from[CLIENTS_SCOPE]
+        if shared.keys().isdisjoint(clients):
+            return [WHOLE] * len(clients)
+        facts = zip(clients, addresses, times_ms, strict=True)
+        return [share_of_address(address) if shared.get(client, ms + 1) <= ms else WHOLE for client, address, ms in facts]
+
+    def address_shares(self, addresses: Sequence[bytes], times_ms: Sequence[int]) -> Sequence[int]:
+        """Shares of facts in `names_by_address`."""
+        shared = self._shared_from[ADDRESSES_SCOPE]
+        if shared.keys().isdisjoint(addresses):
+            return [WHOLE] * len(addresses)
+        facts = zip(addresses, times_ms, strict=True)
+        return [share_of_time(ms) if shared.get(address, ms + 1) <= ms else WHOLE for address, ms in facts]
+
+    def is_shared(self, client: bytes) -> bool:
+        """Whether what a client was told is shared out, by now: it is not read whole."""
+        return client in self._shared_from[CLIENTS_SCOPE]
+
+    def shares_of_pair(self, client: bytes, address: bytes) -> Sequence[int]:
+        """Where to look for what a client was told of an address: whatever rules its rows were made by, these are all."""
+        return (WHOLE, share_of_address(address)) if self.is_shared(client) else (WHOLE,)
+
+    def shares_of_address(self, address: bytes) -> Sequence[int]:
+        """Where to look for what anyone was told of an address."""
+        return range(1 + ADDRESS_SHARES) if address in self._shared_from[ADDRESSES_SCOPE] else (WHOLE,)
 
 
 class _Steps:

@@ -194,12 +194,12 @@ ANSWER_BUCKETS = Table(
 NAMES_BY_CLIENT = Table(
     name="names_by_client",
     serves="what each client of a sensor was told: the durable form of the name cache",
-    partition=("sensor", "client_ip"),
+    partition=("sensor", "client_ip", "share"),
     clustering=("address", "valid_from", "ns", "hostname", "capture_id"),
     descending=("valid_from", "ns"),
     columns=_columns(
-        "sensor text, client_ip inet, address inet, valid_from timestamp, ns int, hostname text, capture_id uuid,"
-        "valid_to timestamp, asked boolean, frame int, seq bigint"
+        "sensor text, client_ip inet, share smallint, address inet, valid_from timestamp, ns int, hostname text,"
+        "capture_id uuid, valid_to timestamp, asked boolean, frame int, seq bigint"
     ),
     ttl_seconds=8 * DAY,
     ownership=Ownership.OWN,
@@ -208,12 +208,12 @@ NAMES_BY_CLIENT = Table(
 NAMES_BY_ADDRESS = Table(
     name="names_by_address",
     serves="the same by address, newest first: what any client of a sensor was told",
-    partition=("sensor", "address"),
+    partition=("sensor", "address", "share"),
     clustering=("valid_from", "ns", "hostname", "client_ip", "capture_id"),
     descending=("valid_from", "ns"),
     columns=_columns(
-        "sensor text, address inet, valid_from timestamp, ns int, hostname text, client_ip inet, capture_id uuid,"
-        "valid_to timestamp, asked boolean, frame int, seq bigint"
+        "sensor text, address inet, share smallint, valid_from timestamp, ns int, hostname text, client_ip inet,"
+        "capture_id uuid, valid_to timestamp, asked boolean, frame int, seq bigint"
     ),
     ttl_seconds=NAMES_BY_CLIENT.ttl_seconds,
     ownership=Ownership.OWN,

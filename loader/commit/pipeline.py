@@ -136,13 +136,14 @@ class SensorLoader:
         )
 
     def _builder(self) -> RowBuilder:
+        policy = self._partitions.policy()
         context = RowContext(
             sensor=self._lease.sensor,
             seq=self._lease.head.position.seq + 1,
-            policy=self._partitions.policy(),
+            policy=policy,
             carries=self._carries,
         )
-        return RowBuilder(context, self._names.for_capture(), self._settings.staging_rows)
+        return RowBuilder(context, self._names.for_capture(policy), self._settings.staging_rows)
 
     def _decode(self, reading: CaptureReading, builder: RowBuilder, staged: StagedRows, place: PlaceInOrder) -> Waitlist | None:
         """The capture's rows, and those that await a name. A fault of ours while they are made is the capture's end, not that
@@ -196,7 +197,7 @@ class SensorLoader:
 
     def _with_late_names(self, prepared: PreparedCapture, builder: RowBuilder) -> PreparedCapture:
         """The same with what it names of rows of captures before it. Nothing that is not going to be written looks for them."""
-        late = self._names.late_answers(self._store, builder.names.learned, self._keep_lease)
+        late = self._names.late_answers(self._store, builder.names.learned, builder.context.policy, self._keep_lease)
         return prepared.with_repairs(late.repairs(), late.not_sought)
 
     def _without_packets(self, path: Path, part: LoadedPart | None, prepared: PreparedCapture) -> FileOutcome:

@@ -1,6 +1,7 @@
 """The names of one sensor while a loader holds its lease: what its earlier captures learned, and the operator's inventory."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from loader.commit.inventoryfile import InventoryFile
@@ -12,8 +13,9 @@ from loader.naming.learned import LearnedNames
 from loader.naming.listed import NO_INVENTORY, Inventory
 from loader.naming.names import CaptureNames, StoredNames
 from loader.settings import LoaderSettings
+from schema.bucketpolicy import BucketPolicy
 from schema.sharedroom import SharedRoom
-from schema.store.reading import StoreReader
+from schema.store.reading import NamesTold, StoreReader
 from schema.store.writing import SensorLease
 
 _NS = 1_000_000_000
@@ -32,6 +34,18 @@ def inventory_of(settings: LoaderSettings, warn: Callable[[str], None]) -> Calla
 def no_inventory() -> Inventory:
     """Where none is configured."""
     return NO_INVENTORY
+
+
+def stored_names(told: NamesTold, policy: BucketPolicy, cache: NameCache, most_asked: int) -> StoredNames:
+    """What earlier captures learned, in the partitions that `policy` says."""
+    return StoredNames(
+        cache=cache,
+        tell=told.names_told,
+        tell_at=partial(told.names_told_at, policy=policy),
+        tell_of=partial(told.names_told_of, policy=policy),
+        is_shared=policy.is_shared,
+        most_asked=most_asked,
+    )
 
 
 class SensorNames:
@@ -54,30 +68,26 @@ class SensorNames:
         self._evictions_told = 0
         self.inventory = NO_INVENTORY
 
-    def for_capture(self) -> CaptureNames:
+    def for_capture(self, policy: BucketPolicy) -> CaptureNames:
         """For the flows of the next capture; the inventory is as it is now, to the capture's end."""
         self.inventory = self._read_inventory()
         learned = LearnedNames(self._settings.max_name_entries, self.rules)
-        return CaptureNames(learned, self.rules, self.stored() if self._carries else None, self.inventory)
+        return CaptureNames(learned, self.rules, self.stored(policy) if self._carries else None, self.inventory)
 
-    def stored(self) -> StoredNames:
+    def stored(self, policy: BucketPolicy) -> StoredNames:
         """What earlier captures learned, as of the ledger version that the lease stands at."""
-        return StoredNames(
-            cache=self._cache,
-            tell=self._lease.names_told,
-            tell_at=self._lease.names_told_at,
-            tell_of=self._lease.names_told_of,
-            most_asked=self._settings.max_others_asked,
-        )
+        return stored_names(self._lease, policy, self._cache, self._settings.max_others_asked)
 
-    def late_answers(self, store: StoreReader, learned: LearnedNames, on_page: Callable[[], None]) -> LateAnswers:
+    def late_answers(
+        self, store: StoreReader, learned: LearnedNames, policy: BucketPolicy, on_page: Callable[[], None]
+    ) -> LateAnswers:
         """What a capture out of order may name."""
         return LateAnswers(
             store=store,
             sensor=self._lease.sensor,
             seq=self._lease.head.position.seq,
             learned=learned,
-            stored=self.stored(),
+            stored=self.stored(policy),
             rules=self.rules,
             repair_ns=self._settings.name_repair_s * _NS,
             on_page=on_page,

@@ -60,12 +60,15 @@ class NameCache:
         """Where the facts of clients are that were fetched since the last `fetch` but one."""
         return self._young.table, self._old.table
 
-    def fetch(self, clients: Collection[bytes], tell: TellNames) -> None:
-        """Make these clients known, asking the store once for those that are not."""
+    def fetch(self, clients: Collection[bytes], tell: TellNames, is_shared: Callable[[bytes], bool]) -> None:
+        """Make these clients known, asking the store once for those that are not; `is_shared`: whether what a client was told
+        is shared out: then it is crowded, unless it is here."""
         self._used |= self._old.clients.intersection(clients)
         if len(self._young) >= self._room.part // 2 or len(self) > self._room.part:
             self._turn()
         missing = sorted(set(clients) - self._young.clients - self._old.clients - self.crowded)
+        self.crowded.update(filter(is_shared, missing))
+        missing = [client for client in missing if client not in self.crowded]
         for start in range(0, len(missing), _ASKED_AT_ONCE):
             self._read(missing[start : start + _ASKED_AT_ONCE], tell)
 

@@ -30,6 +30,7 @@ class StoredNames:
     tell: TellNames  # of clients
     tell_at: TellNamesAt  # of addresses, each until a time
     tell_of: TellNamesOf  # of clients and addresses, each pair until a time
+    is_shared: Callable[[bytes], bool]  # whether `tell` may not be asked about a client: what it was told is shared out
     most_asked: int  # addresses that `tell_at` is asked about for one capture
 
 
@@ -159,7 +160,7 @@ class CaptureNames:
         if self._stored is None:
             return 0
         cache = self._stored.cache
-        cache.fetch({*clients, *GROUPS}, self._stored.tell)
+        cache.fetch({*clients, *GROUPS}, self._stored.tell, self._stored.is_shared)
         if not cache.crowded:
             return 0
         pairs = pairs_of(cache.crowded, zip(clients, addresses, starts, strict=True), self.rules)

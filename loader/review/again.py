@@ -10,11 +10,11 @@ from hashlib import blake2b
 from pathlib import Path
 
 from loader.commit.inputs import settings_inputs
-from loader.commit.sensornames import rules_of
+from loader.commit.sensornames import rules_of, stored_names
 from loader.naming.cache import NameCache
 from loader.naming.learned import LearnedNames
 from loader.naming.listed import Inventory
-from loader.naming.names import CaptureNames, StoredNames
+from loader.naming.names import CaptureNames
 from loader.reading.deep import TsharkBatch
 from loader.review.openflows import OpenFlowsAgain
 from loader.review.then import NotTheSameError, Then
@@ -64,13 +64,8 @@ class Decoding:
         sensor, version = then.record.sensor, int(then.inputs["ledger_version"])
         carries, rules = sensor != STANDALONE_SENSOR, rules_of(settings)
         told = self.store.names_as_of(sensor, version)
-        stored = StoredNames(
-            cache=NameCache(settings.max_name_entries, rules),
-            tell=told.names_told,
-            tell_at=told.names_told_at,
-            tell_of=told.names_told_of,
-            most_asked=settings.max_others_asked,
-        )
+        policy = BucketPolicy.of_rules(self.store.bucket_rules())
+        stored = stored_names(told, policy, NameCache(settings.max_name_entries, rules), settings.max_others_asked)
         learned = LearnedNames(settings.max_name_entries, rules)
         names = CaptureNames(learned, rules, stored if carries else None, inventory)
         context = RowContext(sensor=sensor, seq=version + 1, policy=self._policy(then), carries=carries)

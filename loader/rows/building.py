@@ -202,8 +202,10 @@ class RowBuilder:
         sensors, seqs, unknown = [self.context.sensor] * size, [self.context.seq] * size, [None] * size
         ns = [ts % _MS for ts in from_ns]
         rest = (valid_to, asked, frames, seqs)
-        yield RowBatch(NAMES_BY_CLIENT, (sensors, clients, addresses, valid_from, ns, hostnames, unknown, *rest))
-        yield RowBatch(NAMES_BY_ADDRESS, (sensors, addresses, valid_from, ns, hostnames, clients, unknown, *rest))
+        shares = self.context.policy.client_shares(clients, addresses, valid_from)
+        yield RowBatch(NAMES_BY_CLIENT, (sensors, clients, shares, addresses, valid_from, ns, hostnames, unknown, *rest))
+        shares = self.context.policy.address_shares(addresses, valid_from)
+        yield RowBatch(NAMES_BY_ADDRESS, (sensors, addresses, shares, valid_from, ns, hostnames, clients, unknown, *rest))
 
     def _remember(self, told: Sequence[Fact]) -> None:
         times = [fact.valid_from_ns // _MS for _, _, fact in told]

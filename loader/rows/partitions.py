@@ -6,19 +6,36 @@ from dataclasses import dataclass
 from heapq import nlargest
 from operator import itemgetter
 
-from schema.bucketpolicy import DNS_SCOPE, FLOWS_SCOPE, TRAFFIC_SCOPE, BucketPolicy, BucketRule
-from schema.buckets import GRANULARITIES, bucket_span
+from schema.bucketpolicy import (
+    ADDRESSES_SCOPE,
+    CLIENTS_SCOPE,
+    DNS_SCOPE,
+    FLOWS_SCOPE,
+    SHARED,
+    TRAFFIC_SCOPE,
+    BucketPolicy,
+    BucketRule,
+)
+from schema.buckets import GRANULARITIES, bucket_span, day_of, day_text
 from schema.errors import StoreError
 from schema.records import PartitionCounts
+from schema.shares import WHOLE
 from schema.store.writing import Store
-from schema.tables import DNS_ANSWERS, FLOWS, PACKETS, TRAFFIC_BY_MINUTE
+from schema.tables import BY_NAME, DAY, DNS_ANSWERS, FLOWS, NAMES_BY_ADDRESS, NAMES_BY_CLIENT, PACKETS, TRAFFIC_BY_MINUTE
 
 _LOG = logging.getLogger(__name__)
 MOST_BYTES = 100_000_000  # of one partition in Cassandra, before it is compressed
 SPLIT_BYTES = MOST_BYTES // 4  # what this loader alone may come to bring: others may write to the same partition
 # With names and addresses that are rather long.
-ROW_BYTES = {FLOWS.name: 240, PACKETS.name: 80, DNS_ANSWERS.name: 240, TRAFFIC_BY_MINUTE.name: 120}
-_MOST_COUNTED = 16_384  # partitions
+ROW_BYTES = {
+    FLOWS.name: 240,
+    PACKETS.name: 80,
+    DNS_ANSWERS.name: 240,
+    TRAFFIC_BY_MINUTE.name: 120,
+    NAMES_BY_CLIENT.name: 100,
+    NAMES_BY_ADDRESS.name: 100,
+}
+_MOST_COUNTED = 32_768  # partitions
 _MOST_OF_A_PART = 1_024  # of a manifest, which has up to 8,192
 MOST_RULES = 4_096
 _SCOPES = {
@@ -27,10 +44,12 @@ _SCOPES = {
     DNS_ANSWERS.name: DNS_SCOPE,
     TRAFFIC_BY_MINUTE.name: TRAFFIC_SCOPE,
 }
+# What has no time in its partitions' keys holds the days that are kept: it is counted by the day in which a capture began.
+_SHARED_SCOPES = {NAMES_BY_CLIENT.name: CLIENTS_SCOPE, NAMES_BY_ADDRESS.name: ADDRESSES_SCOPE}
 _MINUTE_MS = 60_000
 _MS = 1_000_000
 
-_Key = tuple[str, tuple[object, ...]]  # table, and partition in it
+_Key = tuple[str, tuple[object, ...], str]  # table, partition in it, and the span of time that its rows are counted for
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +102,44 @@ class _Growth:
         return max(self.rows / max(_MINUTE_MS, self.newest - self.since), self.begun / _MINUTE_MS, self.before / _MINUTE_MS)
 
 
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """How partitions of a table are split."""
+
+    scope: str
+    split_rows: int  # that one may come to have, of those that are kept for days: in a day
+    days_kept: int  # 0: a partition has a span of time
+
+    @classmethod
+    def of(cls, table: str) -> "_Kind | None":
+        """None: they are not."""
+        if table in _SCOPES:
+            return cls(_SCOPES[table], SPLIT_BYTES // ROW_BYTES[table], 0)
+        if table in _SHARED_SCOPES:
+            days = BY_NAME[table].ttl_seconds // DAY
+            return cls(_SHARED_SCOPES[table], 2 * SPLIT_BYTES // ROW_BYTES[table] // days, days)  # no other loader writes to it
+        return None
+
+    def rule(self, partition: tuple[object, ...], bucket: str, growth: _Growth) -> BucketRule | None:
+        """What would keep a partition within its bound; None where it will be, or nothing can."""
+        (start, end), rate = bucket_span(bucket), growth.rate()
+        if growth.rows + rate * (end - 1 - growth.newest) <= self.split_rows:
+            return None
+        if self.days_kept:
+            _, subject, share = partition
+            name, length = SHARED, _MINUTE_MS
+            if share != WHOLE:
+                return None
+        else:
+            subject, _ = partition
+            shorter = [(name, seconds * 1000) for name, seconds in GRANULARITIES.items() if seconds * 1000 < end - start]
+            if not shorter:
+                return None
+            name, length = next(((name, length) for name, length in shorter if rate * length <= self.split_rows), shorter[-1])
+        assert isinstance(subject, bytes | str)
+        return BucketRule.of(self.scope, subject, (growth.newest // length + 1) * length, name)
+
+
 class PartitionTally:
     """Counts what commits bring to each partition, within bounds. Pure: what it finds follows from what it was told."""
 
@@ -93,23 +150,32 @@ class PartitionTally:
 
     def add(self, own: Iterable[PartitionCounts], first_ms: int, last_ms: int) -> Iterator[BucketRule]:
         """One commit's own rows; gives a rule for each partition that is going to be too large, if there is none already."""
-        moments: dict[object, _Moment] = {}
+        today = day_of(first_ms)
+        moments: dict[str, _Moment] = {}
         for part in own:
-            scope = _SCOPES.get(part.table)
-            if scope is None:
+            kind = _Kind.of(part.table)
+            if kind is None:
                 continue
-            most, split_rows = self.largest.get(part.table, 0), SPLIT_BYTES // ROW_BYTES[part.table]
+            most = self.largest.get(part.table, 0)
             for partition, rows in self._large(part):
-                bucket = partition[1]
+                bucket = day_text(today) if kind.days_kept else str(partition[1])
                 if bucket not in moments:
-                    moments[bucket] = _Moment.within(str(bucket), first_ms, last_ms)
-                growth = self._growth((part.table, partition), moments[bucket].first)
+                    moments[bucket] = _Moment.within(bucket, first_ms, last_ms)
+                growth = self._growth((part.table, partition, bucket), moments[bucket].first)
                 total = growth.add(rows, moments[bucket])
-                most = max(most, total)
+                if kind.days_kept and total * kind.days_kept > most:
+                    most = max(most, self._kept(part.table, partition, range(today - kind.days_kept + 1, today + 1)))
+                elif total > most:
+                    most = total
                 # on fewer rows nothing is known of what comes
-                if total >= split_rows // 4 and (rule := _rule_for(scope, partition, growth, split_rows)):
+                if total >= kind.split_rows // 4 and (rule := kind.rule(partition, bucket, growth)):
                     yield rule
             self.largest[part.table] = most
+
+    def _kept(self, table: str, partition: tuple[object, ...], days: range) -> int:
+        """Rows of a partition, of all the days that it holds."""
+        keys = ((table, partition, day_text(day)) for day in days)
+        return sum(self._growing[key].rows for key in keys if key in self._growing)
 
     def _large(self, part: PartitionCounts) -> Iterable[tuple[tuple[object, ...], int]]:
         """Partitions of a part; of a scan's, which are many and small, the largest."""
@@ -132,17 +198,6 @@ class PartitionTally:
         kept = nlargest(_MOST_COUNTED // 2, self._growing.items(), key=lambda entry: (entry[1].minute, entry[1].rows))
         self.forgotten += len(self._growing) - len(kept)
         self._growing = dict(kept)
-
-
-def _rule_for(scope: str, partition: tuple[object, ...], growth: _Growth, split_rows: int) -> BucketRule | None:
-    subject, bucket = partition
-    assert isinstance(subject, bytes | str)
-    (start, end), rate = bucket_span(str(bucket)), growth.rate()
-    shorter = [(name, seconds * 1000) for name, seconds in GRANULARITIES.items() if seconds * 1000 < end - start]
-    if not shorter or growth.rows + rate * (end - 1 - growth.newest) <= split_rows:
-        return None
-    name, length = next(((name, length) for name, length in shorter if rate * length <= split_rows), shorter[-1])
-    return BucketRule.of(scope, subject, (growth.newest // length + 1) * length, name)
 
 
 class Partitions:
@@ -192,4 +247,4 @@ class Partitions:
             self.read_again()  # another was faster: what is still missing then is found at the next commit
             return
         self._policy = BucketPolicy(self._base, [*policy.rules, rule])
-        _LOG.info("partitions of %s are of %s from %d on", rule.subject, rule.granularity, rule.valid_from_ms)
+        _LOG.info("%s: partitions of %s are of %s from %d on", rule.scope, rule.subject, rule.granularity, rule.valid_from_ms)

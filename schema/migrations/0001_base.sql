@@ -95,6 +95,7 @@ CREATE TABLE dns_answers (
 CREATE TABLE names_by_client (
   sensor     TEXT NOT NULL,
   client_ip  TEXT NOT NULL,
+  share      INTEGER NOT NULL,        -- 0: all of it; of hot clients 1..256, by address: docs/decisions/0023
   address    TEXT NOT NULL,
   valid_from INTEGER NOT NULL,
   ns         INTEGER NOT NULL,        -- 0..999999, the rest of the nanoseconds of both times
@@ -104,12 +105,13 @@ CREATE TABLE names_by_client (
   asked      INTEGER,                 -- its query was seen
   frame      INTEGER,                 -- the very answer
   seq        INTEGER,                 -- the ledger version it came with: an attempt at version v reads seq <= v only
-  PRIMARY KEY (sensor, client_ip, address, valid_from DESC, ns DESC, hostname, capture_id)
+  PRIMARY KEY (sensor, client_ip, share, address, valid_from DESC, ns DESC, hostname, capture_id)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE names_by_address (
   sensor     TEXT NOT NULL,
   address    TEXT NOT NULL,
+  share      INTEGER NOT NULL,        -- 0: all of it; of hot addresses 1..16, by second
   valid_from INTEGER NOT NULL,
   ns         INTEGER NOT NULL,
   hostname   TEXT NOT NULL,
@@ -119,7 +121,7 @@ CREATE TABLE names_by_address (
   asked      INTEGER,
   frame      INTEGER,
   seq        INTEGER,
-  PRIMARY KEY (sensor, address, valid_from DESC, ns DESC, hostname, client_ip, capture_id)
+  PRIMARY KEY (sensor, address, share, valid_from DESC, ns DESC, hostname, client_ip, capture_id)
 ) STRICT, WITHOUT ROWID;
 
 -- Dictionary rows that many captures bring. loaded_at is not a column of the table as users read it: it says when the

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from schema.bucketpolicy import BucketRule
+from schema.bucketpolicy import BucketPolicy, BucketRule
 from schema.records import (
     AdmissionBook,
     BookChange,
@@ -26,19 +26,23 @@ MOST_TOLD = 256
 
 
 class NamesTold(Protocol):
-    """What a sensor's clients were told, as of one position of its ledger."""
+    """What a sensor's clients were told, as of one position of its ledger.
+
+    `policy`: says where it lies; it has every rule that rows up to that position were made by, and may have more.
+    """
 
     def names_told(self, clients: Collection[bytes]) -> Iterator[NameTold]:
         """What these clients were told, as of the position (rows of later or uncommitted attempts are left out): client by
         client in the order given, of each address by address, and of an address the oldest first: by time, capture, frame and
-        hostname, all ascending. Read as it is taken, a page at a time: there is no bound on what one client was told."""
+        hostname, all ascending. Read as it is taken, a page at a time: there is no bound on what one client was told. Clients
+        that a policy shares out are not asked for: what they were told is not read whole."""
 
-    def names_told_at(self, addresses: Mapping[bytes, int]) -> list[NameTold]:
+    def names_told_at(self, addresses: Mapping[bytes, int], policy: BucketPolicy) -> list[NameTold]:
         """What anyone of this sensor was told of these addresses, none of it after the time given with its address (Unix ns);
         as of the position. By address in the order given, and for each the newest first: by time, capture, frame, hostname and
         client, all descending; at most `MOST_TOLD` an address."""
 
-    def names_told_of(self, pairs: Mapping[tuple[bytes, bytes], int]) -> list[NameTold]:
+    def names_told_of(self, pairs: Mapping[tuple[bytes, bytes], int], policy: BucketPolicy) -> list[NameTold]:
         """What each client was told of one address (the pairs), as `names_told_at` tells it of anyone: for clients of which
         `names_told` gives more than is wanted."""
 

@@ -1,13 +1,13 @@
 """Rows of `names_by_client` and `names_by_address` as both adapters select them, and the facts that cross the port."""
 
 from collections.abc import Iterable, Iterator
-from heapq import nlargest
-from itertools import groupby
+from heapq import merge, nlargest
+from itertools import groupby, islice
 from operator import attrgetter
 from typing import Any
 
 from schema.records import NameTold
-from schema.store.reading import MOST_TOLD
+from schema.store.reading import MOST_TOLD, ToldQuery
 
 TOLD = "client_ip, address, valid_from, ns, hostname, capture_id, valid_to, asked, frame"
 _MS = 1_000_000  # nanoseconds
@@ -42,6 +42,17 @@ def newest_told(facts: Iterable[NameTold], until_ns: int) -> list[NameTold]:
         if len(kept) >= MOST_TOLD:
             break
     return kept
+
+
+def newest_first(parts: Iterable[Iterable[NameTold]]) -> Iterator[NameTold]:
+    """The facts of several partitions, each of which has the newest first, by time; no more are taken than is needed."""
+    return merge(*parts, key=_valid_from, reverse=True)
+
+
+def newest_of_any(parts: Iterable[Iterable[tuple[NameTold, int]]], query: ToldQuery) -> list[tuple[NameTold, int]]:
+    """What `query` asks for, of the newest of several partitions, whoever's they are."""
+    newest = islice(merge(*parts, key=lambda told: told[0].valid_from_ns, reverse=True), query.limit)
+    return [(fact, seq) for fact, seq in newest if fact.valid_from_ns <= query.until_ns]
 
 
 def oldest_told(facts: Iterable[NameTold]) -> Iterator[NameTold]:

@@ -5,9 +5,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schema.addresses import address_text
-from schema.bucketpolicy import DNS_SCOPE, FLOWS_SCOPE, TRAFFIC_SCOPE, BucketPolicy, BucketRule
+from schema.bucketpolicy import (
+    ADDRESSES_SCOPE,
+    CLIENTS_SCOPE,
+    DNS_SCOPE,
+    FLOWS_SCOPE,
+    SHARED,
+    TRAFFIC_SCOPE,
+    BucketPolicy,
+    BucketRule,
+)
 from schema.buckets import GRANULARITIES, bucket_of, bucket_span
 from schema.coded import CodedColumn
+from schema.shares import WHOLE
 
 T0_MS = 1_795_000_000_000
 HOT, COLD = bytes([10, 0, 0, 1]), bytes([10, 0, 0, 2])
@@ -46,6 +56,23 @@ def test_minutes_have_days_whatever_the_setting_unless_a_rule_of_theirs_holds(ba
         assert buckets == [bucket_of(ts, held), bucket_of(ts, "day"), bucket_of(ts - 1, "day")]
         assert policy.granularity(TRAFFIC_SCOPE, HOT, ts) == held
         assert policy.is_shortened_by(BucketRule.of(TRAFFIC_SCOPE, HOT, ts, "min")) == (held != "min")
+
+
+@given(times, st.lists(times, max_size=3))
+def test_what_is_shared_out_is_found(ts: int, begins: list[int]) -> None:
+    """From the earliest rule of its own on; and wherever it is, and whatever rules come, it is looked for there."""
+    told = BucketPolicy("hour", [BucketRule.of(CLIENTS_SCOPE, HOT, begin, SHARED) for begin in begins])
+    named = BucketPolicy("hour", [BucketRule.of(ADDRESSES_SCOPE, HOT, begin, SHARED) for begin in begins])
+    shares = (list(told.client_shares([HOT, COLD], [COLD, HOT], [ts, ts])), list(named.address_shares([HOT, COLD], [ts, ts])))
+    is_shared = any(begin <= ts for begin in begins)
+    assert [[share != WHOLE for share in each] for each in shares] == [[is_shared, False]] * 2
+    assert shares[0][0] in told.shares_of_pair(HOT, COLD)
+    assert shares[1][0] in named.shares_of_address(HOT)
+    assert told.shares_of_pair(COLD, HOT) == named.shares_of_address(COLD) == (WHOLE,)
+    assert (told.is_shared(HOT), told.is_shared(COLD), named.is_shared(HOT)) == (bool(begins), False, False)
+    rule = BucketRule.of(CLIENTS_SCOPE, HOT, ts, SHARED)
+    assert told.is_shortened_by(rule) == all(ts < begin for begin in begins)
+    assert list(told.column(FLOWS_SCOPE, [HOT], [ts])) == [bucket_of(ts, "hour")]
 
 
 @given(times, lengths)

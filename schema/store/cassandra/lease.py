@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 
+from schema.bucketpolicy import BucketPolicy
 from schema.errors import LeaseHeldError, StoreMovedError, StoreUnavailableError
 from schema.records import CaptureFacts, NameTold
 from schema.store.cassandra import claims, ledger, names, origins
@@ -98,13 +99,13 @@ class CassandraLease:
         """What these clients were told, as of `head`."""
         return self._names().names_told(clients)
 
-    def names_told_at(self, addresses: Mapping[bytes, int]) -> list[NameTold]:
+    def names_told_at(self, addresses: Mapping[bytes, int], policy: BucketPolicy) -> list[NameTold]:
         """What anyone was told of these addresses, each until a time, as of `head`."""
-        return self._names().names_told_at(addresses)
+        return self._names().names_told_at(addresses, policy)
 
-    def names_told_of(self, pairs: Mapping[tuple[bytes, bytes], int]) -> list[NameTold]:
+    def names_told_of(self, pairs: Mapping[tuple[bytes, bytes], int], policy: BucketPolicy) -> list[NameTold]:
         """What each client was told of one address, each pair until a time, as of `head`."""
-        return self._names().names_told_of(pairs)
+        return self._names().names_told_of(pairs, policy)
 
     def look_up(self, capture_id: bytes, origin: str) -> Known:
         """What is known of a content and of an origin. That nobody has claimed it saves `begin` from asking again."""

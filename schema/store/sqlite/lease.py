@@ -7,6 +7,7 @@ from itertools import repeat
 from types import TracebackType
 from typing import Self, cast
 
+from schema.bucketpolicy import BucketPolicy
 from schema.errors import LeaseHeldError, LeaseLostError
 from schema.records import CaptureFacts, LedgerPosition, NameRepair, NameTold
 from schema.store.notes import refuse_loading
@@ -90,13 +91,13 @@ class SqliteLease:
         """What these clients were told, as of `head`."""
         return self._names().names_told(clients)
 
-    def names_told_at(self, addresses: Mapping[bytes, int]) -> list[NameTold]:
+    def names_told_at(self, addresses: Mapping[bytes, int], policy: BucketPolicy) -> list[NameTold]:
         """What anyone was told of these addresses, each until a time."""
-        return self._names().names_told_at(addresses)
+        return self._names().names_told_at(addresses, policy)
 
-    def names_told_of(self, pairs: Mapping[tuple[bytes, bytes], int]) -> list[NameTold]:
+    def names_told_of(self, pairs: Mapping[tuple[bytes, bytes], int], policy: BucketPolicy) -> list[NameTold]:
         """What each client was told of one address, each pair until a time."""
-        return self._names().names_told_of(pairs)
+        return self._names().names_told_of(pairs, policy)
 
     def look_up(self, capture_id: bytes, origin: str) -> Known:
         """What is known of a content and of an origin."""

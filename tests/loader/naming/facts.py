@@ -89,3 +89,8 @@ def best(
         return max(before, key=lambda fact: (fact.asked, fact)).hostname, "dns_stale"
     of_others = [fact for fact in others if fact.valid_from_ns <= at]
     return (max(of_others).hostname, "dns_other_client") if of_others else (None, "none")
+
+
+def is_nobody(client: bytes) -> bool:
+    """Of no client what it was told is shared out."""
+    return not client

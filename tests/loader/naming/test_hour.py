@@ -13,11 +13,12 @@ from loader.commit.pipeline import SensorLoader
 from loader.commit.shared import Shared
 from loader.reading.capture import first_packet_time
 from loader.settings import LoaderSettings
+from schema.bucketpolicy import ADDRESSES_SCOPE, CLIENTS_SCOPE, SHARED, BucketRule
 from schema.enums import FileState
 from schema.records import DEFAULT_NETWORK
 from schema.store.sqlite import open_sqlite
 from schema.store.writing import Store
-from schema.tables import FLOWS, TRAFFIC_BY_MINUTE
+from schema.tables import FLOWS, NAMES_BY_ADDRESS, NAMES_BY_CLIENT, TRAFFIC_BY_MINUTE
 from tests.e2e.loading import Contents, assert_balance, contents, totals
 from tests.loader.naming.hour import CAPTURES, Frames, an_hour, cut
 from tests.loader.naming.judge import Judge
@@ -118,6 +119,25 @@ def test_a_restart_after_each_changes_no_row(in_order: Loaded, other: Loaded, ca
 
 def test_another_loader_after_each_changes_no_row(in_order: Loaded, other: Loaded, captures: list[Path]) -> None:
     assert_equal(in_order, other.load(captures, owners=("one.example:1:a", "two.example:2:b", "three.example:3:c")))
+
+
+def test_what_is_shared_out_names_as_if_it_were_not(in_order: Loaded, other: Loaded, captures: list[Path]) -> None:
+    """From the middle of the hour on, of every third client and address."""
+    told = list(in_order.store.scan(NAMES_BY_CLIENT))
+    times = sorted({int(str(row[NAMES_BY_CLIENT.index("valid_from")])) for row in told})
+    half = times[len(times) // 2]
+    for column, scope in (("client_ip", CLIENTS_SCOPE), ("address", ADDRESSES_SCOPE)):
+        for subject in sorted({bytes(row[NAMES_BY_CLIENT.index(column)]) for row in told})[::3]:  # type: ignore[arg-type]
+            rule = BucketRule.of(scope, subject, half, SHARED)
+            assert other.store.add_bucket_rule(len(other.store.bucket_rules()) + 1, rule)
+    other.load(captures)
+    for table in (NAMES_BY_CLIENT, NAMES_BY_ADDRESS):
+        at = table.index("share")
+        assert len({row[at] for row in other.store.scan(table)}) > 10
+        one, two = ([(*row[:at], *row[at + 1 :]) for row in loaded.store.scan(table)] for loaded in (in_order, other))
+        assert sorted(one, key=repr) == sorted(two, key=repr)
+    assert sorted(other.store.scan(FLOWS), key=repr) == sorted(in_order.store.scan(FLOWS), key=repr)
+    assert totals(other.store, SENSOR) == totals(in_order.store, SENSOR)
 
 
 def test_names_wanted_repair_and_each_kind_of_evidence_occurs(in_order: Loaded) -> None:

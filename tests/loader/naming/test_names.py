@@ -1,6 +1,7 @@
 """Names of a capture's flows: who was told what, before when; and memory never differs from the store."""
 
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -16,7 +17,7 @@ from loader.naming.names import CaptureNames, StoredNames
 from schema.records import NameTold
 from schema.store.reading import MOST_TOLD
 
-from .facts import ALICE, BOB, CDN, MDNS, WEB, Row, answers, dns, flow, stored
+from .facts import ALICE, BOB, CDN, MDNS, WEB, Row, answers, dns, flow, is_nobody, stored
 
 SECOND = 1_000
 RULES = NamingRules()
@@ -52,7 +53,9 @@ class Store:
         return sorted(rows, key=lambda row: row.address)
 
     def names(self, cache: NameCache, most_asked: int = 10) -> StoredNames:
-        return StoredNames(cache=cache, tell=self.tell, tell_at=self.tell_at, tell_of=self.tell_of, most_asked=most_asked)
+        return StoredNames(
+            cache=cache, tell=self.tell, tell_at=self.tell_at, tell_of=self.tell_of, is_shared=is_nobody, most_asked=most_asked
+        )
 
 
 def learned_of(*rows: Row, capture_id: bytes = CAPTURE) -> LearnedNames:
@@ -155,7 +158,7 @@ def test_long_names_take_the_room_of_several() -> None:
     assert learned.refused == 1
     store, cache = Store(), NameCache(100, RULES)
     store.rows += [stored(row, bytes(16), 1) for row in told]
-    cache.fetch([ALICE], store.tell)
+    cache.fetch([ALICE], store.tell, is_nobody)
     assert len(cache) == 1 + 1 + 16 + 1
 
 
@@ -163,7 +166,7 @@ def test_what_the_cache_drops_is_counted() -> None:
     store, cache = Store(), NameCache(5, RULES)
     store.rows += [stored((bytes([10, 0, 0, client]), WEB, 0, 60, "x", True), bytes(16), 1) for client in range(10)]
     for client in range(10):
-        cache.fetch([bytes([10, 0, 0, client])], store.tell)
+        cache.fetch([bytes([10, 0, 0, client])], store.tell, is_nobody)
         assert len(cache) <= 6, "what is asked for at once may exceed it"
     assert cache.evicted + sum(map(len, cache.tables)) == 10
 
@@ -178,7 +181,7 @@ def test_what_a_client_was_told_out_of_order_is_read_anew_and_nothing_else_is() 
         assert told[1] == (f"{number}.example", "dns")
         store.rows += [stored((ALICE, address, at_ms, 60, f"{number}.example", True), bytes([number]) * 16, 1)]
         cache.commit(learned.table)
-    cache.fetch([ALICE, BOB], store.tell)
+    cache.fetch([ALICE, BOB], store.tell, is_nobody)
     assert (store.told.count(BOB), store.told.count(MDNS)) == (1, 1)
     assert store.told.count(ALICE) == 4
 
@@ -198,13 +201,13 @@ def test_clients_that_are_asked_for_stay_when_the_cache_turns_and_the_groups_alw
     store, cache = Store(), NameCache(100, RULES)
     store.rows += [stored((client, WEB, 0, 60, "x", True), bytes(16), 1) for client in (ALICE, MDNS)]
     for other in range(500):
-        cache.fetch([ALICE, MDNS, other.to_bytes(4, "big")], store.tell)
+        cache.fetch([ALICE, MDNS, other.to_bytes(4, "big")], store.tell, is_nobody)
         assert len(cache) <= 100
     assert (store.told.count(ALICE), store.told.count(MDNS)) == (1, 1)
     store.rows += [stored((ALICE, WEB, n, 60, "x", True), bytes(16), 1) for n in range(200)]
     cache.clear()
     for other in range(500):
-        cache.fetch([ALICE, MDNS, other.to_bytes(4, "big")], store.tell)
+        cache.fetch([ALICE, MDNS, other.to_bytes(4, "big")], store.tell, is_nobody)
     assert store.told.count(MDNS) == 3, "once more behind a client that was told too much, and no more"
 
 
@@ -213,10 +216,10 @@ def test_a_client_that_was_forgotten_is_not_taken_for_known_when_the_cache_turns
     store.rows += [stored((ALICE, WEB, at, 60, "x", True), bytes(16), 1) for at in range(5)]
     others = [n.to_bytes(4, "big") for n in range(16)]
     for _ in range(3):  # it turns, and the client is asked for in the older half
-        cache.fetch([ALICE, *others[:5]], store.tell)
+        cache.fetch([ALICE, *others[:5]], store.tell, is_nobody)
     cache.commit(learned_of((ALICE, WEB, 0, 60, "late", True), capture_id=bytes(16)).table)
-    cache.fetch(others, store.tell)
-    cache.fetch([ALICE], store.tell)
+    cache.fetch(others, store.tell, is_nobody)
+    cache.fetch([ALICE], store.tell, is_nobody)
     assert store.told.count(ALICE) == 2
 
 
@@ -235,6 +238,19 @@ def test_a_client_that_was_told_too_much_is_asked_about_pair_by_pair() -> None:
     assert name(names_of(stored=store.names(cache)), BOB, WEB, 100) == ("bob.example", "dns")
 
 
+def test_a_client_whose_facts_are_shared_out_is_not_read_whole() -> None:
+    """It is asked about pair by pair; unless it is here, as one that was read before the rule came."""
+    store, caches = Store(), (NameCache(400, RULES), NameCache(400, RULES))
+    store.rows += [stored((client, WEB, 0, 60, f"{client[-1]}.example", True), bytes(16), 1) for client in (ALICE, BOB)]
+    caches[0].fetch([ALICE], store.tell, is_nobody)
+    for cache, shared, read in ((caches[0], set(), [ALICE]), (caches[1], {ALICE}, [])):
+        store.told.clear()
+        stored_names = replace(store.names(cache), is_shared={ALICE}.__contains__)
+        assert name(names_of(stored=stored_names), ALICE, WEB, 50) == (f"{ALICE[-1]}.example", "dns")
+        assert name(names_of(stored=stored_names), BOB, WEB, 50) == (f"{BOB[-1]}.example", "dns")
+        assert (cache.crowded, ALICE in store.told, len(cache.tables[0])) == (shared, False, 1 + len(read))
+
+
 def test_of_a_client_that_was_told_too_much_no_more_is_read() -> None:
     cache = NameCache(400, RULES)
     read: list[bytes] = []
@@ -245,7 +261,7 @@ def test_of_a_client_that_was_told_too_much_no_more_is_read() -> None:
                 read.append(client)
                 yield stored((client, WEB, number, 60, "x", True), bytes(16), 1)
 
-    cache.fetch([ALICE, BOB, MDNS], tell)
+    cache.fetch([ALICE, BOB, MDNS], tell, is_nobody)
     assert cache.crowded == {BOB}
     assert (read.count(ALICE), read.count(BOB), read.count(MDNS)) == (1, 101, 1)
     assert sum(map(len, cache.tables)) == 2

@@ -18,6 +18,7 @@ from schema.store.sqlite import open_sqlite
 from schema.store.writing import Store
 from schema.tables import FLOWS
 from tests.loader.commit.test_pipeline import cut
+from tests.loader.naming.facts import is_nobody
 from tests.loader.naming.test_names import RULES, WEB, stored
 
 SENSORS, ENTRIES = 50, 5_000
@@ -40,7 +41,7 @@ def test_fifty_caches_hold_no_more_than_one() -> None:
     for _ in range(SENSORS):
         cache = NameCache(ENTRIES, RULES, room)
         caches.append(cache)
-        cache.fetch([client(n) for n in range(60)], told)  # type: ignore[arg-type]
+        cache.fetch([client(n) for n in range(60)], told, is_nobody)  # type: ignore[arg-type]
         cache.commit(NameCache(1, RULES).tables[0])
         assert sum(map(len, caches)) <= ENTRIES
     assert sum(cache.evicted for cache in caches) > 0
@@ -59,7 +60,7 @@ def test_a_client_with_more_names_than_a_part_is_read_whole_no_more() -> None:
                 yield stored((each, WEB, frame, 60, f"{frame}.example", True), bytes(16), 1)
 
     for _ in range(3):  # the others are more than the part, too: all that is held is dropped
-        caches[0].fetch([client(n) for n in range(60)], told)  # type: ignore[arg-type]
+        caches[0].fetch([client(n) for n in range(60)], told, is_nobody)  # type: ignore[arg-type]
         caches[0].commit(NameCache(1, RULES).tables[0])
         assert len(caches[0]) <= room.part
     assert (caches[0].crowded, read.count(gateway)) == ({gateway}, room.part + 1)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import replace
+from itertools import repeat
 from pathlib import Path
 
 import pytest
@@ -23,14 +24,24 @@ from loader.rows import partitions
 from loader.rows.partitions import MOST_BYTES, ROW_BYTES, Partitions, PartitionTally
 from loader.settings import LoaderSettings
 from schema.addresses import address_text
-from schema.bucketpolicy import DNS_SCOPE, FLOWS_SCOPE, TRAFFIC_SCOPE, BucketPolicy, BucketRule
+from schema.bucketpolicy import (
+    ADDRESSES_SCOPE,
+    CLIENTS_SCOPE,
+    DNS_SCOPE,
+    FLOWS_SCOPE,
+    SHARED,
+    TRAFFIC_SCOPE,
+    BucketPolicy,
+    BucketRule,
+)
 from schema.buckets import bucket_of, bucket_span
 from schema.enums import FileState
 from schema.records import DEFAULT_NETWORK, PartitionCounts
+from schema.shares import share_of_address
 from schema.store.reading import AnswerQuery, FlowQuery
 from schema.store.sqlite import open_sqlite
 from schema.store.writing import Store
-from schema.tables import DNS_ANSWERS, FLOWS, TRAFFIC_BY_MINUTE
+from schema.tables import BY_NAME, DNS_ANSWERS, FLOWS, NAMES_BY_ADDRESS, NAMES_BY_CLIENT, TRAFFIC_BY_MINUTE
 from tests.e2e.loading import load_all
 from tests.loader.commit.test_pipeline import cut
 
@@ -195,6 +206,45 @@ def test_no_partition_of_a_days_minutes_is_over_its_bound(tmp_path: Path, loader
     print(f"{sum(stored.values())} rows, {len(stored)} partitions, the largest {max(stored.values())}, {len(rules)} rules")
 
 
+ANSWERED = {bytes([10, 0, 0, 53]): 300, bytes([10, 0, 0, 54]): 30, bytes([10, 0, 0, 9]): 0.5}  # answers a second, or in 16
+
+
+@pytest.mark.parametrize(("name", "shares"), [("names_by_client", 256), ("names_by_address", 16)])
+def test_no_partition_of_what_clients_were_told_is_over_its_bound(tmp_path: Path, name: str, shares: int) -> None:
+    """Two resolvers and a client behind one sensor, a capture in twenty minutes, for the days that rows are kept; an address
+    has a sixteenth of what a client has."""
+    minutes, row_bytes = range(0, BY_NAME[name].ttl_seconds // 60, 20), ROW_BYTES[name]
+    stored: Counter[tuple[object, ...]] = Counter()
+    with closing(open_sqlite(tmp_path / "store.db")) as store:
+        store.apply_schema()
+        loader = Partitions(store, "hour")
+        for minute in minutes:
+            first, own = START_MS + minute * MINUTE_MS, Counter[tuple[object, ...]]()
+            for subject, rate in ANSWERED.items():
+                for share in shares_of(loader.policy(), name, subject, first):
+                    own["edge", subject, share] += int(1_200 * rate / 256)
+            counts = PartitionCounts(table=name, partitions=tuple(own), rows=tuple(own.values()))
+            loader.committed([counts], first * 10**6, (first + 20 * MINUTE_MS - 1) * 10**6)
+            stored.update(own)
+        rules = store.bucket_rules()
+    assert {(rule.subject, rule.granularity) for rule in rules} == {("10.0.0.53", SHARED), ("10.0.0.54", SHARED)}
+    assert len(minutes) * shares * (1_200 * 30 // 256) * row_bytes > MOST_BYTES, "in one it would have been too much"
+    assert max(stored.values()) * row_bytes <= MOST_BYTES
+    assert loader.largest()[name] * row_bytes <= MOST_BYTES
+    assert len(stored) == 3 + 2 * shares
+    print(f"{sum(stored.values())} rows, {len(stored)} partitions, the largest {max(stored.values())}, {len(rules)} rules")
+
+
+def shares_of(policy: BucketPolicy, name: str, subject: bytes, first_ms: int) -> Iterator[int]:
+    """Of facts one to each share there is, or as many to the whole."""
+    if name == "names_by_address":
+        yield from policy.address_shares([subject] * 16, [first_ms + second * 1_000 for second in range(16)])
+        return
+    addresses = {share_of_address(of): of for of in map(int.to_bytes, range(2_560), repeat(4))}
+    assert len(addresses) == 256
+    yield from policy.client_shares([subject] * 256, list(addresses.values()), [first_ms] * 256)
+
+
 # in both stores
 
 
@@ -247,6 +297,12 @@ def assert_made_again(store: Store, directory: Path) -> None:
                 subject, ts = row[A_DESTINATION], row[A_TIME]
                 assert isinstance(subject, bytes) and isinstance(ts, int)
                 assert [row[A_BUCKET]] == list(policy.column(FLOWS_SCOPE, [subject], [ts]))
+        for client, share, address, told_ms, *rest in (row[1:] for row in store.scan(NAMES_BY_CLIENT)):
+            if commit.capture_id in rest:
+                assert [share] == list(policy.client_shares([client], [address], [told_ms]))  # type: ignore[list-item]
+        for address, share, told_ms, *rest in (row[1:] for row in store.scan(NAMES_BY_ADDRESS)):
+            if commit.capture_id in rest:
+                assert [share] == list(policy.address_shares([address], [told_ms]))  # type: ignore[list-item]
         for destination, bucket, minute, *rest in store.scan(TRAFFIC_BY_MINUTE):
             if commit.capture_id in rest:
                 assert isinstance(destination, bytes) and isinstance(minute, int)
@@ -263,7 +319,7 @@ def test_a_hot_destination_is_split(
     monkeypatch.setitem(ROW_BYTES, TRAFFIC_BY_MINUTE.name, 2 * ROW_BYTES[FLOWS.name])  # few rows, so that an hour is too long
     load_all(store, captures, SENSOR, SETTINGS)
     rules = store.bucket_rules()
-    assert {rule.scope for rule in rules} == {FLOWS_SCOPE, DNS_SCOPE, TRAFFIC_SCOPE}
+    assert {rule.scope for rule in rules} == {FLOWS_SCOPE, DNS_SCOPE, TRAFFIC_SCOPE, CLIENTS_SCOPE, ADDRESSES_SCOPE}
     assert without_buckets(store) == calm
     policies = {record.inputs["bucket_policy"] for record in store.captures()}
     assert "hour@0" in policies
@@ -281,6 +337,8 @@ def test_a_hot_destination_is_split(
     assert len({len(str(row[1])) for row in answers}) == 2
     told = store.answers(AnswerQuery(name=name, limit=10_000)).rows
     assert [row[2:4] for row in told] == sorted((row[2:4] for row in answers), reverse=True)
+    for table in (NAMES_BY_CLIENT, NAMES_BY_ADDRESS):
+        assert len({row[2] for row in store.scan(table)}) > 2, "some are shared out, some are not"
     busy = {rule.key for rule in rules if rule.scope == TRAFFIC_SCOPE}
     lengths = {(address, len(str(bucket))) for address, bucket, *_ in store.scan(TRAFFIC_BY_MINUTE)}
     assert set() < {address for address, length in lengths if length > len("2026-11-18")} <= busy

@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from schema.buckets import bucket_of, day_of
 from schema.records import CaptureFacts, CommitDeltas, EndpointTotals, Manifest, NameTold, PartitionCounts
+from schema.shares import WHOLE
 from schema.store.writing import Claim, ClaimRefusal, Commit, LedgerHead, SensorLease, Store
 from schema.tables import (
     ANSWER_BUCKETS,
@@ -126,6 +127,7 @@ def name_row(capture_id: bytes, seq: int, table: Table = NAMES_BY_CLIENT, **valu
     row: dict[str, object] = {
         "sensor": "edge-1",
         "client_ip": CLIENT,
+        "share": WHOLE,
         "address": SERVER,
         "valid_from": T0_MS,
         "ns": 999_999,

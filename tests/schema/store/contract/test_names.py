@@ -2,12 +2,14 @@
 
 from itertools import groupby, product
 
+from schema.bucketpolicy import ADDRESSES_SCOPE, CLIENTS_SCOPE, SHARED, BucketPolicy, BucketRule
 from schema.records import NameTold
 from schema.store.reading import MOST_TOLD, ToldQuery
 from schema.store.writing import Store
 from schema.tables import NAMES_BY_ADDRESS, NAMES_BY_CLIENT
-from tests.schema.store.samples import CLIENT, SERVER, T0_MS, abandon, id_of, load, name_row, take, told, with_rows
+from tests.schema.store.samples import CLIENT, SERVER, T0_MS, Rows, abandon, id_of, load, name_row, take, told, with_rows
 
+NO_RULES = BucketPolicy.of_rules([])
 T0_NS = T0_MS * 1_000_000
 OTHER = bytes([192, 0, 2, 9])
 LATER_NS = T0_NS + 999_999  # of the sample's rows
@@ -15,6 +17,10 @@ LATER_NS = T0_NS + 999_999  # of the sample's rows
 
 def at_row(capture: str, seq: int, **values: object) -> tuple[object, ...]:
     return name_row(id_of(capture), seq, NAMES_BY_ADDRESS, **values)
+
+
+def pair_of(fact: NameTold) -> tuple[bytes, bytes]:
+    return fact.client_ip, fact.address
 
 
 def shown(names: list[NameTold]) -> list[tuple[int, str]]:
@@ -35,8 +41,8 @@ def test_nothing_is_told_before_the_first_commit(store: Store) -> None:
     lease = take(store)
     abandon(lease, with_rows({NAMES_BY_CLIENT: [name_row(id_of("a"), 1)], NAMES_BY_ADDRESS: [at_row("a", 1)]}, "a"))
     assert list(lease.names_told([CLIENT])) == []
-    assert lease.names_told_at({SERVER: LATER_NS}) == []
-    assert lease.names_told_of({(CLIENT, SERVER): LATER_NS}) == []
+    assert lease.names_told_at({SERVER: LATER_NS}, NO_RULES) == []
+    assert lease.names_told_of({(CLIENT, SERVER): LATER_NS}, NO_RULES) == []
 
 
 def test_names_told_are_those_of_the_sensor_and_the_clients(store: Store) -> None:
@@ -98,9 +104,9 @@ def test_names_of_an_address_until_a_time_to_the_nanosecond(store: Store) -> Non
     lease = take(store)
     rows = [at_row("a", 1, valid_from=T0_MS + ms, ns=ns, hostname=f"{ms}.{ns}") for ms in (0, 1, 2) for ns in (5, 6)]
     load(lease, with_rows({NAMES_BY_ADDRESS: rows}, "a"))
-    assert shown(lease.names_told_at({SERVER: T0_NS + 1_000_005})) == [(1_000_005, "1.5"), (6, "0.6"), (5, "0.5")]
-    assert shown(lease.names_told_at({SERVER: T0_NS + 4})) == []
-    assert [name.hostname for name in lease.names_told_at({SERVER: LATER_NS + 9_000_000})] == [
+    assert shown(lease.names_told_at({SERVER: T0_NS + 1_000_005}, NO_RULES)) == [(1_000_005, "1.5"), (6, "0.6"), (5, "0.5")]
+    assert shown(lease.names_told_at({SERVER: T0_NS + 4}, NO_RULES)) == []
+    assert [name.hostname for name in lease.names_told_at({SERVER: LATER_NS + 9_000_000}, NO_RULES)] == [
         "2.6",
         "2.5",
         "1.6",
@@ -120,13 +126,13 @@ def test_names_of_several_addresses_each_until_its_own_time(store: Store) -> Non
         at_row("a", 1, client_ip=OTHER),
     ]
     load(lease, with_rows({NAMES_BY_ADDRESS: rows}, "a"))
-    found = lease.names_told_at({OTHER: T0_NS, SERVER: LATER_NS, b"\x7f\0\0\1": LATER_NS})
+    found = lease.names_told_at({OTHER: T0_NS, SERVER: LATER_NS, b"\x7f\0\0\1": LATER_NS}, NO_RULES)
     assert [(name.address, name.client_ip, name.hostname) for name in found] == [
         (OTHER, CLIENT, "before"),
         (SERVER, OTHER, "www.example.com"),  # both clients were told at one time: the greater address comes first
         (SERVER, CLIENT, "www.example.com"),
     ]
-    assert lease.names_told_at({}) == []
+    assert lease.names_told_at({}, NO_RULES) == []
 
 
 def test_names_of_one_time_stand_in_one_order(store: Store) -> None:
@@ -137,7 +143,7 @@ def test_names_of_one_time_stand_in_one_order(store: Store) -> None:
     for seq, capture in enumerate(captures, 1):
         rows = [at_row(capture, seq, hostname=f"{name}{frame}", frame=frame) for name, frame in product(names, (9, 10))]
         load(lease, with_rows({NAMES_BY_ADDRESS: rows}, capture))
-    found = lease.names_told_at({SERVER: LATER_NS})
+    found = lease.names_told_at({SERVER: LATER_NS}, NO_RULES)
     order = [(name.capture_id, name.frame, name.hostname) for name in found]
     assert len(order) == 4 * 8
     assert order == sorted(order, reverse=True)
@@ -148,7 +154,7 @@ def test_names_of_an_address_are_those_of_committed_versions(store: Store) -> No
     load(lease, with_rows({NAMES_BY_ADDRESS: [at_row("a", 1, hostname="one")]}, "a"))
     abandon(lease, with_rows({NAMES_BY_ADDRESS: [at_row("b", 2, hostname="two")]}, "b"))
     load(lease, with_rows({}, "c"))
-    assert [name.hostname for name in lease.names_told_at({SERVER: LATER_NS})] == ["one"]
+    assert [name.hostname for name in lease.names_told_at({SERVER: LATER_NS}, NO_RULES)] == ["one"]
 
 
 def test_names_of_an_address_are_bounded_after_what_does_not_count(store: Store) -> None:
@@ -160,7 +166,9 @@ def test_names_of_an_address_are_bounded_after_what_does_not_count(store: Store)
     load(lease, with_rows({NAMES_BY_ADDRESS: of_one_time + newer}, "a"))
     abandon(lease, with_rows({NAMES_BY_ADDRESS: dead}, "b"))
     load(lease, with_rows({}, "c"))
-    found = [(name.valid_from_ns, name.frame, name.hostname) for name in lease.names_told_at({SERVER: LATER_NS + 10**12})]
+    found = [
+        (name.valid_from_ns, name.frame, name.hostname) for name in lease.names_told_at({SERVER: LATER_NS + 10**12}, NO_RULES)
+    ]
     expected = sorted(((LATER_NS, 1 + n % 7, f"{n:03}") for n in range(MOST_TOLD + 40)), reverse=True)
     expected = [(LATER_NS + n * 1_000_000, 1, "newer") for n in (3, 2, 1)] + expected
     assert found == expected[:MOST_TOLD]
@@ -200,14 +208,54 @@ def test_names_told_of_a_pair_are_the_newest_of_that_client_and_address(store: S
     ]
     load(lease, with_rows({NAMES_BY_CLIENT: rows}, "a"))
     abandon(lease, with_rows({NAMES_BY_CLIENT: [name_row(id_of("b"), 2, ns=6, hostname="unborn")]}, "b"))
-    found = lease.names_told_of({(CLIENT, SERVER): T0_NS + 6, (OTHER, SERVER): T0_NS + 6, (OTHER, OTHER): T0_NS})
+    found = lease.names_told_of({(CLIENT, SERVER): T0_NS + 6, (OTHER, SERVER): T0_NS + 6, (OTHER, OTHER): T0_NS}, NO_RULES)
     assert [(name.client_ip, name.hostname) for name in found] == [(CLIENT, "new"), (CLIENT, "old"), (OTHER, "another's")]
-    assert lease.names_told_of({}) == []
+    assert lease.names_told_of({}, NO_RULES) == []
 
 
 def test_names_told_of_a_pair_are_bounded(store: Store) -> None:
     lease = take(store)
     rows = [name_row(id_of("a"), 1, ns=n, hostname=f"{n}.example") for n in range(2 * MOST_TOLD + 50)]
     load(lease, with_rows({NAMES_BY_CLIENT: rows}, "a"))
-    found = lease.names_told_of({(CLIENT, SERVER): T0_NS + MOST_TOLD})
+    found = lease.names_told_of({(CLIENT, SERVER): T0_NS + MOST_TOLD}, NO_RULES)
     assert shown(found) == [(n, f"{n}.example") for n in range(MOST_TOLD, 0, -1)]
+
+
+def test_names_are_found_wherever_they_were_put(store: Store) -> None:
+    """Before rules, by them, and by loaders that did not know them yet: as one partition would have them."""
+    rules = [
+        BucketRule.of(CLIENTS_SCOPE, CLIENT, T0_MS + 3_000, SHARED),
+        BucketRule.of(ADDRESSES_SCOPE, SERVER, T0_MS + 2_000, SHARED),
+    ]
+    for version, rule in enumerate(rules, 1):
+        assert store.add_bucket_rule(version, rule)
+    knows, knew = BucketPolicy.of_rules(store.bucket_rules()), BucketPolicy.of_rules([])
+    ends = list(product((CLIENT, OTHER), (SERVER, OTHER)))
+    rows: Rows = {NAMES_BY_CLIENT: [], NAMES_BY_ADDRESS: []}
+    for n, (client, address) in product(range(900), ends):
+        ms, policy = T0_MS + 70 * n, knew if n % 50 == 0 else knows
+        (of_client,), (of_address,) = policy.client_shares([client], [address], [ms]), policy.address_shares([address], [ms])
+        values = {"client_ip": client, "address": address, "valid_from": ms, "hostname": f"{n}.example"}
+        rows[NAMES_BY_CLIENT].append(name_row(id_of("a"), 1, share=of_client, **values))
+        rows[NAMES_BY_ADDRESS].append(name_row(id_of("a"), 1, NAMES_BY_ADDRESS, share=of_address, **values))
+    assert {row[2] for row in rows[NAMES_BY_ADDRESS] if row[1] == SERVER} == set(range(17))
+    assert len({row[2] for row in rows[NAMES_BY_CLIENT] if row[1] == CLIENT}) == 3
+    assert {row[2] for row in rows[NAMES_BY_ADDRESS] if row[1] == OTHER} == {0}
+    lease = take(store)
+    load(lease, with_rows(rows, "a"))
+    for until in (65_000, 15_000, 1_000):
+        newest = [f"{n}.example" for n in range(899, -1, -1) if 70 * n <= until]
+        of_pairs = lease.names_told_of(dict.fromkeys(ends, T0_NS + until * 1_000_000 + 999_999), knows)
+        by_pair = {pair: [fact.hostname for fact in facts] for pair, facts in groupby(of_pairs, key=pair_of)}
+        assert by_pair == dict.fromkeys(ends, newest[:MOST_TOLD])
+        anyones = lease.names_told_at(dict.fromkeys((OTHER, SERVER), T0_NS + until * 1_000_000 + 999_999), knows)
+        by_address = {of: [fact.hostname for fact in facts] for of, facts in groupby(anyones, key=lambda told: told.address)}
+        twice = [name for name in newest for _ in range(2)][:MOST_TOLD]
+        assert by_address == dict.fromkeys((OTHER, SERVER), twice)
+        for client in (CLIENT, None):
+            query = ToldQuery(
+                sensor="edge-1", address=SERVER, until_ns=T0_NS + until * 1_000_000 + 999_999, client=client, limit=30
+            )
+            expected = newest[:30] if client else twice[:30]
+            assert [fact.hostname for fact, _ in store.told(query)] == expected
+    assert {fact.client_ip for fact in lease.names_told([OTHER])} == {OTHER}
