@@ -33,6 +33,11 @@ class CaptureClock:
         return self._words[layout.CLOCK_NOW]
 
     @property
+    def has_stopped(self) -> bool:
+        """It is at the end of its word: times jumped ahead for 584 years in all, and no time-out comes any more."""
+        return self.now == layout.WORD
+
+    @property
     def stands_for(self) -> int:
         """The packet time that it stands for; 0: there was none."""
         return self._words[layout.CLOCK_REFERENCE]

@@ -183,9 +183,10 @@ class CaptureDecoder:
 
     def finish(self) -> Iterator[DecodedBatch]:
         """The capture is over: every open flow gives its row. Yields the last batches; take them all."""
+        goes_on = self._options.carries and not self._clock.has_stopped  # else the next capture's clock begins anew
         if self._options.carries:
-            self._carried = carried_state.pack(self._sections())
-        else:
+            self._carried = carried_state.pack(self._sections() if goes_on else {})
+        if not goes_on:
             self._datagrams.finish()
             for messages in self._said.finish():
                 self._read_messages(messages)
@@ -198,7 +199,8 @@ class CaptureDecoder:
         yield from self.drain()
 
     def carried(self) -> bytes:
-        """After `finish` of a capture that carries: what the sensor's next capture goes on from."""
+        """After `finish` of a capture that carries: what the sensor's next capture goes on from. Where the clock has stopped,
+        that is nothing, and the capture ends as one that stands alone."""
         return self._carried
 
     def report(self) -> DecodeReport:
