@@ -50,6 +50,7 @@ _MINUTE_MS = 60_000
 _MS = 1_000_000
 
 _Key = tuple[str, tuple[object, ...], str]  # table, partition in it, and the span of time that its rows are counted for
+_NO_KEY: _Key = "", (), ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,32 +151,33 @@ class PartitionTally:
 
     def add(self, own: Iterable[PartitionCounts], first_ms: int, last_ms: int) -> Iterator[BucketRule]:
         """One commit's own rows; gives a rule for each partition that is going to be too large, if there is none already."""
-        today = day_of(first_ms)
+        day = day_of(first_ms)
+        today = day_text(day)
         moments: dict[str, _Moment] = {}
         for part in own:
             kind = _Kind.of(part.table)
             if kind is None:
                 continue
-            most = self.largest.get(part.table, 0)
+            most, largest = 0, _NO_KEY
             for partition, rows in self._large(part):
-                bucket = day_text(today) if kind.days_kept else str(partition[1])
+                bucket = today if kind.days_kept else str(partition[1])
                 if bucket not in moments:
                     moments[bucket] = _Moment.within(bucket, first_ms, last_ms)
-                growth = self._growth((part.table, partition, bucket), moments[bucket].first)
+                key = (part.table, partition, bucket)
+                growth = self._growth(key, moments[bucket].first)
                 total = growth.add(rows, moments[bucket])
-                if kind.days_kept and total * kind.days_kept > most:
-                    most = max(most, self._kept(part.table, partition, range(today - kind.days_kept + 1, today + 1)))
-                elif total > most:
-                    most = total
+                if total > most:
+                    most, largest = total, key
                 # on fewer rows nothing is known of what comes
                 if total >= kind.split_rows // 4 and (rule := kind.rule(partition, bucket, growth)):
                     yield rule
-            self.largest[part.table] = most
+            before = range(day - kind.days_kept + 1, day)
+            most += sum(self._rows((*largest[:2], day_text(earlier))) for earlier in before)
+            self.largest[part.table] = max(most, self.largest.get(part.table, 0))
 
-    def _kept(self, table: str, partition: tuple[object, ...], days: range) -> int:
-        """Rows of a partition, of all the days that it holds."""
-        keys = ((table, partition, day_text(day)) for day in days)
-        return sum(self._growing[key].rows for key in keys if key in self._growing)
+    def _rows(self, key: _Key) -> int:
+        growth = self._growing.get(key)
+        return growth.rows if growth is not None else 0
 
     def _large(self, part: PartitionCounts) -> Iterable[tuple[tuple[object, ...], int]]:
         """Partitions of a part; of a scan's, which are many and small, the largest."""
