@@ -36,7 +36,7 @@ def read_book(connection: Connection, network: str) -> AdmissionBook:
         standing = _standing(connection, network)
         admissions = {
             endpoint: Admission(admitted=admitted, base=EndpointTotals(**base), shown=EndpointTotals(**shown), since_ms=since)
-            for endpoint, admitted, base, shown, since in connection.stream(_ADMISSIONS, (network,), serial=True)
+            for endpoint, admitted, base, shown, since in connection.stream(_ADMISSIONS, (network,), quorum=True)
             if endpoint is not None  # the book of a network without admissions is one row
         }
         if _standing(connection, network).nonce == standing.nonce:

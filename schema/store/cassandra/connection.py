@@ -83,13 +83,14 @@ class Connection:
             return list(self.session.execute(bound, host=host))
 
     def stream(
-        self, statement: str, values: Sequence[Any] = (), *, serial: bool = False, page_rows: int = _PAGE_ROWS
+        self, statement: str, values: Sequence[Any] = (), *, quorum: bool = False, page_rows: int = _PAGE_ROWS
     ) -> Iterator[Row]:
-        """Rows, one page in memory at a time; `serial` as with `read`."""
+        """Rows, one page in memory at a time; `quorum`: whatever is configured. There is none at SERIAL: that would be a round
+        of Paxos a page. Who has read the partition's guard so finds all that it counts on a quorum."""
         bound = self.bound(statement, values)
         bound.fetch_size = page_rows
-        if serial:
-            bound.consistency_level = ConsistencyLevel.SERIAL
+        if quorum:
+            bound.consistency_level = ConsistencyLevel.QUORUM
         first = self._asked(lambda: self.session.execute(bound))
         with explained(self.where):
             yield from first

@@ -91,7 +91,7 @@ def check_chain(connection: Connection, guard: Guard) -> bool:
 def read_totals(connection: Connection, sensor: str) -> LedgerTotals:
     """The totals at the newest step: version, totals, and the version again, until nothing was committed between.
 
-    At SERIAL, for the next commit is counted on top of it, and the configured consistency may be one replica's.
+    The version at SERIAL, the totals at QUORUM behind it: the configured consistency may be one replica's.
     """
     for _ in range(_CONSISTENT_TRIES):
         seen = segment_of(connection, sensor)
@@ -122,7 +122,7 @@ def _totals_at(connection: Connection, network: str, guard: Guard) -> LedgerTota
         sensor=guard.sensor,
         network=network,
         position=LedgerPosition(segment=guard.segment, seq=guard.version, nonce=step[0][0] if step else b""),
-        endpoints={name: EndpointTotals._make(totals) for name, totals in connection.stream(_ENDPOINTS, place, serial=True)},
+        endpoints={name: EndpointTotals._make(totals) for name, totals in connection.stream(_ENDPOINTS, place, quorum=True)},
         totals=read_flat_totals(connection, guard),
         last_loaded_at_ms=(step[0][3] or 0) if step else 0,
     )
@@ -130,7 +130,7 @@ def _totals_at(connection: Connection, network: str, guard: Guard) -> LedgerTota
 
 def read_flat_totals(connection: Connection, guard: Guard) -> dict[str, int]:
     """A segment's flat totals."""
-    return dict(connection.stream(_TOTALS, (guard.sensor, guard.segment), serial=True))
+    return dict(connection.stream(_TOTALS, (guard.sensor, guard.segment), quorum=True))
 
 
 def no_totals(sensor: str, network: str, segment: int) -> LedgerTotals:

@@ -122,7 +122,7 @@ def read_opening(connection: Connection, sensor: str, segment: int) -> LedgerTot
 
 def _told(connection: Connection, sensor: str, segment: int, *, folded: bool) -> CommitDeltas:
     """What the statement of a seal says stayed, or was folded."""
-    parts = connection.stream(_PARTS, (sensor, segment, folded), serial=True, page_rows=_PAGE_PARTS)
+    parts = connection.stream(_PARTS, (sensor, segment, folded), quorum=True, page_rows=_PAGE_PARTS)
     return decode_entries(data for (data,) in parts)
 
 

@@ -92,7 +92,7 @@ class _Move:
     def endpoints(self, rule: Sealing) -> None:
         """Copy the totals of endpoints; those of idle ones go into one."""
         place, seq = (self._hold.sensor, self._old.segment), self.head.position.seq
-        changed_at = Counter(at for (at,) in self._connection.stream(_CHANGED_AT, place, serial=True))
+        changed_at = Counter(at for (at,) in self._connection.stream(_CHANGED_AT, place, quorum=True))
         stays = _Stays(first_kept_seq(rule, seq, changed_at), self._admitted())
         folded, earlier = FoldedSum(), NO_TOTALS
         for page in self._pages(place):
@@ -111,7 +111,7 @@ class _Move:
         self._put_part(False, {}, self.totals)
         self._new.put(COPY_TOTAL, [(name, value, position.seq) for name, value in self.totals.items()])
         if old.refusals:
-            refused = self._connection.stream(_REFUSED, (self._hold.sensor, old.segment), serial=True)
+            refused = self._connection.stream(_REFUSED, (self._hold.sensor, old.segment), quorum=True)
             self._new.put(COPY_REFUSAL, [(key, capture_id) for key, at_seq, capture_id in refused if not at_seq])
         loaded_at = ledger.last_loaded_at_ms(self._connection, old)
         state = (self.head.state_version, self.head.state_nonce or None, loaded_at)
@@ -146,7 +146,7 @@ class _Move:
         return frozenset(endpoint for endpoint, admission in book.admissions.items() if admission.admitted)
 
     def _pages(self, place: tuple[str, int]) -> Iterator[dict[str, tuple[int, EndpointTotals]]]:
-        rows = self._connection.stream(_ENTRIES, place, serial=True)
+        rows = self._connection.stream(_ENTRIES, place, quorum=True)
         while page := {name: (at, EndpointTotals._make(totals)) for name, at, totals in islice(rows, _PAGE)}:
             yield page
 
