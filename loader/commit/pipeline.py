@@ -111,7 +111,7 @@ class SensorLoader:
         carried = state.open_flows if in_order else b""
         reading = CaptureReading(path, self._options(carries=in_order), carried or None, True, PartOfFile(after=part))
         place = PlaceInOrder(state=state, in_order=in_order, carries=self._carries, sequence=sequence)
-        with StagedRows(self._settings.staging_rows) as staged, closing(self._builder()) as builder:
+        with StagedRows(self._settings.staging_rows) as staged, closing(self._builder(first_ts_ns)) as builder:
             waitlist = self._decode(reading, builder, staged, place)
             first = first_ts_ns if part else believed_start(reading.report)
             follows = place.followed(first or 0, reading, builder.names, waitlist)
@@ -135,7 +135,7 @@ class SensorLoader:
             packets=settings.packets,
         )
 
-    def _builder(self) -> RowBuilder:
+    def _builder(self, first_ts_ns: int | None) -> RowBuilder:
         policy = self._partitions.policy()
         context = RowContext(
             sensor=self._lease.sensor,
@@ -143,7 +143,7 @@ class SensorLoader:
             policy=policy,
             carries=self._carries,
         )
-        return RowBuilder(context, self._names.for_capture(policy), self._settings.staging_rows)
+        return RowBuilder(context, self._names.for_capture(first_ts_ns, policy), self._settings.staging_rows)
 
     def _decode(self, reading: CaptureReading, builder: RowBuilder, staged: StagedRows, place: PlaceInOrder) -> Waitlist | None:
         """The capture's rows, and those that await a name. A fault of ours while they are made is the capture's end, not that

@@ -68,8 +68,10 @@ class SensorNames:
         self._evictions_told = 0
         self.inventory = NO_INVENTORY
 
-    def for_capture(self, policy: BucketPolicy) -> CaptureNames:
-        """For the flows of the next capture; the inventory is as it is now, to the capture's end."""
+    def for_capture(self, began_ns: int | None, policy: BucketPolicy) -> CaptureNames:
+        """For the flows of the next capture, which begins then (Unix ns); the inventory is as now, to the capture's end."""
+        if began_ns is not None:
+            self._cache.begin(began_ns)
         self.inventory = self._read_inventory()
         learned = LearnedNames(self._settings.max_name_entries, self.rules)
         return CaptureNames(learned, self.rules, self.stored(policy) if self._carries else None, self.inventory)

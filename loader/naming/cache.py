@@ -1,54 +1,87 @@
 """What the store knows each client was told, held in memory: it changes no answer, dropping an entry costs a read."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator
-from itertools import groupby
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby, islice
 from operator import attrgetter
+from typing import NamedTuple
 
 from loader.naming.choice import NamingRules
 from loader.naming.facts import GROUPS, Fact, Told
 from loader.naming.facttable import FactTable
+from loader.naming.learned import FOR_EVER
+from loader.naming.needed import needed
 from schema.records import NameTold
 from schema.sharedroom import SharedRoom
 
+Pair = tuple[bytes, bytes]  # client, address
 TellNames = Callable[[Collection[bytes]], Iterable[NameTold]]
-_ASKED_AT_ONCE = 128  # clients
+TellNamesOf = Callable[[Mapping[Pair, int]], Sequence[NameTold]]
+REACH_NS = 3_600 * 1_000_000_000
+_ASKED_AT_ONCE, _PAIRS_AT_ONCE = 128, 64  # clients, pairs
 _PUT_AT_ONCE = 4_096  # facts
 
 
 class _Generation:
-    """Clients whose facts are all here."""
+    """Clients whose facts are all here, as far as they are needed; and pairs of clients that were told too much for that."""
 
     def __init__(self, rules: NamingRules) -> None:
         self.clients: set[bytes] = set()
+        self.pairs: set[Pair] = set()
         self.table = FactTable(rules)
 
-    def add(self, clients: Collection[bytes], facts: Iterable[Fact]) -> None:
-        """All that these clients, none of whom is here, were told."""
+    def add(self, clients: Collection[bytes], pairs: Collection[Pair], facts: Iterable[Fact]) -> None:
+        """All that these clients, none of whom is here, were told; and these pairs."""
         self.table.add(facts)
         self.clients.update(clients)
+        self.pairs.update(pairs)
 
     def take(self, clients: Collection[bytes]) -> Iterator[Fact]:
-        """All that these clients were told; they are here no longer."""
+        """All that is here of what these clients were told; they are here no longer."""
         self.clients.difference_update(clients)
+        self.pairs = {pair for pair in self.pairs if pair[0] not in clients} if clients and self.pairs else self.pairs
         return self.table.take(clients)
 
+    def learn(self, learned: FactTable) -> set[bytes]:
+        """Put in what is new of what is here; returns the clients that were told something out of order."""
+        facts = learned.told_to({*self.clients, *(client for client, _ in self.pairs)})
+        return self.table.add_ordered(fact for fact in facts if fact.client in self.clients or fact[:2] in self.pairs)
+
     def __len__(self) -> int:
-        """Entries: the facts', and one a client, for one that was told nothing takes room too."""
-        return self.table.entries + len(self.clients)
+        """Entries: the facts', and one a client, or pair, for one that was told nothing takes room too."""
+        return self.table.entries + len(self.clients) + len(self.pairs)
+
+
+class _Sifted(NamedTuple):
+    """Facts that are needed, of so many."""
+
+    of: int
+    facts: list[Fact]
+
+    @property
+    def entries(self) -> int:
+        return sum(fact.entries for fact in self.facts)
 
 
 class NameCache:
     """Whole clients, in two generations. When the younger fills half of the room, of the older those stay that were asked for
-    since the last time, where they fill no more than half of that; else the groups alone, whose facts count for all clients."""
+    since the last time, where they fill no more than half of that; else the groups alone, whose facts count for all clients.
+    Of a client that was told too much, pairs.
 
-    def __init__(self, limit: int, rules: NamingRules, room: SharedRoom | None = None) -> None:
+    What flows in hand cannot need is let go (`needed`), so that a name which is told each minute for a week is not there ten
+    thousand times. Flows that started before `horizon_ns` may need it: they are not to be named from here."""
+
+    def __init__(self, limit: int, rules: NamingRules, room: SharedRoom | None = None, *, reach_ns: int = REACH_NS) -> None:
         """`limit`: entries held at most (the clients that are asked for at once may exceed it alone, each by a quarter);
-        `room`: no more than its part of one that others have, too."""
-        self.limit, self._rules = limit, rules
+        `room`: no more than its part of one that others have, too; `reach_ns`: flows that
+        started so long before their capture can be named from here."""
+        self.limit, self._rules, self._reach_ns = limit, rules, reach_ns
         self._young, self._old = _Generation(rules), _Generation(rules)
         self._used: set[bytes] = set()  # of the older
+        self._used_pairs: set[Pair] = set()
         self.crowded: set[bytes] = set()  # clients that were told so much that they are asked about pair by pair
         self.evicted = 0  # facts dropped so far
+        self.horizon_ns = 0
+        self._went_back = False  # the newest capture began before the one that the horizon is of
         self._room = room or SharedRoom(limit)
         self._room.join(self)
 
@@ -59,6 +92,20 @@ class NameCache:
     def tables(self) -> tuple[FactTable, FactTable]:
         """Where the facts of clients are that were fetched since the last `fetch` but one."""
         return self._young.table, self._old.table
+
+    @property
+    def groups(self) -> set[bytes]:
+        """Groups that were told anything, as far as is known."""
+        return self.crowded.intersection(GROUPS).union(*(table.groups for table in self.tables))
+
+    def begin(self, began_ns: int) -> None:
+        """The capture that begins then (Unix ns) is next. One that comes late asks for what it needs; where the next one is
+        as late, the sensor's time went back, and stays there."""
+        horizon_ns = max(0, began_ns - self._reach_ns)
+        goes_back = horizon_ns < self.horizon_ns
+        if goes_back and self._went_back:
+            self._drop_all()
+        self.horizon_ns, self._went_back = max(self.horizon_ns, horizon_ns), goes_back
 
     def fetch(self, clients: Collection[bytes], tell: TellNames, is_shared: Callable[[bytes], bool]) -> None:
         """Make these clients known, asking the store once for those that are not; `is_shared`: whether what a client was told
@@ -72,6 +119,19 @@ class NameCache:
         for start in range(0, len(missing), _ASKED_AT_ONCE):
             self._read(missing[start : start + _ASKED_AT_ONCE], tell)
 
+    def fetch_pairs(self, pairs: Collection[Pair], tell: TellNamesOf) -> int:
+        """The same for pairs of clients that are crowded, of each the newest facts; returns how many pairs there was no room
+        for: they are not asked about."""
+        self._used_pairs |= self._old.pairs.intersection(pairs)
+        missing = sorted(set(pairs) - self._young.pairs - self._old.pairs)
+        for start in range(0, len(missing), _PAIRS_AT_ONCE):
+            if len(self._young) >= self._room.part:
+                return len(missing) - start
+            asked = missing[start : start + _PAIRS_AT_ONCE]
+            told = map(fact_of, tell(dict.fromkeys(asked, FOR_EVER)))
+            self._young.add((), asked, needed(told, self.horizon_ns))
+        return 0
+
     def _read(self, asked: list[bytes], tell: TellNames) -> None:
         """Have these clients here, but for those of whom that would take more than a quarter of the room, or more than this
         cache's part of one that is shared: what cannot stay is not read whole."""
@@ -80,7 +140,7 @@ class NameCache:
         while asked:
             behind: list[bytes] = []
             for client, told in groupby(map(fact_of, tell(asked)), key=_client):
-                whole = _within(told, most)
+                whole = _within(told, most, self.horizon_ns)
                 if whole is None:  # the rest of it is not read
                     self.crowded.add(client)
                     behind = asked[asked.index(client) + 1 :]
@@ -88,28 +148,46 @@ class NameCache:
                     break
                 facts += whole
                 if len(facts) >= _PUT_AT_ONCE:
-                    self._young.add((), facts)
+                    self._young.add((), (), facts)
                     facts.clear()
-            self._young.add(asked, facts)
+            self._young.add(asked, (), facts)
             facts.clear()
             asked = behind
 
     def _turn(self) -> None:
-        held, clients = len(self._old.table), self._used & self._old.clients
-        kept = list(self._old.take(clients))
-        if sum(fact.entries for fact in kept) + len(clients) > self._room.part // 4:
-            clients = clients.intersection(GROUPS)
-            kept = [fact for fact in kept if fact.client in clients]
+        old, clients, pairs = self._old, self._used & self._old.clients, self._used_pairs & self._old.pairs
+        held, groups = len(old.table), clients.intersection(GROUPS)
+        kept = self._sifted(groups, set())
+        others = self._sifted(clients - groups, pairs)
+        if kept.entries + others.entries + len(clients) + len(pairs) <= self._room.part // 4:
+            kept = _Sifted(kept.of + others.of, [*kept.facts, *others.facts])
+        else:
+            clients, pairs = groups, set()
         self._young, self._old = _Generation(self._rules), self._young
-        self._young.add(clients, kept)
-        self._used = set()
-        self.evicted += held - len(kept)
+        self._young.add(clients, pairs, kept.facts)
+        self._used, self._used_pairs = set(), set()
+        self.evicted += held - kept.of
+
+    def _sifted(self, clients: set[bytes], pairs: set[Pair]) -> "_Sifted":
+        """What is needed of the older generation's facts of these clients and pairs, which are there no longer; not all of it
+        where it is more than can stay."""
+        come = self._old.take({*clients, *(client for client, _ in pairs)})
+        come = (fact for fact in come if fact.client in clients or fact[:2] in pairs)
+        sifted = _Sifted(0, [])
+        while part := list(islice(come, _PUT_AT_ONCE)):  # some at a time: as objects they are large
+            facts = [*sifted.facts, *needed(part, self.horizon_ns)]
+            if len(facts) > 2 * _PUT_AT_ONCE:
+                facts = list(needed(facts, self.horizon_ns))
+            sifted = _Sifted(sifted.of + len(part), facts)
+            if sifted.entries > self._room.part // 4:
+                break
+        return _Sifted(sifted.of, list(needed(sifted.facts, self.horizon_ns)))
 
     def commit(self, learned: FactTable) -> None:
         """What a capture learned is in the store now: clients held here learn it too, others are read when needed; and so are
         those that were told it out of order, anew."""
         for generation in (self._young, self._old):
-            generation.take(generation.table.add_ordered(learned.told_to(generation.clients)))
+            generation.take(generation.learn(learned))
         self.make_room()  # what was asked for at once may have exceeded it, and it may be long until the next capture
 
     def make_room(self) -> None:
@@ -128,21 +206,23 @@ class NameCache:
     def _drop_all(self) -> None:
         self.evicted += sum(map(len, self.tables))
         self._young, self._old = _Generation(self._rules), _Generation(self._rules)
-        self._used = set()
+        self._used, self._used_pairs = set(), set()
+        self.horizon_ns = 0
 
 
 _client = attrgetter("client")
 
 
-def _within(facts: Iterable[Fact], room: int) -> list[Fact] | None:
-    """All of them; None, and not all are taken, where they need more room."""
+def _within(facts: Iterable[Fact], room: int, horizon_ns: int) -> list[Fact] | None:
+    """Those that are needed; None, and not all are taken, where more room than there is would be needed for all of them."""
     kept: list[Fact] = []
-    for fact in facts:
-        room -= fact.entries
+    come = iter(facts)
+    while part := list(islice(come, min(_PUT_AT_ONCE, room + 1))):
+        room -= sum(fact.entries for fact in part)
         if room < 0:
             return None
-        kept.append(fact)
-    return kept
+        kept += needed(part, horizon_ns)
+    return list(needed(kept, horizon_ns))
 
 
 def fact_of(row: NameTold) -> Fact:

@@ -1,28 +1,32 @@
-"""Clients that were told more than memory has room for (a forwarder, an address translator, a group on a busy link).
-
-Of them the store is asked only what flows in hand need: each of their destinations, the newest facts.
+"""What flows need that is not held: of clients that were told more than memory has room for (a forwarder, an address
+translator, a group on a busy link), or for flows that started long before their capture. Pair by pair, client and destination:
+the newest.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from itertools import chain
 
-from loader.naming.cache import fact_of
+from loader.naming.cache import Pair, TellNamesOf, fact_of
 from loader.naming.choice import NamingRules
 from loader.naming.facts import GROUPS
 from loader.naming.facttable import FactTable
-from schema.records import NameTold
 
-Pair = tuple[bytes, bytes]  # client, address
-TellNamesOf = Callable[[Mapping[Pair, int]], Sequence[NameTold]]
+Starts = Iterable[tuple[bytes, bytes, int]]  # client, destination, start of a flow
 _ASKED_AT_ONCE = 64  # pairs
 
 
-def pairs_of(crowded: Collection[bytes], flows: Iterable[tuple[bytes, bytes, int]], rules: NamingRules) -> dict[Pair, int]:
-    """What to ask for flows (client, destination, start), each pair until the time (ns) of the last answer that may count."""
+def crowded_pairs(crowded: Collection[bytes], flows: Starts) -> set[Pair]:
+    """What these flows need of clients that are crowded."""
     groups = [group for group in GROUPS if group in crowded]
+    return {(asker, address) for client, address, _ in flows for asker in chain((client,) if client in crowded else (), groups)}
+
+
+def early_pairs(flows: Starts, groups: Collection[bytes], rules: NamingRules) -> dict[Pair, int]:
+    """What to ask for these flows, each pair until the time (ns) of the last answer that may count; `groups`: those that were
+    told anything."""
     until: dict[Pair, int] = {}
     for client, address, start_ns in flows:
-        for asker in chain((client,) if client in crowded else (), groups):
+        for asker in chain((client,), groups):
             until[asker, address] = max(until.get((asker, address), 0), start_ns + rules.late_ns)
     return until
 

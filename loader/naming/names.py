@@ -7,9 +7,9 @@ from functools import reduce
 from itertools import groupby, repeat
 
 from loader.decode.columns import FlowColumns
-from loader.naming.cache import NameCache, TellNames, fact_of
+from loader.naming.cache import NameCache, TellNames, TellNamesOf, fact_of
 from loader.naming.choice import UNNAMED, Name, NamingRules, better, choose, named
-from loader.naming.crowded import TellNamesOf, facts_of_pairs, pairs_of
+from loader.naming.crowded import crowded_pairs, early_pairs, facts_of_pairs
 from loader.naming.facts import GROUPS, Fact
 from loader.naming.facttable import TOLD_OTHERS, Addresses, FactTable, addresses_of, all_of
 from loader.naming.learned import ANYONE, LearnedNames, told_to_anyone
@@ -49,8 +49,8 @@ class CaptureNames:
         self._stored, self._inventory = stored, inventory
         self._unnamed: dict[bytes, tuple[int, int]] = {}  # destination: first and last start of the flows that nothing names
         self._others = FactTable(rules)  # what the store says that anybody was told of them
-        self._of_crowded = FactTable(rules)  # what clients were told of the destinations in hand that the cache has no room for
-        self.pairs_not_asked = 0  # of such clients and destinations, those that the store was not asked about
+        self._early = FactTable(rules)  # what flows in hand need that started before all that the cache is good for
+        self.pairs_not_asked = 0  # clients and destinations that there was no room for: the store was not asked about them
         # Of them, those that the store was not asked about, or not as far back as their flows started.
         self.others_not_asked = 0
 
@@ -107,7 +107,7 @@ class CaptureNames:
     def let_go(self) -> FactTable:
         """Name no flow any more; returns what the capture's answers said, which is all that is kept."""
         learned, self.learned = self.learned.table, LearnedNames(0, self.rules)
-        self._others = self._of_crowded = FactTable(self.rules)
+        self._others = self._early = FactTable(self.rules)
         return learned
 
     def names(self, flows: FlowColumns) -> list[Name]:
@@ -154,24 +154,30 @@ class CaptureNames:
         before = _best(self._earlier(of_clients), of_addresses, times)
         return zip(before, _best(self._askers(of_clients), of_addresses, times), strict=True)
 
-    def _fetch(self, clients: Iterable[bytes], addresses: Iterable[bytes], starts: Iterable[int]) -> int:
+    def _fetch(self, clients: Sequence[bytes], addresses: Sequence[bytes], starts: Sequence[int]) -> int:
         """Have what earlier captures told these clients, and everybody, at hand for flows to these addresses; returns how many
         pairs of them there was no room for."""
         if self._stored is None:
             return 0
         cache = self._stored.cache
         cache.fetch({*clients, *GROUPS}, self._stored.tell, self._stored.is_shared)
-        if not cache.crowded:
-            return 0
-        pairs = pairs_of(cache.crowded, zip(clients, addresses, starts, strict=True), self.rules)
-        self._of_crowded, left_out = facts_of_pairs(pairs, self._stored.tell_of, self.rules, cache.limit)
+        left_out = 0
+        if cache.crowded:
+            pairs = crowded_pairs(cache.crowded, zip(clients, addresses, starts, strict=True))
+            left_out = cache.fetch_pairs(pairs, self._stored.tell_of)
+        if min(starts, default=cache.horizon_ns) < cache.horizon_ns:
+            flows = zip(clients, addresses, starts, strict=True)
+            early = [flow for flow in flows if flow[2] < cache.horizon_ns]
+            asked = early_pairs(early, cache.groups, self.rules)
+            self._early, not_asked = facts_of_pairs(asked, self._stored.tell_of, self.rules, cache.limit)
+            left_out += not_asked
         return left_out
 
     def _askers(self, clients: Addresses) -> list[tuple[FactTable, Addresses]]:
         return [*_askers(self.learned.table, clients), *self._earlier(clients)]
 
     def _earlier(self, clients: Addresses) -> list[tuple[FactTable, Addresses]]:
-        tables = (*self._stored.cache.tables, self._of_crowded) if self._stored else ()
+        tables = (*self._stored.cache.tables, self._early) if self._stored else ()
         return [asker for table in tables for asker in _askers(table, clients)]
 
     def _anyone(self, addresses: Sequence[bytes], starts: Sequence[int]) -> Iterable[str | None]:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loader.naming.cache import NameCache
-from loader.naming.choice import NamingRules
+from loader.naming.choice import Name, NamingRules
 from loader.naming.crowded import facts_of_pairs
 from loader.naming.learned import LearnedNames
 from loader.naming.listed import NO_INVENTORY, Inventory, Prefix
@@ -70,11 +70,16 @@ def names_of(*rows: Row, stored: StoredNames | None = None, inventory: Inventory
     return CaptureNames(learned_of(*rows), RULES, stored, inventory)
 
 
-def name(names: CaptureNames, client: bytes, address: bytes, at_ms: int, said: str | None = None) -> tuple[str | None, str]:
+def fully_named(names: CaptureNames, client: bytes, address: bytes, at_ms: int, said: str | None = None) -> Name:
     flows = flow(client, address, at_ms, said)
     names.look(flows)
     names.ask_others()
-    return names.names(flows)[0][:2]
+    found = names.names(flows)[0]
+    return found if found.evidence == "dns_late" else found._replace(fact=None)
+
+
+def name(names: CaptureNames, client: bytes, address: bytes, at_ms: int, said: str | None = None) -> tuple[str | None, str]:
+    return fully_named(names, client, address, at_ms, said)[:2]
 
 
 def test_two_clients_of_one_address_each_get_the_name_they_asked_for() -> None:
@@ -233,8 +238,8 @@ def test_a_client_that_was_told_too_much_is_asked_about_pair_by_pair() -> None:
         told = [name(names_of(stored=store.names(c)), ALICE, WEB, at_ms) for c in (cache, NameCache(4000, RULES))]
         assert told[0] == told[1] != (None, "none")
     assert (cache.crowded, store.told.count(ALICE)) == ({ALICE}, 1 + 3)
-    assert set(store.pairs) == {(ALICE, WEB)}
-    assert sum(map(len, cache.tables)) == 0, "nothing of it is held"
+    assert store.pairs == [(ALICE, WEB)]
+    assert sum(map(len, cache.tables)) == 3, "no more of it is held than was asked for"
     assert name(names_of(stored=store.names(cache)), BOB, WEB, 100) == ("bob.example", "dns")
 
 
@@ -243,12 +248,12 @@ def test_a_client_whose_facts_are_shared_out_is_not_read_whole() -> None:
     store, caches = Store(), (NameCache(400, RULES), NameCache(400, RULES))
     store.rows += [stored((client, WEB, 0, 60, f"{client[-1]}.example", True), bytes(16), 1) for client in (ALICE, BOB)]
     caches[0].fetch([ALICE], store.tell, is_nobody)
-    for cache, shared, read in ((caches[0], set(), [ALICE]), (caches[1], {ALICE}, [])):
+    for cache, shared in ((caches[0], set()), (caches[1], {ALICE})):
         store.told.clear()
         stored_names = replace(store.names(cache), is_shared={ALICE}.__contains__)
         assert name(names_of(stored=stored_names), ALICE, WEB, 50) == (f"{ALICE[-1]}.example", "dns")
         assert name(names_of(stored=stored_names), BOB, WEB, 50) == (f"{BOB[-1]}.example", "dns")
-        assert (cache.crowded, ALICE in store.told, len(cache.tables[0])) == (shared, False, 1 + len(read))
+        assert (cache.crowded, ALICE in store.told, len(cache.tables[0])) == (shared, False, 2)
 
 
 def test_of_a_client_that_was_told_too_much_no_more_is_read() -> None:
@@ -272,6 +277,61 @@ def test_a_group_that_was_told_too_much_is_asked_about_too() -> None:
     store.rows += [stored((MDNS, bytes([10, 1, 0, n]), 0, 60, f"{n}.local", False), bytes(16), 1) for n in range(150)]
     assert name(names_of(stored=store.names(cache)), BOB, bytes([10, 1, 0, 7]), 100) == ("7.local", "dns")
     assert (cache.crowded, store.pairs) == ({MDNS}, [(MDNS, bytes([10, 1, 0, 7]))] * len(store.pairs))
+
+
+def test_what_a_crowded_client_is_told_further_is_not_asked_for_again() -> None:
+    store, cache = Store(), NameCache(400, RULES)
+    store.rows += [stored((ALICE, bytes([198, 51, 100, n]), 0, 60, f"{n}.example", True), bytes(16), 1) for n in range(150)]
+    assert name(names_of(stored=store.names(cache)), ALICE, WEB, 1) == (None, "none")
+    cache.commit(learned_of((ALICE, WEB, 5, 60, "www.example", True), (ALICE, CDN, 5, 60, "cdn.example", True)).table)
+    assert name(names_of(stored=store.names(cache)), ALICE, WEB, 10) == ("www.example", "dns")
+    assert store.pairs == [(ALICE, WEB)]
+    cache.commit(learned_of((ALICE, WEB, 3, 60, "late.example", True), capture_id=bytes(16)).table)  # out of order
+    assert name(names_of(stored=store.names(cache)), ALICE, WEB, 10) == (None, "none"), "it is asked for anew"
+    assert store.pairs == [(ALICE, WEB)] * 2
+
+
+def test_pairs_that_there_is_no_room_for_are_counted_and_asked_for_another_time() -> None:
+    store, cache = Store(), NameCache(100, RULES)
+    ends = [(ALICE, bytes([10, 9, part, n])) for part in range(2) for n in range(100)]
+    assert cache.fetch_pairs(ends, store.tell_of) == 200 - 128
+    cache.fetch([BOB], store.tell, is_nobody)
+    assert cache.fetch_pairs(ends[128:], store.tell_of) == 0
+    assert set(store.pairs) == set(ends)
+
+
+def test_a_name_that_is_told_each_minute_for_a_week_takes_little_room_and_is_read_once() -> None:
+    store, cache = Store(), NameCache(2_000, RULES)
+    minutes = range(7 * 24 * 60)
+    for minute in minutes:
+        at_ms = minute * 60 * SECOND
+        told = (ALICE, WEB, at_ms, 60, "www.example", True)
+        cache.begin(at_ms * 1_000_000)
+        assert name(names_of(told, stored=store.names(cache)), ALICE, WEB, at_ms + 1) == ("www.example", "dns")
+        cache.commit(learned_of(told, capture_id=minute.to_bytes(16, "big")).table)
+    assert (store.told.count(ALICE), store.pairs, cache.evicted) == (1, [], 0)
+    assert len(cache) < 2_000
+
+
+def test_a_flow_that_started_long_before_its_capture_is_named_by_what_was_told_then() -> None:
+    store, cache = Store(), NameCache(1_000, RULES, reach_ns=10 * SECOND * 1_000_000)
+    told = [(ALICE, WEB, at * SECOND, 1, f"{at}.example", True) for at in range(100)]
+    told += [(MDNS, CDN, 3 * SECOND, 1, "printer.local", False)]
+    store.rows += [stored(row, bytes(16), 1) for row in told]
+    cache.begin(99 * SECOND * 1_000_000)
+    assert name(names_of(stored=store.names(cache)), ALICE, WEB, 95_500) == ("95.example", "dns")
+    assert store.pairs == []
+    assert name(names_of(stored=store.names(cache)), ALICE, WEB, 7_500) == ("7.example", "dns")
+    assert name(names_of(stored=store.names(cache)), BOB, CDN, 3_500) == ("printer.local", "dns")
+
+
+def test_a_sensor_whose_time_went_back_begins_anew_and_one_late_capture_does_not() -> None:
+    store, cache = Store(), NameCache(100, RULES, reach_ns=0)
+    for began_s, horizon_s in [(100, 100), (50, 100), (110, 110), (60, 110), (61, 61), (62, 62), (200, 200)]:
+        cache.begin(began_s * SECOND * 1_000_000)
+        assert cache.horizon_ns == horizon_s * SECOND * 1_000_000
+        cache.fetch([ALICE], store.tell, is_nobody)
+    assert store.told.count(ALICE) == 2
 
 
 def test_what_there_is_no_room_for_is_counted() -> None:
@@ -309,21 +369,28 @@ def test_what_is_told_of_other_addresses_and_to_other_clients_changes_nothing(
             assert name(names_of(*told, *to_others), client, address, at_ms) == alone
 
 
-@given(st.lists(st.tuples(rows, asked), max_size=4), st.sampled_from([1, 3, 6, 12, 100]))
+@given(
+    st.lists(st.tuples(st.integers(0, 900), rows, asked), max_size=4),
+    st.sampled_from([1, 3, 6, 12, 100]),
+    st.sampled_from([0, 50, 400]),
+)
 def test_a_restart_between_any_captures_changes_no_name(
-    captures: list[tuple[list[Row], list[tuple[bytes, bytes, int]]]], limit: int
+    captures: list[tuple[int, list[Row], list[tuple[bytes, bytes, int]]]], limit: int, reach_ms: int
 ) -> None:
-    """One loader keeps its small cache over all captures, another starts anew before each: the same names."""
-    store, kept = Store(), NameCache(limit, RULES)
-    for number, (told, flows) in enumerate(captures):
+    """One loader keeps its small cache over all captures, another starts anew before each, a third has it all: the same
+    names, wherever a capture begins."""
+    store, kept = Store(), NameCache(limit, RULES, reach_ns=reach_ms * 1_000_000)
+    for number, (began_ms, told, flows) in enumerate(captures):
+        kept.begin(began_ms * 1_000_000)
         capture_id = bytes([number * 97 % 256]) * 16
         learned = learned_of(*told, capture_id=capture_id)
         for client, address, at_ms in flows:
-            goes_on, restarted = (
-                name(CaptureNames(learned, RULES, store.names(cache)), client, address, at_ms)
-                for cache in (kept, NameCache(limit, RULES))
-            )
-            assert goes_on == restarted
+            for said in (None, "a"):
+                goes_on, restarted, whole = (
+                    fully_named(CaptureNames(learned, RULES, store.names(cache)), client, address, at_ms, said)
+                    for cache in (kept, NameCache(limit, RULES), NameCache(100_000, RULES))
+                )
+                assert goes_on == restarted == whole
         store.rows += [
             NameTold(
                 client_ip=client,
