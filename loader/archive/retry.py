@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 from loader.archive.disposal import note_reason
+from loader.archive.finding import identity_of
 from loader.archive.moving import move_capture
 from loader.archive.places import entries_of, sensor_folders
-from loader.commit.prepared import file_id_of
+from loader.archive.remembered import Remembered
 from loader.decode.columns import DecodeOptions
 from loader.once import OnceLoader, Request, Surroundings
 from loader.outcome import FileOutcome
@@ -16,7 +18,6 @@ from loader.settings import LoaderSettings
 from loader.spool.files import OWN_FOLDER, QUARANTINE, REASON_SUFFIX
 from schema.enums import FileState
 from schema.errors import CaptureError, LeaseHeldError
-from schema.records import CaptureRecord
 from schema.store.writing import Store
 
 
@@ -33,10 +34,15 @@ class Retrial:
     network: str
     owner: str
     world: Surroundings
-    _known: list[CaptureRecord] | None = field(default=None, init=False)
+    _remembered: Remembered = field(default_factory=lambda: Remembered((), ()), init=False)
+    _known: set[bytes] = field(default_factory=set, init=False)  # contents in quarantine before the first was tried
 
     def outcomes(self, quarantined: dict[Path, list[Path]]) -> Iterator[FileOutcome]:
         """One outcome a file; `quarantined`: the files (`quarantined_in`), by watched directory."""
+        if any(quarantined.values()):
+            known = list(self.store.captures(None, "quarantined"))
+            self._known = {record.facts.capture_id for record in known}
+            self._remembered = Remembered(known, chain.from_iterable(quarantined.values()))
         for directory, paths in quarantined.items():
             by_sensor: dict[str, list[Path]] = {}
             for path in paths:
@@ -66,7 +72,6 @@ class Retrial:
         if not (refused or handed_on) and outcome.state is FileState.WAITING:
             return
         try:
-            file_id = file_id_of(path)
             if refused:
                 note_reason(path, outcome, directory)
             else:
@@ -74,26 +79,15 @@ class Retrial:
         except OSError as error:
             self.world.tell(f"{path} stays where it is: {error.strerror or error}")
             return
-        if not refused or outcome.capture_id:
-            self._dismiss_former(path, file_id, outcome.capture_id)
+        if not refused or (outcome.capture_id and not handed_on):
+            self._dismiss_former(path, outcome.capture_id)
 
-    def _dismiss_former(self, path: Path, file_id: str, now: bytes) -> None:
-        """What the file held before it was mended is in quarantine no more. `now`: what it holds, where that is known.
-
-        A file that was replaced has another inode: then its name tells, unless there were several of that name.
-        """
-        of_sensor = [record.facts for record in self._quarantined() if record.sensor == path.parent.name]
-        former = [facts for facts in of_sensor if facts.capture_id != now]
-        same_file = [facts for facts in former if facts.file_id == file_id]
-        same_name = [facts for facts in former if facts.file_name == path.name]
-        for facts in same_file or (same_name if len(same_name) == 1 else ()):
-            self.store.dismiss(facts.capture_id)
-
-    def _quarantined(self) -> list[CaptureRecord]:
-        """As the store had them when the first was asked for: a server reads all that it holds."""
-        if self._known is None:
-            self._known = list(self.store.captures(None, "quarantined"))
-        return self._known
+    def _dismiss_former(self, path: Path, now: bytes) -> None:
+        """What the file held before it was mended is in quarantine no more. `now`: what it holds, where that is known."""
+        if now in self._known:  # as it was: nobody mended it
+            return
+        for record in self._remembered.of(path):
+            self.store.dismiss(record.facts.capture_id)
 
 
 def quarantined_in(directory: Path) -> list[Path]:
@@ -109,10 +103,12 @@ def quarantined_in(directory: Path) -> list[Path]:
 def _read_all(sensor: str, files: list[Path], held_by: str) -> Iterator[FileOutcome]:
     for path in files:
         refused = _refusal(path)
-        state = FileState.QUARANTINED if refused else FileState.WAITING
-        yield FileOutcome(
-            file=str(path), state=state, reason=refused or f"moved back; it is loaded by {held_by}", sensor=sensor
-        )
+        if refused:
+            content = identity_of(path) or b""
+            yield FileOutcome(file=str(path), state=FileState.QUARANTINED, reason=refused, sensor=sensor, capture_id=content)
+        else:
+            reason = f"moved back; it is loaded by {held_by}"
+            yield FileOutcome(file=str(path), state=FileState.WAITING, reason=reason, sensor=sensor)
 
 
 def _refusal(path: Path) -> str:

@@ -17,7 +17,7 @@ from schema.errors import SettingsError, StoreUnavailableError
 from schema.settings import Settings, StoreSettings
 
 if TYPE_CHECKING:
-    from schema.records import LedgerTotals
+    from schema.records import CaptureRecord, LedgerTotals
     from schema.store.reading import StoreReader
 
 Object = dict[str, Any]
@@ -44,14 +44,14 @@ def run(given: Namespace) -> int:
     away = False
     try:
         with opened_store(settings.of(StoreSettings), Purpose.READ) as reader:
-            items = [_store_object(reader), *_sensor_objects(reader), *_quarantine_objects(reader)]
-            items = _with_directory(items, given.directory, settings, reader)
+            items = [_store_object(reader), *_sensor_objects(reader)]
+            items += _file_objects(given.directory, settings, reader)
     except StoreUnavailableError as error:
         if given.directory is None:
             raise
         away = True
         store = {"record": "store", "kind": store_kind(settings.of(StoreSettings)), "reason": str(error)}
-        items = _with_directory([store], given.directory, settings, None)
+        items = [store, *_file_objects(given.directory, settings, None)]
     if given.as_json:
         from pcapline.output import json_line
 
@@ -63,26 +63,29 @@ def run(given: Namespace) -> int:
     return _AWAY if away else 0
 
 
-def _with_directory(
-    items: list[Object], directory: Path | None, settings: Settings, reader: "StoreReader | None"
-) -> list[Object]:
-    """The same with what lies in the directory, which is told once."""
+def _file_objects(directory: Path | None, settings: Settings, reader: "StoreReader | None") -> list[Object]:
+    """What the store remembers to be in quarantine, and what lies in the directory: what is both is told once."""
+    known = sorted(reader.captures(None, "quarantined"), key=_by_name) if reader is not None else []
     if directory is None:
-        return items
+        return [_quarantine_object(record) for record in known]
+    from loader.archive.remembered import Remembered
     from loader.settings import LoaderSettings
     from pcapline.spool_status import directory_objects
     from pcapline.wiring import store_files
+    from schema.objects import uuid_text
 
     stores_own = store_files(settings.of(StoreSettings))
     here = list(directory_objects(directory, settings.of(LoaderSettings), reader, stores_own))
-    known = {(item["sensor"], item["file"]): item for item in items if item["record"] == "quarantined"}
-    for item in here:
-        if item["record"] == "quarantined":
-            told = known.pop((item["sensor"], Path(item["file"]).name), None)
-            item["capture_id"] = told and told["capture_id"]
-    for item in known.values():
-        item["reason"] += f"; no file of that name is in quarantine in {directory}"
-    return [item for item in items if item["record"] != "quarantined" or item in known.values()] + here
+    quarantined = {Path(item["file"]): item for item in here if item["record"] == "quarantined"}
+    remembered, told = Remembered(known, quarantined), set()
+    for path, item in quarantined.items():
+        record = remembered.content_of(path)
+        item["capture_id"] = record and uuid_text(record.facts.capture_id)
+        told.add(item["capture_id"])
+    elsewhere = [item for record in known if (item := _quarantine_object(record))["capture_id"] not in told]
+    for item in elsewhere:
+        item["reason"] += f"; no file in quarantine in {directory} is known to hold it"
+    return elsewhere + here
 
 
 def _store_object(reader: "StoreReader") -> Object:
@@ -122,20 +125,21 @@ def _sensor_object(reader: "StoreReader", ledger: "LedgerTotals") -> Object:
     }
 
 
-def _quarantine_objects(reader: "StoreReader") -> list[Object]:
+def _by_name(record: "CaptureRecord") -> tuple[str, str]:
+    return record.sensor, record.facts.file_name
+
+
+def _quarantine_object(record: "CaptureRecord") -> Object:
     """What the store remembers as such: its file may lie in another directory, or be gone."""
     from schema.objects import uuid_text
 
-    return [
-        {
-            "record": "quarantined",
-            "file": record.facts.file_name,
-            "sensor": record.sensor,
-            "reason": f"{record.reason}: {record.detail}",
-            "capture_id": uuid_text(record.facts.capture_id),
-        }
-        for record in sorted(reader.captures(None, "quarantined"), key=lambda one: (one.sensor, one.facts.file_name))
-    ]
+    return {
+        "record": "quarantined",
+        "file": record.facts.file_name,
+        "sensor": record.sensor,
+        "reason": f"{record.reason}: {record.detail}",
+        "capture_id": uuid_text(record.facts.capture_id),
+    }
 
 
 def _line(item: Object) -> str:

@@ -1,10 +1,16 @@
 """Commands over a store that `load` made: status, verify, schema, doctor, exporter."""
 
 import sqlite3
+import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from loader.reading.capture import file_identity
+from schema.objects import uuid_text
+from schema.records import CaptureFacts
+from schema.store.sqlite import open_sqlite
 from tests.pcapline.captures import START_S, capture, conversation
 from tests.pcapline.command import objects, pcapline
 from tests.pcapline.test_bad_input import settled
@@ -228,7 +234,7 @@ def test_what_is_in_quarantine_is_told_until_somebody_dismisses_it(folder: Path)
     assert shown.stderr.startswith("pcapline: 2 quarantined: once mended, pcapline load --retry spool; of no use: ")
     (aside / "b.pcap").rename(folder / "elsewhere")
     assert "b.pcap (sensor office" in (told_of := pcapline("status", "spool", cwd=folder).stdout)
-    assert "no file of that name is in quarantine in spool" in told_of
+    assert "no file in quarantine in spool is known to hold it" in told_of
     (folder / "elsewhere").rename(aside / "b.pcap")
     again = pcapline("store", "dismiss", ids["a.pcap"], ids["b.pcap"], "--json", cwd=folder)
     assert (again.returncode, [item["file"] for item in objects(again)]) == (6, ["b.pcap"])
@@ -237,6 +243,33 @@ def test_what_is_in_quarantine_is_told_until_somebody_dismisses_it(folder: Path)
     assert pcapline("store", "dismiss", "--all", cwd=folder).stdout.split()[:2] == ["dismissed", "c.pcap"]
     nothing = pcapline("store", "dismiss", "--all", cwd=folder)
     assert (nothing.returncode, nothing.stderr) == (0, "pcapline: nothing is quarantined\n")
+
+
+def test_each_of_several_files_of_one_name_is_told_with_its_own_capture(folder: Path) -> None:
+    aside = folder / "spool" / ".pcapline" / "quarantine" / "office"
+    aside.mkdir(parents=True)
+    words = {"a.pcap": b"one", "a.pcap.1": b"two", "a.pcap.2": b"three"}
+    for name, content in words.items():
+        settled(aside / name, content)
+    settled(folder / "gone.pcap", b"four")
+    with closing(open_sqlite(folder / "pcapline.db", time.time)) as store:
+        lease = store.take_sensor("office", "lan", "h:1:x", int(time.time() * 1000) + 60_000)
+        for path in (aside / "a.pcap.2", aside / "a.pcap", folder / "gone.pcap", aside / "a.pcap.1"):
+            at = path.stat()
+            facts = CaptureFacts(
+                capture_id=file_identity(path),
+                file_name="a.pcap",  # as the watch found each of them
+                file_id=f"{at.st_dev}:{at.st_ino}",
+                size_bytes=at.st_size,
+            )
+            lease.quarantine(facts, "not_a_capture", "words", 1)
+        lease.release()
+    items = [item for item in objects(pcapline("status", "spool", "--json", cwd=folder)) if item["record"] == "quarantined"]
+    here = {Path(item["file"]).name: item["capture_id"] for item in items if "/" in item["file"]}
+    assert here == {name: uuid_text(file_identity(aside / name)) for name in words}
+    (elsewhere,) = (item for item in items if "/" not in item["file"])
+    assert elsewhere["capture_id"] == uuid_text(file_identity(folder / "gone.pcap"))
+    assert elsewhere["reason"].endswith("no file in quarantine in spool is known to hold it")
 
 
 @pytest.mark.parametrize(

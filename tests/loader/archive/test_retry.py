@@ -82,6 +82,21 @@ def test_quarantined_by_a_watch_mended_and_loaded_by_it(spool: Path, tmp_path: P
         assert outcomes["b.pcap"].state is FileState.QUARANTINED
         watch.until(lambda: watch.states().get("a.pcap") is FileState.LOADED)
         assert below(spool / ".pcapline" / "quarantine") == {"office/b.pcap", "office/b.pcap.reason.txt"}
+        content = uuid_text(file_identity(aside / "b.pcap"))
+        assert f"pcapline store dismiss {content}\n" in (aside / "b.pcap.reason.txt").read_text()
+    assert told_as_quarantined(tmp_path / "store.db") == {"b.pcap"}
+
+
+def test_what_another_loader_is_to_see_to_is_told_until_it_has(spool: Path, tmp_path: Path) -> None:
+    (spool / "office").mkdir()
+    with watching(spool, tmp_path / "store.db") as watch:
+        (spool / "office" / "part").write_bytes(BAD)
+        (spool / "office" / "part").rename(spool / "office" / "a.pcap")
+        aside = spool / ".pcapline" / "quarantine" / "office"
+        watch.until(lambda: (aside / "a.pcap.reason.txt").exists())
+        (aside / "a.pcap").write_bytes(b"other words")
+        assert retry(spool, tmp_path / "store.db")["a.pcap"].state is FileState.QUARANTINED
+        assert told_as_quarantined(tmp_path / "store.db") == {"a.pcap"}
 
 
 def test_a_content_that_was_refused_and_is_read_by_a_later_program_is_loaded(spool: Path, tmp_path: Path) -> None:
@@ -126,7 +141,7 @@ def test_nothing_in_quarantine(spool: Path) -> None:
 
 def quarantined_by_a_watch(spool: Path, database: Path, *names: str) -> Path:
     """Files of one sensor in quarantine; where they lie now."""
-    (spool / "office").mkdir(exist_ok=True)
+    (spool / "office").mkdir(parents=True, exist_ok=True)
     aside = spool / ".pcapline" / "quarantine" / "office"
     with watching(spool, database) as watch:
         for number, name in enumerate(names):
@@ -139,6 +154,11 @@ def quarantined_by_a_watch(spool: Path, database: Path, *names: str) -> Path:
 def told_as_quarantined(database: Path) -> set[str]:
     with closing(open_sqlite(database, time.time, read_only=True)) as store:
         return {record.facts.file_name for record in store.captures(None, "quarantined")}
+
+
+def of_quarantine(database: Path) -> set[bytes]:
+    with closing(open_sqlite(database, time.time, read_only=True)) as store:
+        return {record.facts.capture_id for record in store.captures(None, "quarantined")}
 
 
 @pytest.mark.parametrize("how", ["in place", "replaced"])
@@ -171,3 +191,13 @@ def test_of_several_files_of_one_name_the_one_that_was_mended_is_meant(spool: Pa
     retry(spool, tmp_path / "store.db")
     with closing(open_sqlite(tmp_path / "store.db", time.time, read_only=True)) as store:
         assert [record.facts.capture_id for record in store.captures(None, "quarantined")] == [other]
+
+
+def test_what_lies_in_quarantine_elsewhere_under_the_same_name_is_told_on(spool: Path, tmp_path: Path) -> None:
+    """In another watched directory, with files of the same sensor."""
+    quarantined_by_a_watch(spool, tmp_path / "store.db", "a.pcap")
+    quarantined_by_a_watch(tmp_path / "spool 2", tmp_path / "store.db", "b.pcap", "a.pcap")
+    before = of_quarantine(tmp_path / "store.db")
+    assert len(before) == 2  # the first file of each is the same content
+    retry(spool, tmp_path / "store.db")
+    assert of_quarantine(tmp_path / "store.db") == before
