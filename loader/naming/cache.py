@@ -1,21 +1,20 @@
 """What the store knows each client was told, held in memory: it changes no answer, dropping an entry costs a read."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import groupby, islice
 from operator import attrgetter
 from typing import NamedTuple
 
 from loader.naming.choice import NamingRules
-from loader.naming.facts import GROUPS, Fact, Told
+from loader.naming.facts import GROUPS, Fact
 from loader.naming.facttable import FactTable
 from loader.naming.learned import FOR_EVER
 from loader.naming.needed import needed
+from loader.naming.pairs import Pair, Span, TellNamesOf, fact_of, told_of
 from schema.records import NameTold
 from schema.sharedroom import SharedRoom
 
-Pair = tuple[bytes, bytes]  # client, address
 TellNames = Callable[[Collection[bytes]], Iterable[NameTold]]
-TellNamesOf = Callable[[Mapping[Pair, int]], Sequence[NameTold]]
 REACH_NS = 3_600 * 1_000_000_000
 _ASKED_AT_ONCE, _PAIRS_AT_ONCE = 128, 64  # clients, pairs
 _PUT_AT_ONCE = 4_096  # facts
@@ -71,13 +70,14 @@ class NameCache:
     thousand times. Flows that started before `horizon_ns` may need it: they are not to be named from here."""
 
     def __init__(self, limit: int, rules: NamingRules, room: SharedRoom | None = None, *, reach_ns: int = REACH_NS) -> None:
-        """`limit`: entries held at most (the clients that are asked for at once may exceed it alone, each by a quarter);
+        """`limit`: entries held at most (what is asked for at once may exceed it alone: clients each by a quarter, pairs once);
         `room`: no more than its part of one that others have, too; `reach_ns`: flows that
         started so long before their capture can be named from here."""
         self.limit, self._rules, self._reach_ns = limit, rules, reach_ns
         self._young, self._old = _Generation(rules), _Generation(rules)
         self._used: set[bytes] = set()  # of the older
         self._used_pairs: set[Pair] = set()
+        self._cut: set[Pair] = set()  # of those that are here: not as far back as flows may start
         self.crowded: set[bytes] = set()  # clients that were told so much that they are asked about pair by pair
         self.evicted = 0  # facts dropped so far
         self.horizon_ns = 0
@@ -120,17 +120,22 @@ class NameCache:
             self._read(missing[start : start + _ASKED_AT_ONCE], tell)
 
     def fetch_pairs(self, pairs: Collection[Pair], tell: TellNamesOf) -> int:
-        """The same for pairs of clients that are crowded, of each the newest facts; returns how many pairs there was no room
-        for: they are not asked about."""
+        """The same for pairs of clients that are crowded; returns of how many not all is here: those that there was no room for
+        are not asked about. Clients of the same flows take none of it."""
         self._used_pairs |= self._old.pairs.intersection(pairs)
         missing = sorted(set(pairs) - self._young.pairs - self._old.pairs)
+        left_out, most = 0, len(self._young) + self.limit
         for start in range(0, len(missing), _PAIRS_AT_ONCE):
-            if len(self._young) >= self._room.part:
-                return len(missing) - start
+            if len(self._young) >= most:
+                left_out = len(missing) - start
+                break
             asked = missing[start : start + _PAIRS_AT_ONCE]
-            told = map(fact_of, tell(dict.fromkeys(asked, FOR_EVER)))
-            self._young.add((), asked, needed(told, self.horizon_ns))
-        return 0
+            for told in told_of(dict.fromkeys(asked, Span(self.horizon_ns, FOR_EVER)), tell):
+                self._young.table.add(told.facts)
+                if told.is_cut:
+                    self._cut.add(told.facts[0][:2])
+            self._young.pairs.update(asked)
+        return left_out + len(self._cut.intersection(pairs))
 
     def _read(self, asked: list[bytes], tell: TellNames) -> None:
         """Have these clients here, but for those of whom that would take more than a quarter of the room, or more than this
@@ -159,13 +164,17 @@ class NameCache:
         held, groups = len(old.table), clients.intersection(GROUPS)
         kept = self._sifted(groups, set())
         others = self._sifted(clients - groups, pairs)
-        if kept.entries + others.entries + len(clients) + len(pairs) <= self._room.part // 4:
+        most = self._room.part // 4
+        if kept.entries > most:  # cut short: what is not whole is not here
+            clients, pairs, kept = set(), set(), _Sifted(0, [])
+        elif kept.entries + others.entries + len(clients) + len(pairs) <= most:
             kept = _Sifted(kept.of + others.of, [*kept.facts, *others.facts])
         else:
             clients, pairs = groups, set()
         self._young, self._old = _Generation(self._rules), self._young
         self._young.add(clients, pairs, kept.facts)
         self._used, self._used_pairs = set(), set()
+        self._cut &= self._young.pairs | self._old.pairs
         self.evicted += held - kept.of
 
     def _sifted(self, clients: set[bytes], pairs: set[Pair]) -> "_Sifted":
@@ -206,7 +215,7 @@ class NameCache:
     def _drop_all(self) -> None:
         self.evicted += sum(map(len, self.tables))
         self._young, self._old = _Generation(self._rules), _Generation(self._rules)
-        self._used, self._used_pairs = set(), set()
+        self._used, self._used_pairs, self._cut = set(), set(), set()
         self.horizon_ns = 0
 
 
@@ -223,9 +232,3 @@ def _within(facts: Iterable[Fact], room: int, horizon_ns: int) -> list[Fact] | N
             return None
         kept += needed(part, horizon_ns)
     return list(needed(kept, horizon_ns))
-
-
-def fact_of(row: NameTold) -> Fact:
-    """A fact as the store keeps it."""
-    told = Told(row.valid_from_ns, row.capture_id, row.frame, row.hostname, row.valid_to_ns, row.asked)
-    return Fact(row.client_ip, row.address, told)

@@ -6,10 +6,10 @@ the newest.
 from collections.abc import Collection, Iterable, Mapping
 from itertools import chain
 
-from loader.naming.cache import Pair, TellNamesOf, fact_of
 from loader.naming.choice import NamingRules
 from loader.naming.facts import GROUPS
 from loader.naming.facttable import FactTable
+from loader.naming.pairs import Pair, Span, TellNamesOf, told_of
 
 Starts = Iterable[tuple[bytes, bytes, int]]  # client, destination, start of a flow
 _ASKED_AT_ONCE = 64  # pairs
@@ -21,22 +21,24 @@ def crowded_pairs(crowded: Collection[bytes], flows: Starts) -> set[Pair]:
     return {(asker, address) for client, address, _ in flows for asker in chain((client,) if client in crowded else (), groups)}
 
 
-def early_pairs(flows: Starts, groups: Collection[bytes], rules: NamingRules) -> dict[Pair, int]:
-    """What to ask for these flows, each pair until the time (ns) of the last answer that may count; `groups`: those that were
-    told anything."""
-    until: dict[Pair, int] = {}
+def early_pairs(flows: Starts, groups: Collection[bytes], rules: NamingRules) -> dict[Pair, Span]:
+    """What to ask for these flows, up to the last answer that may count; `groups`: those that were told anything."""
+    spans: dict[Pair, Span] = {}
     for client, address, start_ns in flows:
-        for asker in chain((client,), groups):
-            until[asker, address] = max(until.get((asker, address), 0), start_ns + rules.late_ns)
-    return until
+        for pair in ((asker, address) for asker in chain((client,), groups)):
+            first, until = spans.get(pair, (start_ns, 0))
+            spans[pair] = Span(min(first, start_ns), max(until, start_ns + rules.late_ns))
+    return spans
 
 
-def facts_of_pairs(pairs: Mapping[Pair, int], tell: TellNamesOf, rules: NamingRules, limit: int) -> tuple[FactTable, int]:
-    """The facts of these pairs, of at most `limit` entries and those that were asked for with the last; and how many pairs were
-    not asked about: the last in their order."""
-    table, asked = FactTable(rules), sorted(pairs)
+def facts_of_pairs(pairs: Mapping[Pair, Span], tell: TellNamesOf, rules: NamingRules, limit: int) -> tuple[FactTable, int]:
+    """The facts of these pairs, of at most `limit` entries and those that were asked for with the last; and of how many not all
+    is there: the last in their order are not asked about."""
+    table, asked, cut = FactTable(rules), sorted(pairs), 0
     for start in range(0, len(asked), _ASKED_AT_ONCE):
         if table.entries >= limit:
-            return table, len(asked) - start
-        table.add(map(fact_of, tell({pair: pairs[pair] for pair in asked[start : start + _ASKED_AT_ONCE]})))
-    return table, 0
+            return table, cut + len(asked) - start
+        for told in told_of({pair: pairs[pair] for pair in asked[start : start + _ASKED_AT_ONCE]}, tell):
+            table.add(told.facts)
+            cut += told.is_cut
+    return table, cut

@@ -7,19 +7,19 @@ from functools import reduce
 from itertools import groupby, repeat
 
 from loader.decode.columns import FlowColumns
-from loader.naming.cache import NameCache, TellNames, TellNamesOf, fact_of
+from loader.naming.cache import NameCache, TellNames
 from loader.naming.choice import UNNAMED, Name, NamingRules, better, choose, named
 from loader.naming.crowded import crowded_pairs, early_pairs, facts_of_pairs
 from loader.naming.facts import GROUPS, Fact
 from loader.naming.facttable import TOLD_OTHERS, Addresses, FactTable, addresses_of, all_of
 from loader.naming.learned import ANYONE, LearnedNames, told_to_anyone
 from loader.naming.listed import NO_INVENTORY, Inventory
+from loader.naming.pairs import MOST_ASKED_AGAIN, TellNamesOf, fact_of
 from schema.records import NameTold
 from schema.store.reading import MOST_TOLD
 
 TellNamesAt = Callable[[Mapping[bytes, int]], Sequence[NameTold]]
 _ASKED_AT_ONCE = 64  # addresses
-_MOST_ASKED_AGAIN = 15  # times, about one address: what it was told last must reach back to its first flow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +50,8 @@ class CaptureNames:
         self._unnamed: dict[bytes, tuple[int, int]] = {}  # destination: first and last start of the flows that nothing names
         self._others = FactTable(rules)  # what the store says that anybody was told of them
         self._early = FactTable(rules)  # what flows in hand need that started before all that the cache is good for
-        self.pairs_not_asked = 0  # clients and destinations that there was no room for: the store was not asked about them
+        # Clients and destinations that the store was not asked about, or not as far back as their flows started.
+        self.pairs_not_asked = 0
         # Of them, those that the store was not asked about, or not as far back as their flows started.
         self.others_not_asked = 0
 
@@ -95,7 +96,7 @@ class CaptureNames:
     def _further_back(self, tell_at: TellNamesAt, newest: list[Fact]) -> Iterator[Fact]:
         """The facts of an address from these on back in time, as long as they are wanted. Of one time the first counts for
         others: those that did not fit are not missed."""
-        for _ in range(_MOST_ASKED_AGAIN):
+        for _ in range(MOST_ASKED_AGAIN):
             yield from newest
             if len(newest) < MOST_TOLD:
                 return

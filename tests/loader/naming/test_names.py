@@ -14,7 +14,9 @@ from loader.naming.crowded import facts_of_pairs
 from loader.naming.learned import LearnedNames
 from loader.naming.listed import NO_INVENTORY, Inventory, Prefix
 from loader.naming.names import CaptureNames, StoredNames
+from loader.naming.pairs import MOST_ASKED_AGAIN, Span
 from schema.records import NameTold
+from schema.sharedroom import SharedRoom
 from schema.store.reading import MOST_TOLD
 
 from .facts import ALICE, BOB, CDN, MDNS, WEB, Row, answers, dns, flow, is_nobody, stored
@@ -334,10 +336,71 @@ def test_a_sensor_whose_time_went_back_begins_anew_and_one_late_capture_does_not
     assert store.told.count(ALICE) == 2
 
 
+@pytest.mark.parametrize("reach_s", [0, 10_000])
+@pytest.mark.parametrize(("told", "missed"), [(MOST_TOLD, 0), (3 * MOST_TOLD + 1, 0), (17 * MOST_TOLD, 1)])
+def test_however_often_a_crowded_client_was_told_since_its_first_flow_is_named_as_its_last(
+    told: int, missed: int, reach_s: int
+) -> None:
+    """Whether its capture began long after it, or not."""
+    store, cache = Store(), NameCache(400, RULES, reach_ns=reach_s * 10**9)
+    store.rows += [stored((ALICE, bytes([198, 51, 100, n]), 0, 60, f"{n}.example", True), bytes(16), 1) for n in range(150)]
+    store.rows += [stored((ALICE, WEB, at * SECOND, 1, f"{at}.example", True), bytes(16), 1) for at in range(told)]
+    cache.begin(told * 10**9)
+    names = names_of(stored=store.names(cache))
+    found = [name(names, ALICE, WEB, start)[0] for start in (5, told // 2 * SECOND + 5, told * SECOND)]
+    assert found[1:] == [f"{told // 2}.example", f"{told - 1}.example"]
+    is_cut = bool(missed and reach_s)  # one that started so long ago is asked about alone
+    assert (found[0] != "0.example", names.pairs_not_asked > 0) == (is_cut, is_cut)
+
+
+def test_a_pair_is_read_on_no_further_than_its_first_flow() -> None:
+    store = Store()
+    store.rows += [stored((ALICE, WEB, at, 1, "www.example", True), bytes(16), 1) for at in range(30 * MOST_TOLD)]
+    for first_ms, asked in [(30 * MOST_TOLD, 1), (29 * MOST_TOLD, 2), (27 * MOST_TOLD + 9, 4), (0, 1 + MOST_ASKED_AGAIN)]:
+        store.pairs.clear()
+        span = Span(first_ms * 10**6, 10**18)
+        _, cut = facts_of_pairs({(ALICE, WEB): span}, store.tell_of, RULES, 10)
+        assert (len(store.pairs), cut) == (asked, first_ms == 0)
+
+
+def test_names_told_at_one_time_are_all_read_where_they_do_not_fit_into_a_page() -> None:
+    store = Store()
+    store.rows += [stored((ALICE, WEB, at // 3, 600, f"{at % 3}.{at // 3}", True), bytes(16), 1) for at in range(2 * MOST_TOLD)]
+    table, _ = facts_of_pairs({(ALICE, WEB): Span(0, 10**18)}, store.tell_of, RULES, 10)
+    assert len(table) == 2 * MOST_TOLD
+
+
+def test_clients_of_the_same_flows_leave_room_for_the_pairs_of_crowded_ones() -> None:
+    """However many sensors there are: each has a small part of the memory."""
+    store, room = Store(), SharedRoom(4_000)
+    caches = [NameCache(4_000, RULES, room) for _ in range(10)]
+    clients = [bytes([10, 7, 0, n]) for n in range(40)]
+    store.rows += [
+        stored((client, bytes([10, 1, 0, n]), 0, 60, "x", True), bytes(16), 1) for client in clients for n in range(20)
+    ]
+    store.rows += [stored((ALICE, bytes([198, 51, n // 256, n % 256]), 0, 60, f"{n}", True), bytes(16), 1) for n in range(500)]
+    caches[0].fetch([ALICE, *clients], store.tell, is_nobody)
+    assert caches[0].crowded == {ALICE}
+    assert caches[0].fetch_pairs([(ALICE, bytes([198, 51, 0, 7]))], store.tell_of) == 0
+    assert store.pairs
+
+
+def test_a_group_of_which_not_all_can_stay_is_read_again_when_the_cache_turns() -> None:
+    store, room = Store(), SharedRoom(40_000)
+    cache = NameCache(40_000, RULES, room)
+    devices = [bytes([10, 1, n // 256, n % 256]) for n in range(9_000)]
+    store.rows += [stored((MDNS, device, 0, 60, f"{n}.local", False), bytes(16), 1) for n, device in enumerate(devices)]
+    others = [NameCache(40_000, RULES, room)]  # now nine thousand are more than a quarter of a part
+    for _ in range(3):
+        cache.fetch([MDNS, *(bytes([10, 2, n // 256, n % 256]) for n in range(11_000))], store.tell, is_nobody)
+        assert name(names_of(stored=store.names(cache)), BOB, devices[-1], 10) == ("8999.local", "dns")
+    assert others
+
+
 def test_what_there_is_no_room_for_is_counted() -> None:
     store = Store()
     store.rows += [stored((ALICE, bytes([10, 9, 0, n]), 0, 60, f"{n}.example", True), bytes(16), 1) for n in range(100)]
-    pairs = {(ALICE, bytes([10, 9, 0, n])): 10 * SECOND**3 for n in range(100)}
+    pairs = {(ALICE, bytes([10, 9, 0, n])): Span(0, 10 * SECOND**3) for n in range(100)}
     table, left_out = facts_of_pairs(pairs, store.tell_of, RULES, 10)
     assert (len(table), left_out) == (64, 36)
 
