@@ -255,8 +255,7 @@ class SensorLoader:
         """The capture that made this whole content known: in parts as the file grew, or as a copy of the grown file."""
         if part is None:
             return known.of_origin
-        record = self._store.capture(reading.prefix_id)
-        return record if record is not None and record.state == "loaded" else None
+        return self._store.capture(reading.prefix_id) if self._store.stands(reading.prefix_id) else None
 
     def _part_loaded_before(self, path: Path) -> LoadedPart | None:
         """What of this file is in the store already: a file that grew after it was loaded goes on behind its first part."""

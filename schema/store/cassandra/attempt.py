@@ -109,7 +109,7 @@ class CassandraAttempt:
         connection, sensor = self._connection, self._hold.sensor
         parts = () if commit.carried is None else parts_of((sensor, at.seq, at.nonce), commit.carried)
         deltas = (sensor, at.segment, at.seq, at.nonce, encode_deltas(commit.deltas))
-        deltas_put, parts_put = connection.begun(ledger.PUT_DELTAS, deltas), connection.each(PUT_PART, parts)
+        deltas_put, parts_put = connection.begun(ledger.PUT_DELTAS, deltas), connection.each(PUT_PART, parts, quorum=True)
         return [deltas_put, lambda: list(parts_put)]
 
     def _make(self, step: ledger.Step, batch: Any) -> None:
@@ -122,6 +122,7 @@ class CassandraAttempt:
 
     def _mark(self, step: ledger.Step, commit: Commit) -> None:
         committed = Commitment(position=step.after.position, reason=commit.reason, loaded_at_ms=commit.loaded_at_ms)
-        if commit.carried is not None:  # no attempt starts from an older state any more
-            self._connection.owe(self._connection.begun(_DROP_CARRIED, (self._hold.sensor, step.after.state_version)))
+        if commit.carried is not None:  # no attempt starts from an older state any more, unless a node loses this commit
+            older = self._connection.bound(_DROP_CARRIED, (self._hold.sensor, step.after.state_version))
+            self._connection.owe(self._connection.begun_once(older))
         self._connection.owe(captures.begin_loaded(self._connection, self._standing, committed))

@@ -180,8 +180,8 @@ def begin_manifest(connection: Connection, capture_id: bytes, attempt: bytes, ma
     chunks = encode_manifest(manifest)
     first = next(chunks)
     for part, chunk in enumerate(chunks, 1):
-        connection.write(_PUT_MANIFEST, (capture_id, attempt, part, chunk))
-    return connection.begun(_PUT_MANIFEST, (capture_id, attempt, 0, first))
+        connection.write(_PUT_MANIFEST, (capture_id, attempt, part, chunk), quorum=True)
+    return connection.begun(_PUT_MANIFEST, (capture_id, attempt, 0, first), quorum=True)
 
 
 def read_own_parts(connection: Connection, standing: Standing | None) -> Iterator[PartitionCounts]:
@@ -196,7 +196,7 @@ def read_manifest(connection: Connection, standing: Standing | None) -> Iterator
     attempt = (standing.record.facts.capture_id, standing.attempt)
 
     def chunk_at(part: int) -> bytes | None:
-        found = connection.read(MANIFEST_PART, (*attempt, part))
+        found = connection.begun(MANIFEST_PART, (*attempt, part), quorum=True)()
         return found[0][0] if found else None
 
     return decode_manifest(chunk_at)

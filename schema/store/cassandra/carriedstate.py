@@ -15,7 +15,7 @@ _PARTS = "SELECT data FROM pcapline.carried_state WHERE sensor = ? AND version =
 def read_carried(connection: Connection, named: Named) -> bytes | None:
     """The state of that name; None where there is none, or nothing was carried yet (version 0)."""
     _, version, _ = named
-    parts = [data for (data,) in connection.stream(_PARTS, named, page_rows=_PAGE_PARTS)] if version else []
+    parts = [data for (data,) in connection.stream(_PARTS, named, quorum=True, page_rows=_PAGE_PARTS)] if version else []
     return b"".join(parts) if parts else None
 
 

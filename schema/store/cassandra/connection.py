@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from ipaddress import ip_address
 from itertools import chain, islice, repeat
 from typing import Any, TypeVar
@@ -18,7 +19,7 @@ from cassandra.metadata import protect_name
 from cassandra.policies import ConstantReconnectionPolicy, DCAwareRoundRobinPolicy, FallthroughRetryPolicy, TokenAwarePolicy
 from cassandra.query import SimpleStatement, tuple_factory
 
-from schema.errors import PermissionDeniedError, SettingsError, StoreUnavailableError
+from schema.errors import PermissionDeniedError, SettingsError, StoreError, StoreUnavailableError
 from schema.store.cassandra.failures import ANOTHER_MAY_ANSWER, Refusal, explained, meaning, refusal_of
 from schema.store.cassandra.options import CassandraOptions
 from schema.store.cassandra.values import PortProtocol, with_port_types
@@ -46,6 +47,7 @@ class Connection:
         self.refusals: Counter[Refusal] = Counter()  # requests that were not acknowledged, as often as they were tried
         self._prepared: dict[str, Any] = {}
         self._owed: deque[Callable[[], object]] = deque()
+        self._settling = threading.Lock()
         self._preparing = threading.Lock()
         self._counting = threading.Lock()  # another one: who prepares may be refused
 
@@ -111,6 +113,21 @@ class Connection:
         """The same for a batch in one partition, or a statement that is bound."""
         future = self._begun(statement)
         return lambda: self._result(statement, future, list)
+
+    def begun_once(self, statement: Any) -> Callable[[], None]:
+        """A bound write under way that need not be made, and that another one makes up for; what is given waits for it. Nothing
+        repeats it: by then it might meet what came since."""
+        future = self._begun(statement)
+
+        def waited() -> None:
+            with suppress(StoreError), explained(self.where):
+                try:
+                    future.result()
+                except Exception as error:
+                    self.refused(error)
+                    raise
+
+        return waited
 
     def write(self, statement: str, values: Sequence[Any] = (), *, quorum: bool = False) -> None:
         """An unconditional write that may be repeated; `quorum`: whatever is configured."""
@@ -206,9 +223,10 @@ class Connection:
         self._owed.append(finish)
 
     def settle(self) -> None:
-        """Wait for all that is owed, so that whoever reads next finds it."""
-        while self._owed:
-            self._owed.popleft()()
+        """Wait for all that is owed, so that whoever reads next finds it; who asks beside another waits for the same."""
+        with self._settling:
+            while self._owed:
+                self._owed.popleft()()
 
     def refused(self, error: Exception) -> Refusal:
         """Count a request that was not acknowledged; says what became of it."""

@@ -1,4 +1,5 @@
-"""Rows of `captures_by_origin`: which contents came from a file, or from one that had this content."""
+"""Rows of `captures_by_origin`: which contents came from a file, or from one that had this content. At QUORUM whatever is
+configured: what is not found is loaded, and may be loaded already."""
 
 from collections.abc import Callable, Iterable
 from itertools import islice
@@ -15,7 +16,7 @@ _NOTE_ORIGIN = "INSERT INTO pcapline.captures_by_origin (origin, noted_at, captu
 
 def begin_origins(connection: Connection, origins: Iterable[str], capture_id: bytes, at_ms: int) -> list[Begun]:
     """Note that these origins lead to this capture; a file without an inode has none."""
-    return [connection.begun(_NOTE_ORIGIN, (origin, at_ms, capture_id)) for origin in origins if origin]
+    return [connection.begun(_NOTE_ORIGIN, (origin, at_ms, capture_id), quorum=True) for origin in origins if origin]
 
 
 def begin_capture_of_origin(connection: Connection, origin: str) -> Callable[[], CaptureRecord | None]:
@@ -23,7 +24,7 @@ def begin_capture_of_origin(connection: Connection, origin: str) -> Callable[[],
     requests. By the ledger: who died behind a commit, or waits for its mark yet, has committed all the same."""
     if not origin:
         return lambda: None
-    begun = connection.begun(_OF_ORIGIN, (origin,))
+    begun = connection.begun(_OF_ORIGIN, (origin,), quorum=True)
     return lambda: _newest_committed(connection, begun())
 
 

@@ -1,8 +1,11 @@
 """What only repeats what a commit says: its marks in `captures`, and what leads to it from a file. The ledger has the word."""
 
+from dataclasses import replace
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from cassandra import ConsistencyLevel
 
 from schema.errors import StoreUnavailableError
 from schema.records import CaptureRecord
@@ -127,3 +130,24 @@ def test_who_asks_next_waits_for_what_is_owed_and_is_told_of_its_failure_once(ca
         ask()
         assert done == ["mark", "day"]
         done.clear()
+
+
+def test_what_says_whether_a_content_was_loaded_is_asked_of_all_data_centres(cassandra_store_factory: Factory) -> None:
+    """Whatever is configured: what is not found there is loaded again."""
+    store = cassandra_store_factory()
+    tables, asked = ("captures_by_origin", "manifests", "carried_state"), set()
+
+    def noted(request: Any) -> None:
+        text = getattr(request.prepared_statement, "query_string", "DELETE")
+        found = [table for table in tables if f".{table} " in text and not text.startswith("DELETE")]
+        asked.update((table, text[:6], request.message.consistency_level) for table in found)
+
+    store._connection.session.add_request_init_listener(noted)  # type: ignore[attr-defined]
+    lease = take(store)
+    abandon(lease, sample("a", file_id="8:42"))
+    changed = replace(sample("a", file_id="8:42", carried=b"state"), inputs={"decoder": "another"})
+    load_and_mark(lease, changed)
+    lease.release()
+    assert take(store).carried() == b"state"
+    assert store.capture_of_origin("8:42") is not None
+    assert asked == {(table, verb, ConsistencyLevel.QUORUM) for table in tables for verb in ("INSERT", "SELECT")}
