@@ -10,7 +10,7 @@ from schema.records import CaptureRecord
 from schema.store.writing import LedgerHead
 
 # Raised with every change that makes the same bytes give other rows.
-DECODER_VERSION = "native-5"
+DECODER_VERSION = "native-6"
 # A claim's rows are counted from its first attempt; a retry later than this counts them anew, as a new attempt.
 REUSE_CLAIM_MS = 3_600_000
 BEGINNING_EVERY = 64  # commits: what one capture in so many began from is kept with its manifest

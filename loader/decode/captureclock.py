@@ -17,7 +17,7 @@ class Belief(NamedTuple):
 
     doubted: int  # what the clock said at it
     believed: int  # what the clock would have said
-    ts: int  # its time
+    ts: int  # its time; 0: that is as wrong as it looked, but it came when this packet did
 
 
 class CaptureClock:

@@ -54,6 +54,8 @@ class ClockKernel:
                     self._advance(ts - reference)
                     words[layout.CLOCK_REFERENCE] = ts
                     words[layout.CLOCK_PENDING] = 0
+                elif ts == 0:  # it has none: nothing is heard of it, and a packet in doubt stays so
+                    self._advance(words[layout.CLOCK_PENDING] != 0)
                 elif self._goes_ahead(ts) and i > first:
                     behind = i
                     break
@@ -116,19 +118,21 @@ class ClockKernel:
     def _doubt(self, ts: cython.ulonglong) -> cython.bint:
         self.words[layout.CLOCK_PENDING] = ts
         self._advance(1)
+        self.words[layout.CLOCK_PENDING_NOW] = self.words[layout.CLOCK_NOW]
         return True
 
     @cython.cfunc
     @cython.nogil
     def _go_ahead(self, ts: cython.ulonglong, pending: cython.ulonglong) -> cython.int:
-        """The clock stands for this time from now on: the packet before, with time `pending`, was not dated wrongly."""
+        """The clock stands for this time from now on: the packet in doubt, with time `pending`, came behind a silence too, and
+        where it is of this hour was not dated wrongly."""
         start: cython.ulonglong = self.words[layout.CLOCK_REFERENCE]
         home: cython.ulonglong = self.words[layout.CLOCK_HOME]
         if home > start and (ts - home if ts > home else home - ts) <= layout.JUMP_NS:
             start = min(home, ts)
-        self.words[layout.CLOCK_DOUBTED] = self.words[layout.CLOCK_NOW]
+        self.words[layout.CLOCK_DOUBTED] = self.words[layout.CLOCK_PENDING_NOW]
         self._advance(ts - start)
         self.words[layout.CLOCK_BELIEVED] = self.words[layout.CLOCK_NOW]
-        self.words[layout.CLOCK_BELIEVED_TS] = pending
+        self.words[layout.CLOCK_BELIEVED_TS] = pending if pending - ts <= layout.JUMP_NS else 0
         self.words[layout.CLOCK_REFERENCE] = ts
         return 0

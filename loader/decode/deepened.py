@@ -18,6 +18,7 @@ from loader.decode.tables import table_of
 from loader.decode.walking import WALK_FULL, WALK_MORE
 
 _RAW_IP = 101
+_OF_ALL_TIMES = "time_jumps"  # the first pass has heard the times of the held frames too
 
 
 class HeldContainer(Record):
@@ -82,10 +83,11 @@ def decode_held(
 
 def both_passes(first: DecodeReport, second: DecodeReport, told: Mapping[str, int]) -> DecodeReport:
     """The balance of a capture whose held frames were decoded in a second pass; `told`: counts of who looked into them."""
+    again = {name: count for name, count in second.counters.items() if name != _OF_ALL_TIMES}
     return first.with_changes(
         flow_packets=first.flow_packets + second.flow_packets,
         non_flow=_sums(first.non_flow, second.non_flow),
-        counters=_sums(_sums(first.counters, second.counters), told),
+        counters=_sums(_sums(first.counters, again), told),
     )
 
 

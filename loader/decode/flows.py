@@ -494,7 +494,8 @@ class FlowKernel:
         return 0
 
     def believe(self, doubted: cython.ulonglong, believed: cython.ulonglong, ts: cython.ulonglong) -> None:
-        """The last packet's time `ts`, in doubt until now, is believed: what the clock said at it, and would have said."""
+        """The last packet's time `ts` (0: but not that), in doubt until now, is believed: what the clock said at it, and would
+        have said."""
         at: cython.Py_ssize_t
         if self.table[layout.TABLE_LAST_ROW] == 0:
             return

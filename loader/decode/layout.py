@@ -40,14 +40,15 @@ LINK_UNKNOWN = 0x1_0000  # of a packet whose interface was never described: real
     CLOCK_NOW,  # nanoseconds of packet time since the first packet that this state knows; never goes back
     CLOCK_REFERENCE,  # packet time that it stands for; 0: no packet with a time was seen
     CLOCK_PENDING,  # time of the last packet if it is in doubt; 0: it is not
+    CLOCK_PENDING_NOW,  # what it said at that packet
     CLOCK_HOME,  # what it stood for when times went back; 0: they never did
     CLOCK_JUMPS,  # packets whose time jumped
     CLOCK_DOUBTED,  # where the first packet of a span confirms the jump of the one before: what the clock said at that one,
     CLOCK_BELIEVED,  # what it would have said, had it known (0: no packet was confirmed)
-    CLOCK_BELIEVED_TS,  # and that packet's time
-) = range(8)
-CLOCK_WIDTH = 8
-CLOCK_CARRIED = 4  # words from the first on that the sensor's next capture goes on from
+    CLOCK_BELIEVED_TS,  # and that packet's time; 0: only that it came now is believed, its time is far from this one's
+) = range(9)
+CLOCK_WIDTH = 9
+CLOCK_CARRIED = 5  # words from the first on that the sensor's next capture goes on from
 # A packet whose time is further off the one before has jumped: it is not believed until another confirms it.
 JUMP_NS = 3_600_000_000_000
 

@@ -31,9 +31,15 @@ def test_other_bytes_are_an_unreadable_state(carried: bytes) -> None:
 def test_the_format_is_what_its_number_says() -> None:
     """The columns are words of `layout`: where it moves one, a new magic keeps older flows from being misread."""
     words = array("Q", carried_state.unpack(CARRIED)[carried_state.FLOWS])
-    start_ns, clock, pending, home, count = 1_700_000_000_000_000_000, 0, 0, 0, 1
+    start_ns, clock, pending, pending_now, home, count = 1_700_000_000_000_000_000, 0, 0, 0, 0, 1
     assert words[:2].tolist() == [int.from_bytes(b"PLF5flow"), count]
-    assert array("Q", carried_state.unpack(CARRIED)[carried_state.CLOCK]).tolist() == [clock, start_ns, pending, home]
+    assert array("Q", carried_state.unpack(CARRIED)[carried_state.CLOCK]).tolist() == [
+        clock,
+        start_ns,
+        pending,
+        pending_now,
+        home,
+    ]
     a, b, ports, tunnel = (0, 0xFFFF_0A00_0001), (0, 0xFFFF_0A00_0002), 40_000 << 24 | 443 << 8 | 17, 0
     state, seen, started, name = 16, clock, clock, 0
     assert carried_flows(CARRIED) == [(*a, *b, ports, tunnel, state, seen, started, start_ns, name)]

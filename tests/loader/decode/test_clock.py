@@ -139,6 +139,35 @@ def test_fragments_are_put_together_after_two_that_are_dated_wrongly() -> None:
     assert {row["frame"] for row in dns_rows(batches)} == {len(packets)}
 
 
+@pytest.mark.parametrize("behind_us", [0, 7 * HOUR_US])
+def test_a_flow_does_not_end_at_a_date_that_is_wrong(behind_us: int) -> None:
+    """Though the packets behind that one, after a silence, are off to the same side."""
+    times = [START_US, START_US + CENTURY_US, START_US + behind_us + 1, START_US + behind_us + 2]
+    other = BEGUN["DNS"][0]
+    batches, report, _ = decode(_capture(zip(times, [OTHER, OTHER, other, other], strict=True)))
+    assert_balanced(batches, report)
+    assert [(row["frame"], row["last_ts_ns"]) for row in flow_rows(batches)] == [(1, START_US * 1_000), (3, times[-1] * 1_000)]
+
+
+@pytest.mark.parametrize("carried", [False, True])
+def test_packets_without_a_time_are_no_jumps_and_hide_none(*, carried: bool) -> None:
+    """A pcapng's simple packet blocks before any other have none, nor have devices whose clock was never set."""
+    timed = [(START_US, OTHER)] + [(START_US + 7 * HOUR_US + n * 70 * SECOND_US, OTHER) for n in range(4)]
+    none = (0, BEGUN["DNS"][1])
+    mixed = [none, *(packet for pair in timed for packet in (pair, none, none))]
+    options = DecodeOptions(idle_timeout_s=60, carries=True)
+    alone, plain, _ = decode(_capture(timed), options)
+    cut = 5 if carried else 0  # behind the packet in doubt, and one without a time
+    first, before, state = decode(_capture(mixed[:cut]), options)
+    second, report, _ = decode(_capture(mixed[cut:]), options, state)
+    assert_balanced(second, report)
+    begun = {row["chain_ts_ns"] for row in flow_rows(first + second) if row["source_port"] == 50_000}
+    assert begun == {row["chain_ts_ns"] for row in flow_rows(alone)}
+    assert len(begun) == 4
+    jumps = before.counters.get("time_jumps", 0) + report.counters["time_jumps"]
+    assert jumps == plain.counters["time_jumps"] == 2
+
+
 def test_a_sensor_whose_times_jumped_for_centuries_has_time_outs_again() -> None:
     """Its clock has come to its end with that capture: the next one begins anew."""
     options, latest = DecodeOptions(idle_timeout_s=60, carries=True), 4_294_967_295_000_000

@@ -39,6 +39,17 @@ def _twice(
     return first, second, both_passes(balance, report, {}), kept
 
 
+def test_a_jump_is_counted_once() -> None:
+    """Whatever lies between the frames that are held."""
+    hours = [0, 0, 3, 3, 3, 6]
+    frames = [_behind(32, 1_000 + n) for n in range(len(hours))]
+    capture = pcap_header(RADIO) + b"".join(
+        record(START_US + hour * 3_600_000_000 + n, frame) for n, (hour, frame) in enumerate(zip(hours, frames, strict=True))
+    )
+    *_, report, _ = _twice(capture, [32] * len(frames))
+    assert report.counters["time_jumps"] == 3
+
+
 def _behind(prefix: int, sport: int) -> bytes:
     return bytes(prefix) + ipv4("10.0.0.1", "10.0.0.2", 17, udp(sport, 443))
 
