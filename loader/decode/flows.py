@@ -497,6 +497,7 @@ class FlowKernel:
         """The last packet's time `ts` (0: but not that), in doubt until now, is believed: what the clock said at it, and would
         have said."""
         at: cython.Py_ssize_t
+        self.table[layout.TABLE_CLOCK] = believed  # no row is ahead of it where room is made for the next packet
         if self.table[layout.TABLE_LAST_ROW] == 0:
             return
         at = (self.table[layout.TABLE_LAST_ROW] - 1) * layout.FLOW_WIDTH

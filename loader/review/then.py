@@ -76,12 +76,12 @@ class Then:
             return None
         try:
             after = bytes.fromhex(self.inputs.get("after", ""))
+            record = store.capture(after) if after else None
+            if record is not None:
+                return loaded_part(record)
         except ValueError as error:
-            raise NotTheSameError(f"its inputs cannot be read ({error})") from error
-        record = store.capture(after) if after else None
-        if record is None:
-            raise NotTheSameError("it is what a file grew by, and what was loaded of that file before is not known")
-        return loaded_part(record)
+            raise NotTheSameError(f"its inputs, or those of the part before it, cannot be read ({error})") from error
+        raise NotTheSameError("it is what a file grew by, and what was loaded of that file before is not known")
 
     def reading(
         self, path: Path, settings: LoaderSettings, began_from: bytes | None, part_before: LoadedPart | None

@@ -105,3 +105,13 @@ def test_an_idle_flow_that_is_not_swept_yet_evicts_nobody(bare: Path) -> None:
     decoded = _decode(bare, pcap_header() + b"".join(frames), 16)
     assert "evicted_flows" not in decoded["counters"]
     assert len(decoded["flows"]) == 17
+
+
+def test_what_begins_after_a_silence_is_not_idle_where_room_is_made_for_it(bare: Path) -> None:
+    """The table is full when its second packet says how late it is: those before the silence make room."""
+    times = [*((n, 0) for n in range(15)), (15, 25_000), (15, 25_001)]
+    frames = (record(1_700_000_000_000_000 + second * 1_000_000, _datagram(1_000 + n)) for n, second in times)
+    decoded = _decode(bare, pcap_header() + b"".join(frames), 16)
+    assert "evicted_flows" not in decoded["counters"]
+    assert [packets for _, packets, _, _, port in decoded["flows"] if port == 1_015] == [2]
+    assert len(decoded["flows"]) == 16

@@ -13,6 +13,7 @@ from schema.records import STANDALONE_SENSOR
 from schema.tables import FLOWS
 from tests.e2e.loading import contents, load_all
 from tests.loader.review.desk import PARTS, SETTINGS, Desk, faults
+from tests.loader.review.test_openflows import Otherwise
 
 _PCAP_HEADER = 24
 Pack = Callable[[bytes], bytes]
@@ -77,6 +78,8 @@ def test_what_nobody_knows_of_a_part_is_told(desk: Desk) -> None:
     for after, said in (("", "not known"), ("odd", "cannot be read"), ("00" * 16, "not known")):
         other = replace(then, record=replace(then.record, inputs={**then.inputs, "after": after}))
         assert said in desk.examined(0, other).inexact
+    odd = desk.decoding(Otherwise(desk.store, "grown.pcap", {**first.inputs, "prefix": "odd"}))
+    assert "or those of the part before it, cannot be read" in desk.examined(0, then, odd).inexact
     content = bytearray(path.read_bytes())
     content[first.record.facts.content_bytes + 20] ^= 1
     path.write_bytes(content)
