@@ -6,6 +6,7 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from loader.naming.choice import NamingRules
+from loader.naming.early import EarlyFacts, Starts
 from loader.naming.facts import GROUPS, Fact
 from loader.naming.facttable import FactTable
 from loader.naming.learned import FOR_EVER
@@ -77,6 +78,7 @@ class NameCache:
         self._young, self._old = _Generation(rules), _Generation(rules)
         self._used: set[bytes] = set()  # of the older
         self._used_pairs: set[Pair] = set()
+        self._early = EarlyFacts(rules)
         self._cut: set[Pair] = set()  # of those that are here: not as far back as flows may start
         self.crowded: set[bytes] = set()  # clients that were told so much that they are asked about pair by pair
         self.evicted = 0  # facts dropped so far
@@ -86,7 +88,7 @@ class NameCache:
         self._room.join(self)
 
     def __len__(self) -> int:
-        return len(self._young) + len(self._old)
+        return len(self._young) + len(self._old) + self._early.entries
 
     @property
     def tables(self) -> tuple[FactTable, FactTable]:
@@ -94,7 +96,7 @@ class NameCache:
         return self._young.table, self._old.table
 
     @property
-    def groups(self) -> set[bytes]:
+    def _groups(self) -> set[bytes]:
         """Groups that were told anything, as far as is known."""
         return self.crowded.intersection(GROUPS).union(*(table.groups for table in self.tables))
 
@@ -111,6 +113,8 @@ class NameCache:
         """Make these clients known, asking the store once for those that are not; `is_shared`: whether what a client was told
         is shared out: then it is crowded, unless it is here."""
         self._used |= self._old.clients.intersection(clients)
+        if self._early.entries > self._room.part // 4:
+            self.evicted += self._early.clear()
         if len(self._young) >= self._room.part // 2 or len(self) > self._room.part:
             self._turn()
         missing = sorted(set(clients) - self._young.clients - self._old.clients - self.crowded)
@@ -136,6 +140,11 @@ class NameCache:
                     self._cut.add(told.facts[0][:2])
             self._young.pairs.update(asked)
         return left_out + len(self._cut.intersection(pairs))
+
+    def early(self, flows: Starts, tell: TellNamesOf) -> tuple[FactTable, int]:
+        """What those of these flows need that started before the horizon; and of how many pairs not all is there."""
+        early = [flow for flow in flows if flow[2] < self.horizon_ns]
+        return self._early.fetch(early, self._groups, tell, self.limit) if early else (FactTable(self._rules), 0)
 
     def _read(self, asked: list[bytes], tell: TellNames) -> None:
         """Have these clients here, but for those of whom that would take more than a quarter of the room, or more than this
@@ -197,6 +206,7 @@ class NameCache:
         those that were told it out of order, anew."""
         for generation in (self._young, self._old):
             generation.take(generation.learn(learned))
+        self._early.commit(learned)
         self.make_room()  # what was asked for at once may have exceeded it, and it may be long until the next capture
 
     def make_room(self) -> None:
@@ -213,7 +223,7 @@ class NameCache:
         self.crowded = set()
 
     def _drop_all(self) -> None:
-        self.evicted += sum(map(len, self.tables))
+        self.evicted += sum(map(len, self.tables)) + self._early.clear()
         self._young, self._old = _Generation(self._rules), _Generation(self._rules)
         self._used, self._used_pairs, self._cut = set(), set(), set()
         self.horizon_ns = 0

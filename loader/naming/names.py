@@ -9,12 +9,11 @@ from itertools import groupby, repeat
 from loader.decode.columns import FlowColumns
 from loader.naming.cache import NameCache, TellNames
 from loader.naming.choice import UNNAMED, Name, NamingRules, better, choose, named
-from loader.naming.crowded import crowded_pairs, early_pairs, facts_of_pairs
 from loader.naming.facts import GROUPS, Fact
 from loader.naming.facttable import TOLD_OTHERS, Addresses, FactTable, addresses_of, all_of
 from loader.naming.learned import ANYONE, LearnedNames, told_to_anyone
 from loader.naming.listed import NO_INVENTORY, Inventory
-from loader.naming.pairs import MOST_ASKED_AGAIN, TellNamesOf, fact_of
+from loader.naming.pairs import MOST_ASKED_AGAIN, TellNamesOf, crowded_pairs, fact_of
 from schema.records import NameTold
 from schema.store.reading import MOST_TOLD
 
@@ -164,15 +163,10 @@ class CaptureNames:
         cache.fetch({*clients, *GROUPS}, self._stored.tell, self._stored.is_shared)
         left_out = 0
         if cache.crowded:
-            pairs = crowded_pairs(cache.crowded, zip(clients, addresses, starts, strict=True))
+            pairs = crowded_pairs(cache.crowded, zip(clients, addresses, strict=True))
             left_out = cache.fetch_pairs(pairs, self._stored.tell_of)
-        if min(starts, default=cache.horizon_ns) < cache.horizon_ns:
-            flows = zip(clients, addresses, starts, strict=True)
-            early = [flow for flow in flows if flow[2] < cache.horizon_ns]
-            asked = early_pairs(early, cache.groups, self.rules)
-            self._early, not_asked = facts_of_pairs(asked, self._stored.tell_of, self.rules, cache.limit)
-            left_out += not_asked
-        return left_out
+        self._early, not_all = cache.early(zip(clients, addresses, starts, strict=True), self._stored.tell_of)
+        return left_out + not_all
 
     def _askers(self, clients: Addresses) -> list[tuple[FactTable, Addresses]]:
         return [*_askers(self.learned.table, clients), *self._earlier(clients)]

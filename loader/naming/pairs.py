@@ -1,10 +1,12 @@
-"""What clients were told of single addresses, asked of the store pair by pair: the newest first, as far back as counts."""
+"""What clients were told of single addresses, asked of the store pair by pair: the newest first, as far back as counts. So it
+is of clients that were told more than memory has room for (a forwarder, an address translator, a group on a busy link).
+"""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import groupby
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, groupby
 from typing import NamedTuple
 
-from loader.naming.facts import Fact, Told
+from loader.naming.facts import GROUPS, Fact, Told
 from loader.naming.needed import needed
 from schema.records import NameTold
 from schema.store.reading import MOST_TOLD
@@ -26,6 +28,12 @@ class PairTold(NamedTuple):
 
     facts: list[Fact]
     is_cut: bool  # its first flows started before all that was read
+
+
+def crowded_pairs(crowded: Collection[bytes], flows: Iterable[Pair]) -> set[Pair]:
+    """What these flows, client and destination, need of clients that are crowded."""
+    groups = [group for group in GROUPS if group in crowded]
+    return {(asker, address) for client, address in flows for asker in chain((client,) if client in crowded else (), groups)}
 
 
 def told_of(pairs: Mapping[Pair, Span], tell: TellNamesOf) -> Iterator[PairTold]:

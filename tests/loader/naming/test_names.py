@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from loader.naming.cache import NameCache
 from loader.naming.choice import Name, NamingRules
-from loader.naming.crowded import facts_of_pairs
+from loader.naming.early import EarlyFacts
 from loader.naming.learned import LearnedNames
 from loader.naming.listed import NO_INVENTORY, Inventory, Prefix
 from loader.naming.names import CaptureNames, StoredNames
-from loader.naming.pairs import MOST_ASKED_AGAIN, Span
+from loader.naming.pairs import MOST_ASKED_AGAIN, Span, told_of
 from schema.records import NameTold
 from schema.sharedroom import SharedRoom
 from schema.store.reading import MOST_TOLD
@@ -358,16 +358,15 @@ def test_a_pair_is_read_on_no_further_than_its_first_flow() -> None:
     store.rows += [stored((ALICE, WEB, at, 1, "www.example", True), bytes(16), 1) for at in range(30 * MOST_TOLD)]
     for first_ms, asked in [(30 * MOST_TOLD, 1), (29 * MOST_TOLD, 2), (27 * MOST_TOLD + 9, 4), (0, 1 + MOST_ASKED_AGAIN)]:
         store.pairs.clear()
-        span = Span(first_ms * 10**6, 10**18)
-        _, cut = facts_of_pairs({(ALICE, WEB): span}, store.tell_of, RULES, 10)
-        assert (len(store.pairs), cut) == (asked, first_ms == 0)
+        (told,) = told_of({(ALICE, WEB): Span(first_ms * 10**6, 10**18)}, store.tell_of)
+        assert (len(store.pairs), told.is_cut) == (asked, first_ms == 0)
 
 
 def test_names_told_at_one_time_are_all_read_where_they_do_not_fit_into_a_page() -> None:
     store = Store()
     store.rows += [stored((ALICE, WEB, at // 3, 600, f"{at % 3}.{at // 3}", True), bytes(16), 1) for at in range(2 * MOST_TOLD)]
-    table, _ = facts_of_pairs({(ALICE, WEB): Span(0, 10**18)}, store.tell_of, RULES, 10)
-    assert len(table) == 2 * MOST_TOLD
+    (told,) = told_of({(ALICE, WEB): Span(0, 10**18)}, store.tell_of)
+    assert len(told.facts) == 2 * MOST_TOLD
 
 
 def test_clients_of_the_same_flows_leave_room_for_the_pairs_of_crowded_ones() -> None:
@@ -400,9 +399,37 @@ def test_a_group_of_which_not_all_can_stay_is_read_again_when_the_cache_turns() 
 def test_what_there_is_no_room_for_is_counted() -> None:
     store = Store()
     store.rows += [stored((ALICE, bytes([10, 9, 0, n]), 0, 60, f"{n}.example", True), bytes(16), 1) for n in range(100)]
-    pairs = {(ALICE, bytes([10, 9, 0, n])): Span(0, 10 * SECOND**3) for n in range(100)}
-    table, left_out = facts_of_pairs(pairs, store.tell_of, RULES, 10)
+    flows, early = [(ALICE, bytes([10, 9, 0, n]), 5 * 10**9) for n in range(100)], EarlyFacts(RULES)
+    table, left_out = early.fetch(flows, (), store.tell_of, 10)
     assert (len(table), left_out) == (64, 36)
+    assert early.fetch(flows, (), store.tell_of, 10)[1] == 0, "what is held takes no room of it"
+
+
+def test_a_flow_that_goes_on_for_hours_costs_no_further_read() -> None:
+    store, cache = Store(), NameCache(1_000, RULES, reach_ns=10 * 10**9)
+    store.rows += [stored((ALICE, WEB, at * SECOND, 60, f"{at % 7}.example", True), bytes(16), 1) for at in range(1_000)]
+    asked = []
+    for hour in range(1, 100):
+        cache.begin(hour * 3_600 * 10**9)
+        names = names_of((ALICE, WEB, hour * 3_600 * SECOND, 60, "www.example", True), stored=store.names(cache))
+        assert name(names, ALICE, WEB, 500_000) == (f"{500 % 7}.example", "dns")
+        cache.commit(names.let_go())
+        asked.append(len(store.pairs))
+    assert set(asked) == {asked[0]} != {0}
+    late = (ALICE, WEB, 500 * SECOND - 1, 3_600, "late.example", True)
+    store.rows.append(stored(late, bytes(16), 1))
+    assert name(names_of(stored=store.names(cache)), ALICE, WEB, 499_999) == ("late.example", "dns")
+    cache.commit(learned_of(late, capture_id=bytes(16)).table)
+    store.rows.append(stored((ALICE, WEB, 500 * SECOND, 3_600, "later.example", True), bytes([1]) * 16, 1))
+    assert name(names_of(stored=store.names(cache)), ALICE, WEB, 500_000) == ("later.example", "dns"), "it is asked for anew"
+
+
+def test_early_flows_take_a_part_of_the_room_and_no_more() -> None:
+    store, cache = Store(), NameCache(400, RULES, reach_ns=0)
+    cache.begin(10**12)
+    for number in range(1_000):
+        assert name(names_of(stored=store.names(cache)), ALICE, number.to_bytes(4, "big"), 5) == (None, "none")
+        assert len(cache) <= 400
 
 
 rows = st.lists(
