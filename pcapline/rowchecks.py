@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from exporter.reconciliation import Reconciliation
@@ -15,10 +15,13 @@ from loader.review.openflows import OpenFlowsAgain
 from loader.review.recheck import Findings, by_partition, examine, repair
 from loader.review.then import NotTheSameError, Then
 from loader.settings import LoaderSettings
+from pcapline.text import printable
 from schema.errors import LeaseHeldError, StoreError
 from schema.objects import uuid_text
 from schema.records import DEFAULT_NETWORK
 from schema.store.writing import SensorLease, Store
+
+_MOST_TOLD = 5  # captures that are not compared: one reason holds for many
 
 
 @dataclass(slots=True)
@@ -30,6 +33,7 @@ class RowChecks:
     files: CaptureFiles | None
     archive: Path | None
     tell: Callable[[str], None]
+    not_compared: int = field(default=0, init=False)  # captures that no number accuses, and that cannot be decoded again
 
     @classmethod
     def of(cls, store: Store, settings: LoaderSettings, archive: Path | None, tell: Callable[[str], None]) -> "RowChecks":
@@ -41,7 +45,7 @@ class RowChecks:
 
     def findings(self, verdict: Reconciliation, sensors: Collection[str], *, every: bool) -> Iterator[Findings]:
         """One for each capture whose rows the verdict says to differ. `every`: and of each other capture of these sensors (of
-        none: of all) that can be decoded again, whatever comes out."""
+        none: of all) that can be decoded again, whatever comes out; of those that cannot be, the first are told of."""
         differing = {each.capture_id: each for each in verdict.differing if each.identity in ("rows", "packets")}
         for capture_id in differing:
             if (then := self._then(capture_id)) is not None:
@@ -52,6 +56,13 @@ class RowChecks:
                 found = self._examined(then)
                 if not found.inexact:
                     yield found
+                else:
+                    self._leave_out(found)
+
+    def _leave_out(self, found: Findings) -> None:
+        self.not_compared += 1
+        if self.not_compared <= _MOST_TOLD:
+            self.tell(f"{printable(found.then.record.facts.file_name)} is not compared: {printable(found.inexact)}")
 
     def _captures(self, sensors: Collection[str]) -> Iterator[bytes]:
         for record in self.store.sensors():

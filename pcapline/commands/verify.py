@@ -136,7 +136,8 @@ def _look_at_rows(given: Namespace, settings: Settings, store: "Store", verdict:
             _warn(f"{count_text(rows, 'row')} of {printable(findings.then.record.facts.file_name)} put right")
         differing += findings.row_count > 0 and not rows
     if every and not given.as_json:
-        sys.stdout.write(f"{count_text(compared, 'capture')} compared row by row, by decoding its file again\n")
+        left_out = f"; {checks.not_compared:,} could not be" if checks.not_compared else ""
+        sys.stdout.write(f"{count_text(compared, 'capture')} compared row by row, by decoding its file again{left_out}\n")
     return differing, repaired
 
 

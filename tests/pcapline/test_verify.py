@@ -74,6 +74,15 @@ def test_what_no_number_shows_is_seen_by_decoding_every_capture_again(folder: Pa
     assert "3 captures compared row by row" in pcapline("verify", "--full", "--archive", "kept", cwd=folder).stdout
 
 
+def test_a_capture_that_cannot_be_compared_is_told(folder: Path) -> None:
+    """Rows that nobody could look at are not said to be right by saying nothing."""
+    change(folder, "UPDATE captures SET inputs = json_set(inputs, '$.decoder', 'native-0') WHERE file_name = '1.pcap'")
+    told = pcapline("verify", "--full", "--archive", "kept", cwd=folder)
+    assert told.returncode == 0
+    assert "2 captures compared row by row, by decoding its file again; 1 could not be\n" in told.stdout
+    assert "1.pcap is not compared: decoder was 'native-0', now it is" in told.stderr
+
+
 def test_rows_as_objects(folder: Path) -> None:
     change(folder, "DELETE FROM flows WHERE endpoint = 'c.example.com'")
     (row,) = [item for item in objects(pcapline("verify", "--archive", "kept", "--json", cwd=folder)) if "row" in item]
