@@ -22,7 +22,7 @@ class EarlyFacts:
 
     def __init__(self, rules: NamingRules) -> None:
         self._rules = rules
-        self._held: dict[_Start, list[Fact]] = {}
+        self._held: dict[_Start, tuple[Fact, ...]] = {}  # most are empty
         self._cut: set[_Start] = set()  # of them: not as far back as the flow started
         self._until_ns = 0  # no later answer counts for any
         self.entries = 0  # the facts', and one a start
@@ -48,7 +48,7 @@ class EarlyFacts:
         for pair, of_pair in starts.items():
             facts, is_cut = told.get(pair, ([], False))
             for start in of_pair:
-                self._held[pair, start] = kept = list(_needed_at(start, facts, start + late_ns))
+                self._held[pair, start] = kept = tuple(_needed_at(start, facts, start + late_ns))
                 self._until_ns = max(self._until_ns, start + late_ns)
                 self.entries += 1 + sum(fact.entries for fact in kept)
                 if is_cut:

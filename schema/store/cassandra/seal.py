@@ -129,13 +129,8 @@ class _Move:
             kept=old.begins,
             allocated=None,
         )
-        lease = (
-            new.version,
-            new.epoch,
-            new.owner,
-            self._hold.until_ms,
-            new.row_ts,
-        )  # it may have been renewed since the seal began
+        until_ms = self._hold.until_ms  # it may have been renewed since the seal began
+        lease = (new.version, new.epoch, new.owner, until_ms, new.row_ts)
         size = (new.size.endpoints, new.size.opened_seq, new.size.opened_endpoints)
         self._new.put(COPY_GUARD, [(*lease, *size, new.kept, new.whole, new.refusals)]).written()
         return new
