@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
+from shlex import quote
 
 from loader.archive.kept import note_kept
 from loader.archive.moving import move_capture, put_back_leaving
@@ -136,7 +137,7 @@ class Disposal:
 
 def note_reason(place: Path, outcome: FileOutcome, directory: Path) -> None:
     """Why a file is in quarantine, beside it, and what to do about it. Raises `OSError`."""
-    note = f"{outcome.reason}\n\nTo load it after all, put it right, then: pcapline load --retry {directory}\n"
+    note = f"{outcome.reason}\n\nTo load it after all, put it right, then: pcapline load --retry {quote(str(directory))}\n"
     if outcome.capture_id:
         note += f"If it is of no use, delete it and this note, then: pcapline store dismiss {uuid_text(outcome.capture_id)}\n"
     place.with_name(place.name + REASON_SUFFIX).write_text(note, encoding="utf-8")

@@ -1,6 +1,7 @@
 """What `status` says is to be done, by what it shows."""
 
 from pathlib import Path
+from shlex import split
 
 import pytest
 
@@ -30,6 +31,14 @@ def test_a_quarantined_file_is_mended_or_dismissed() -> None:
 def test_files_that_wait_where_nobody_watches() -> None:
     (told,) = remedies([FILES["waiting"]], HERE)
     assert told == "nobody watches captures: pcapline watch captures loads what waits there"
+
+
+def test_what_is_to_be_typed_can_be() -> None:
+    """Whatever the directory is called."""
+    (watch,) = remedies([FILES["waiting"]], Path("my captures"))
+    (again,) = remedies([{"record": "quarantined"}], Path("it's"))
+    assert "pcapline watch 'my captures' loads" in watch
+    assert split(again.partition(": once mended, ")[2].partition(";")[0])[-1] == "it's"
 
 
 def test_a_disk_that_is_nearly_full() -> None:

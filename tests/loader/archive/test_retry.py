@@ -196,7 +196,8 @@ def test_of_several_files_of_one_name_the_one_that_was_mended_is_meant(spool: Pa
 def test_what_lies_in_quarantine_elsewhere_under_the_same_name_is_told_on(spool: Path, tmp_path: Path) -> None:
     """In another watched directory, with files of the same sensor."""
     quarantined_by_a_watch(spool, tmp_path / "store.db", "a.pcap")
-    quarantined_by_a_watch(tmp_path / "spool 2", tmp_path / "store.db", "b.pcap", "a.pcap")
+    aside = quarantined_by_a_watch(tmp_path / "spool 2", tmp_path / "store.db", "b.pcap", "a.pcap")
+    assert f"pcapline load --retry '{tmp_path / 'spool 2'}'\n" in (aside / "a.pcap.reason.txt").read_text()
     before = of_quarantine(tmp_path / "store.db")
     assert len(before) == 2  # the first file of each is the same content
     retry(spool, tmp_path / "store.db")
