@@ -1,7 +1,8 @@
 """Handing captures over: written in a hidden work directory, renamed into the watched one when complete.
 
 The work directory stands inside the watched one (a rename is atomic only within a file system) and is named after the
-sensor, so that sensors may share a directory. It also keeps the last sequence number given, across restarts.
+sensor, so that sensors may share a directory. It also keeps, across restarts, the last sequence number given and how many
+packets were dropped for want of room that no note tells of yet.
 """
 
 import errno
@@ -44,6 +45,7 @@ class HandOver:
         self._directory, self._sensor = directory, sensor
         self.work = directory / f".capture-{sensor}"
         self._sequence = 0
+        self.unnoted_drops = 0  # packets that there was no room for since the last note, of this run or an earlier one
 
     def __enter__(self) -> Self:
         try:
@@ -61,7 +63,7 @@ class HandOver:
                 f"sensor {self._sensor} is already written to {self._directory} by another process: "
                 "stop it, or give this one another sensor name"
             ) from error
-        self._sequence = self._last_sequence()
+        self._resume()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -73,8 +75,13 @@ class HandOver:
         return self._sensor
 
     def is_to_pause(self) -> bool:
-        """Whether the loader of the directory asks for a pause: its disk is nearly full."""
+        """Whether a loader asks for a pause here: the disk is nearly full."""
         return pause_is_asked(self._directory, time.time())
+
+    def drop(self, packets: int) -> None:
+        """There was no room for so many: the next note tells of them, in this run or a later one."""
+        self.unnoted_drops += packets
+        self._remember()
 
     def leftovers(self) -> list[Path]:
         """Files that an earlier run began and never handed over, oldest first."""
@@ -86,13 +93,16 @@ class HandOver:
         return path, path.open("wb", buffering=0)
 
     def finish(self, part: Path, started_ns: int, facts: Mapping[str, object] | None = None) -> HandedOver:
-        """Give a complete file the next name and put it into the directory; `facts` go beside it before it appears, unless
-        the disk is full: the file frees the room, its facts do not."""
+        """Give a complete file the next name and put it into the directory; `facts` go beside it before it appears, with
+        the packets dropped before it, unless the disk is full: the file frees the room, its facts do not."""
         sequence = self._sequence + 1
         target = self._directory / capture_name(self._sensor, started_ns, sequence)
-        has_facts = facts is not None and self._state({"sensor": self._sensor, "sequence": sequence, **facts}, target)
+        known = {"sensor": self._sensor, "sequence": sequence, "disk_drops": self.unnoted_drops}
+        has_facts = facts is not None and self._state({**known, **facts}, target)
         part.rename(target)
         self._sequence = sequence
+        if has_facts:
+            self.unnoted_drops = 0
         self._remember()
         return HandedOver(target, has_facts)
 
@@ -104,19 +114,31 @@ class HandOver:
             if not is_no_room(error):
                 raise
             return False
-        beside.rename(target.with_name(target.name + ".json"))
+        beside.rename(_note_of(target))
         return True
 
     def _remember(self) -> None:
         """Written after the rename: what a crash or a full disk prevents is made good by the names in the directory."""
         try:
-            os.pwrite(self._lock, b"%020d\n" % self._sequence, 0)
+            os.pwrite(self._lock, b"%020d %020d\n" % (self._sequence, self.unnoted_drops), 0)
         except OSError as error:
             if not is_no_room(error):
                 raise
 
-    def _last_sequence(self) -> int:
-        noted = os.pread(self._lock, 64, 0).strip()
-        names = (parse_capture_name(path.name) for path in self._directory.iterdir())
-        found = (name.sequence for name in names if name is not None and name.sensor == self._sensor)
-        return max(int(noted) if noted.isdigit() else 0, *found, 0)
+    def _resume(self) -> None:
+        """Go on where the last run ended. A capture later than what that run remembered was its last, and said what was dropped
+        if it has a note."""
+        kept = os.pread(self._lock, 64, 0).split()
+        numbers = [int(word) for word in kept if word.isdigit()]
+        self._sequence, self.unnoted_drops = (*numbers, 0, 0)[:2]
+        if not kept:
+            self._remember()  # takes the room that it needs while there is some
+        for path in self._directory.iterdir():
+            name = parse_capture_name(path.name)
+            if name is not None and name.sensor == self._sensor and name.sequence > self._sequence:
+                self._sequence = name.sequence
+                self.unnoted_drops = 0 if _note_of(path).exists() else self.unnoted_drops
+
+
+def _note_of(capture: Path) -> Path:
+    return capture.with_name(capture.name + ".json")

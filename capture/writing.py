@@ -1,7 +1,7 @@
 """The capture file that a sensor is writing: records at its end, or not at all; then handed over with its counts."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
@@ -50,7 +50,6 @@ class CaptureWriter:
         self._numbers = count(1)
         self._part: tuple[Path, BinaryIO] | None = None
         self._size = self._packets = self._first_ns = 0
-        self._disk_drops = 0
         self._disk_is_full = False
         self._latest = Statistics()  # what the current tcpdump said last
         self._stated = Statistics()  # what files handed over have said of it; below 0: what none has said of those before it
@@ -93,7 +92,7 @@ class CaptureWriter:
         packets, size = self._packets, self._size
         self._part, self._packets, self._first_ns = None, 0, 0
         if has_facts:  # otherwise the next file says it
-            self._stated, self._disk_drops = statistics, 0
+            self._stated = statistics
         self._journal.handed_over(
             SensorEventKind.HANDED_OVER, f"{target.name}: {packets} packets", target, size, packets=packets,
             kernel_drops=facts["kernel_drops"] if has_facts else 0,
@@ -109,14 +108,22 @@ class CaptureWriter:
 
     def end(self) -> str:
         """Leave nothing behind where nothing was written; what to say of the end."""
-        if self._part is None:
-            return "stopped; everything captured was handed over"
-        path, file = self._part
-        file.close()
-        if not self._packets:
+        return "; ".join(["stopped", *self._losses(), self._end_of_file()])
+
+    def _end_of_file(self) -> str:
+        if self._part is not None:
+            path, file = self._part
+            file.close()
+            if self._packets:
+                return f"the disk is full: {self._packets} packets wait in {path} for the next start"
             path.unlink()
-            return "stopped; everything captured was handed over"
-        return f"stopped; the disk is full: {self._packets} packets wait in {path} for the next start"
+        return f"everything {'else ' if self._journal.counts.disk_drops else ''}captured was handed over"
+
+    def _losses(self) -> Iterator[str]:
+        if lost := self._journal.counts.disk_drops:
+            yield f"{lost} packets were lost: there was no room for them"
+        if unnoted := self._handover.unnoted_drops:
+            yield f"{unnoted} lost packets will be counted with the next capture"
 
     def _append(self, content: bytes) -> None:
         if self._part is None:
@@ -138,11 +145,10 @@ class CaptureWriter:
             "received": unstated.received,
             "kernel_drops": unstated.dropped,
             "interface_drops": unstated.interface_dropped,
-            "disk_drops": self._disk_drops,
         }
 
     def _no_room(self, packets: int, why: str) -> None:
-        self._disk_drops += packets
+        self._handover.drop(packets)
         told = SensorEventKind.DISK_FULL
         self._journal.count(disk_drops=packets)
         if self._size == 0 and self._part is not None:  # not even the header

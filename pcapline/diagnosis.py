@@ -28,19 +28,24 @@ class Finding(NamedTuple):
 def capture_right() -> Finding:
     """Whether tcpdump may capture for this user."""
     place = which("tcpdump")
-    if os.geteuid() == 0 or _has_capability(_CAP_NET_RAW) or (place and "security.capability" in os.listxattr(place)):
+    may_be_given = _has_capability("CapBnd", _CAP_NET_RAW)  # a container's root may lack what its bounding set lacks
+    given = place and may_be_given and "security.capability" in os.listxattr(place)
+    if given or _has_capability("CapEff", _CAP_NET_RAW):
         return Finding("ok", "tcpdump may capture for this user")
     fix = f"sudo setcap cap_net_raw=ep {place or '/usr/bin/tcpdump'}"
+    if not may_be_given:
+        fix = "start this container or service with CAP_NET_RAW (docker run --cap-add NET_RAW)"
     return Finding("warn", "no right to capture live traffic (reading files needs none)", fix)
 
 
-def _has_capability(number: int) -> bool:
+def _has_capability(kind: str, number: int) -> bool:
+    """Whether a set of this process (`CapEff`: effective, `CapBnd`: the bounding set) holds a capability."""
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
-    except OSError:  # not Linux
-        return False
-    effective = next((line.split()[1] for line in lines if line.startswith("CapEff:")), "0")
-    return bool(int(effective, 16) >> number & 1)
+    except OSError:  # not Linux, where root may do all
+        return os.geteuid() == 0
+    held = next((line.split()[1] for line in lines if line.startswith(f"{kind}:")), "0")
+    return bool(int(held, 16) >> number & 1)
 
 
 def room(what: str, directory: Path) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ from loader.archive.kept import let_go
 from loader.archive.places import put_away
 from loader.marks import FreeMark, Room, free_mark
 from loader.settings import LoaderSettings
-from loader.spool.files import Stamp, sidecar_of
+from loader.spool.files import Stamp, folders_of, sidecar_of
 from schema.pause import ask_for_pause, end_pause
 from schema.store.reading import StoreReader
 
@@ -133,7 +133,8 @@ def _size(path: Path) -> int:
 
 @dataclass(slots=True, kw_only=True)
 class PauseKeeper:
-    """Asks sensors to pause while the disk of the captures is nearly full.
+    """Asks sensors to pause while the disk of the captures is nearly full: those that capture into the directory, and those
+    with a folder of their own in it, each where it captures. A sensor need not know, see or trust what lies above its folder.
 
     Uses no store, so that it may have a thread of its own: what keeps the loader busy does not let a request end.
     """
@@ -158,7 +159,7 @@ class PauseKeeper:
                 mark = f"less than {self._shortage.begins_below} free ({_HIGH_MARK})"
                 self.tell(f"the disk of {self.directory} has {mark}: its sensors are asked to pause")
             self.asks = True
-            ask_for_pause(self.directory)
+            self._in_each_folder(ask_for_pause)
         elif self.asks and not short:
             self.end()
             self.tell(f"there is room again on the disk of {self.directory}: sensors may go on")
@@ -167,4 +168,11 @@ class PauseKeeper:
         """Ask for nothing any more. Raises `OSError`."""
         if self.asks:
             self.asks = False
-            end_pause(self.directory)
+            self._in_each_folder(end_pause)
+
+    def _in_each_folder(self, act: Callable[[Path], None]) -> None:
+        disk = self.directory.stat().st_dev
+        for folder in folders_of(self.directory):
+            with suppress(OSError):  # gone since, or not ours to write in: the neighbours pause all the same
+                if folder.stat().st_dev == disk:  # another disk may have room
+                    act(folder)

@@ -91,3 +91,35 @@ def test_while_the_loader_asks_for_a_pause_packets_are_dropped_and_counted(tmp_p
     assert kinds.count(SensorEventKind.DISK_FULL) == kinds.count(SensorEventKind.DISK_FREE) == 1
     assert kinds.index(SensorEventKind.DISK_FREE) == len(kinds) - 1
     assert events[-1].counts.disk_drops == 4
+
+
+@pytest.mark.parametrize(("has_note", "owed"), [(True, 0), (False, 3)])
+def test_a_sensor_killed_behind_its_rename_counts_drops_once(tmp_path: Path, has_note: bool, owed: int) -> None:
+    with HandOver(tmp_path, "probe") as handover:
+        handover.drop(3)
+        remembered = (handover.work / "sequence").read_bytes()
+        part, file = handover.begin(1)
+        file.write(file_header() + RECORD)
+        file.close()
+        handover.finish(part, 1, {"packets": 1} if has_note else None)
+    (handover.work / "sequence").write_bytes(remembered)  # as it was when the capture got its name
+    with HandOver(tmp_path, "probe") as handover:
+        assert handover.unnoted_drops == owed
+        part, file = handover.begin(2)
+        file.close()
+        assert beside(handover.finish(part, 2, {}).path) == {"sensor": "probe", "sequence": 2, "disk_drops": owed}
+    with HandOver(tmp_path, "probe") as handover:
+        assert handover.unnoted_drops == 0
+
+
+def test_what_an_earlier_run_left_says_what_it_dropped(tmp_path: Path) -> None:
+    with HandOver(tmp_path, "probe") as handover:
+        _, file = handover.begin(1)
+        file.write(file_header() + RECORD)
+        file.close()
+        handover.drop(5)
+    with HandOver(tmp_path, "probe") as handover:
+        recover(handover, Journal(lambda _: None))
+        assert handover.unnoted_drops == 0
+    (note,) = tmp_path.glob("*.json")
+    assert beside(note.with_suffix(""))["disk_drops"] == 5

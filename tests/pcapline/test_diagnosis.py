@@ -3,6 +3,7 @@
 import os
 import shutil
 import socket
+import subprocess
 import time
 from contextlib import closing
 from dataclasses import replace
@@ -18,7 +19,8 @@ from pcapline.wiring import lease_owner
 from schema.store.notes import MOVED, Moved
 from schema.store.reading import StoreHealth
 from schema.store.sqlite import open_sqlite
-from tests.pcapline.command import objects, pcapline
+from tests.pcapline.command import clean_environment, command_line, objects, pcapline
+from tests.servers import require
 
 HEALTH = StoreHealth(
     kind="cassandra", version="5.0.9", schema_version=1, wanted_schema_version=1, durable=True, detail="1 node"
@@ -72,6 +74,26 @@ def test_clocks() -> None:
 def test_right_to_capture() -> None:
     found = capture_right()
     assert level(found) == "ok" or (shutil.which("tcpdump") or "tcpdump") in found.fix
+
+
+def test_root_of_a_container_that_may_not_capture(tmp_path: Path) -> None:
+    """What `doctor` says of it is what `capture` does."""
+    require(os.geteuid() == 0 and shutil.which("setpriv") is not None, "dropping rights needs root and setpriv (util-linux)")
+    require(shutil.which("tcpdump") is not None, "tcpdump is missing")
+
+    def confined(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        command = ["setpriv", "--bounding-set=-net_raw", *command_line(*arguments)]
+        return subprocess.run(command, cwd=tmp_path, env=clean_environment(), capture_output=True, text=True, timeout=60)
+
+    found = [
+        item
+        for item in objects(confined("doctor", "--json"))
+        if "may capture" in item["text"] or "live traffic" in item["text"]
+    ]
+    assert [item["level"] for item in found] == ["warn"]
+    assert "--cap-add NET_RAW" in found[0]["fix"]
+    refused = confined("capture", "-i", "lo", tmp_path / "captures")
+    assert (refused.returncode, "no right to capture" in refused.stderr) == (4, True)
 
 
 @pytest.mark.parametrize(
