@@ -1,8 +1,10 @@
 """Files that a person names, loaded now: one verdict for each, whatever happens to the others. Moves and deletes nothing."""
 
 import errno
+import json
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +13,8 @@ from loader.commit.shared import Shared
 from loader.outcome import FileOutcome
 from loader.reading.capture import first_packet_time
 from loader.settings import LoaderSettings
-from schema.capture_names import parse_capture_name
+from loader.spool.files import sidecar_of
+from schema.capture_names import is_sensor_name, parse_capture_name
 from schema.enums import FileState
 from schema.errors import (
     STORE_WIDE,
@@ -28,6 +31,7 @@ from schema.store.writing import SensorLease, Store
 _LOG = logging.getLogger(__name__)
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 _POLL_S = 0.2  # how often a held lease is asked for again
+_LONGEST_NOTE = 1 << 16  # bytes: a sensor writes a few hundred
 _LATE_NS = 1 << 63  # behind every packet time
 
 
@@ -68,6 +72,18 @@ def _is_input(file: Path, root: Path) -> bool:
     hidden = any(part.startswith(".") for part in file.relative_to(root).parts)
     note = file.suffix == ".json" and file.with_suffix("").is_file()
     return not hidden and not note and file.is_file()
+
+
+def sensors_noted(paths: Iterable[Path]) -> dict[str, Path]:
+    """The sensors that captured these files, by the notes beside them, each with the first of its files."""
+    noted: dict[str, Path] = {}
+    for path in paths:
+        with suppress(OSError, ValueError), sidecar_of(path).open("rb") as note:
+            said = json.loads(note.read(_LONGEST_NOTE))
+            sensor = said.get("sensor") if isinstance(said, dict) else None
+            if isinstance(sensor, str) and is_sensor_name(sensor):
+                noted.setdefault(sensor, path)
+    return noted
 
 
 def _is_special(path: Path) -> bool:

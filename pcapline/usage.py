@@ -4,6 +4,7 @@ import re
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
 from itertools import takewhile
+from pathlib import Path
 from typing import Any, NoReturn
 
 WRONG_USAGE = 2
@@ -67,6 +68,18 @@ def _nearest(typed: str, known: list[str]) -> str:
         return names[near[0]]
     parts = [name for name in names if len(word) >= _PART and word in name]
     return names[parts[0]] if len(parts) == 1 else ""
+
+
+def path_name(text: str) -> str:
+    """A path as it was typed. An empty one is what an unset variable leaves, and `Path` takes it for the working directory."""
+    if not text:
+        raise ArgumentTypeError("the path is empty: is the variable set?")
+    return text
+
+
+def some_path(text: str) -> Path:
+    """The same as a `Path`."""
+    return Path(path_name(text))
 
 
 def at_least_one(text: str) -> int:

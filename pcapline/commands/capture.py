@@ -10,10 +10,10 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pcapline.options import add_settings_options, add_web_options, settings_of, shown
+from pcapline.usage import some_path
 from schema.errors import SettingsError
 from schema.settings import Settings
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def arguments(parser: ArgumentParser) -> None:
     """Where, what, and how long each capture is."""
     parser.add_argument("-i", "--interface", metavar="IF", required=True, help="network interface")
-    parser.add_argument("directory", metavar="DIR", type=Path, help="complete captures appear there")
+    parser.add_argument("directory", metavar="DIR", type=some_path, help="complete captures appear there")
     parser.add_argument("bpf", metavar="BPF", nargs="*", default=[], help="a filter, as tcpdump takes it")
     parser.add_argument("--sensor", metavar="NAME", help="default: the host's name")
     parser.add_argument("--rotate", metavar="SECONDS", type=float, help="hand a capture over after so long; default 10")

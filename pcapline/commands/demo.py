@@ -15,7 +15,7 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, NamedTuple
 
-from pcapline.usage import at_least_one
+from pcapline.usage import at_least_one, some_path
 from schema.errors import SettingsError
 from schema.settings import StoreSettings
 
@@ -31,7 +31,11 @@ def arguments(parser: ArgumentParser) -> None:
     """Once or live, how much, and where."""
     parser.add_argument("--once", action="store_true", help="a bounded demo: checks everything, ends with its verdict")
     parser.add_argument(
-        "--out", metavar="DIR", type=Path, default="pcapline-demo", help="everything the demo makes goes there: %(default)s"
+        "--out",
+        metavar="DIR",
+        type=some_path,
+        default="pcapline-demo",
+        help="everything the demo makes goes there: %(default)s",
     )
     parser.add_argument("--seed", metavar="N", type=int, default=1, help="the same seed, the same traffic")
     parser.add_argument("--packets", metavar="N", type=at_least_one, default=20_000, help="of --once: %(default)s")

@@ -17,6 +17,7 @@ from pcapline.diagnosis import Finding, capture_right, clock, inotify_limits, li
 from pcapline.names_guard import ROOMS
 from pcapline.options import add_config_option, add_json_option, add_store_option, settings_of
 from pcapline.storediagnosis import store_findings
+from pcapline.usage import some_path
 from schema.errors import PcaplineError
 from schema.settings import Settings, StoreSettings
 
@@ -42,7 +43,7 @@ _LIBRARIES = {
 
 def arguments(parser: ArgumentParser) -> None:
     """Which store and directory are looked at as well."""
-    parser.add_argument("directory", metavar="DIR", nargs="?", type=Path, help="one that is, or is to be, watched")
+    parser.add_argument("directory", metavar="DIR", nargs="?", type=some_path, help="one that is, or is to be, watched")
     add_store_option(parser)
     add_json_option(parser)
     add_config_option(parser)

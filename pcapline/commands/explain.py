@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from pcapline.deep import add_no_deep_option, deep_decoder
 from pcapline.options import add_config_option, add_json_option, add_store_option, settings_of
 from pcapline.text import count_text, counts_text, printable, why_unread
-from pcapline.usage import UsageError, at_least_one
+from pcapline.usage import UsageError, at_least_one, path_name
 from schema.errors import CaptureError, PcaplineError
 from schema.settings import StoreSettings
 
@@ -29,10 +29,10 @@ _Told = TypeVar("_Told")
 def arguments(parser: ArgumentParser) -> None:
     """Which packet of which capture."""
     what = "a capture, plain or compressed; or a flow row, by the id that `query --json` prints"
-    parser.add_argument("capture", metavar="CAPTURE|ROW", help=what)
+    parser.add_argument("capture", metavar="CAPTURE|ROW", type=path_name, help=what)
     frame = "number of the packet, from 1; without it the balance of the capture"
     parser.add_argument("frame", metavar="FRAME", nargs="?", type=at_least_one, help=frame)
-    parser.add_argument("--file", metavar="CAPTURE", help="of a row: its capture, in which to find its packets")
+    parser.add_argument("--file", metavar="CAPTURE", type=path_name, help="of a row: its capture, in which to find its packets")
     add_store_option(parser)
     add_json_option(parser)
     add_no_deep_option(parser)

@@ -9,12 +9,13 @@ import sys
 import time
 from argparse import ArgumentParser, Namespace
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from pcapline.options import add_config_option, add_json_option, add_network_option, add_store_option, settings_of
+from pcapline.usage import some_path
 from schema.enums import FileState
 from schema.errors import SettingsError, StoreUnavailableError
 from schema.records import DEFAULT_NETWORK, STANDALONE_SENSOR
@@ -33,7 +34,9 @@ _REFUSED, _COME_AGAIN = 1, 5
 
 def arguments(parser: ArgumentParser) -> None:
     """What, into which store, as whose."""
-    parser.add_argument("paths", metavar="FILE|DIR", nargs="+", type=Path, help="captures; directories with all below them")
+    parser.add_argument(
+        "paths", metavar="FILE|DIR", nargs="+", type=some_path, help="captures; directories with all below them"
+    )
     add_store_option(parser)
     of_one = "who captured: the files share names and open flows, in their order"
     parser.add_argument("--sensor", metavar="NAME", help=of_one)
@@ -88,7 +91,7 @@ class _Work(NamedTuple):
 
 
 def _load_work(given: Namespace, there: list[Path], settings: Settings) -> _Work:
-    from loader.once import OnceLoader, Request, files_under
+    from loader.once import OnceLoader, Request, files_under, sensors_noted
     from pcapline.wiring import lease_owner, store_files
     from schema.capture_names import SENSOR_NAME_RULE, is_sensor_name
 
@@ -100,7 +103,18 @@ def _load_work(given: Namespace, there: list[Path], settings: Settings) -> _Work
         network=given.network or DEFAULT_NETWORK,
         owner=lease_owner(),
     )
+    if given.sensor is None:
+        _tell_noted(sensors_noted(request.paths))
     return _Work(request.paths, request.sensor, lambda store, own, world: OnceLoader(store, own, request, world).outcomes())
+
+
+def _tell_noted(noted: Mapping[str, Path]) -> None:
+    """A file is loaded once, as whoever's it then is: what its sensor noted is told before."""
+    from pcapline.text import printable
+
+    for sensor, path in noted.items():
+        whose = f"was captured by sensor {sensor}, as the note beside it says"
+        _say(f"{printable(str(path))} {whose}; it is loaded as that sensor's only with --sensor {sensor}")
 
 
 def _retry_work(given: Namespace, there: list[Path]) -> _Work:
@@ -149,6 +163,7 @@ def _outcomes(settings: Settings, work: _Work, stop: "Stop") -> Iterator["FileOu
 
 def tell_outcome(outcome: "FileOutcome", *, as_json: bool = False, in_place: bool = False) -> None:
     """The verdict on one file, in one line. `in_place`: the file stays where it is, whatever becomes of it."""
+    from loader.commit.prepared import CUT_SHORT
     from pcapline.objects import outcome_object
     from pcapline.output import json_line
     from pcapline.text import count_text, counts_text, printable
@@ -164,6 +179,8 @@ def tell_outcome(outcome: "FileOutcome", *, as_json: bool = False, in_place: boo
         parts.append(f"in no flow: {counts_text(outcome.non_flow)}")
     if outcome.reason and not (outcome.state is FileState.ALREADY_LOADED and outcome.reason == f"as {Path(outcome.file).name}"):
         parts.append(printable(outcome.reason))
+    if in_place and outcome.state is FileState.LOADED and CUT_SHORT & outcome.damage.keys():
+        parts.append("when the rest comes, load it in place, at this path: under another name its first packets count twice")
     sys.stdout.write("  ".join(parts) + "\n")
     sys.stdout.flush()
 

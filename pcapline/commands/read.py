@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from pcapline.deep import add_no_deep_option, deep_decoder
 from pcapline.text import counts_text, printable, why_unread
+from pcapline.usage import path_name
 from schema.errors import CaptureError
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 def arguments(parser: ArgumentParser) -> None:
     """Which files, what of them, and how it is written."""
-    parser.add_argument("files", metavar="FILE", nargs="+", help="captures, plain or compressed")
+    parser.add_argument("files", metavar="FILE", nargs="+", type=path_name, help="captures, plain or compressed")
     shown = parser.add_mutually_exclusive_group()
     for view, text in _VIEWS.items():
         shown.add_argument(f"--{view}", dest="view", action="store_const", const=view, default="flows", help=text)

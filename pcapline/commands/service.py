@@ -16,7 +16,7 @@ from pathlib import Path
 from pcapline.options import add_config_option, add_store_option, settings_of
 from pcapline.text import printable
 from pcapline.units import HEADER, NAMES, Place, closed_part, unit, unit_name
-from pcapline.usage import UsageError
+from pcapline.usage import UsageError, some_path
 from schema.errors import PermissionDeniedError, SettingsError
 from schema.settings import StoreSettings
 
@@ -29,10 +29,10 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--print", dest="only_print", action="store_true", help="show the units, write nothing")
     parser.add_argument("--user", action="store_true", help="of this user's own systemd, not of the machine's")
     parser.add_argument("-i", "--interface", metavar="IF", help="capture there as well")
-    parser.add_argument("--directory", metavar="DIR", type=Path, help="of captures; default: captures beside the store")
+    parser.add_argument("--directory", metavar="DIR", type=some_path, help="of captures; default: captures beside the store")
     as_whom = "a user that is there; default: one that systemd makes up, which can only write to /var/lib/pcapline"
     parser.add_argument("--run-as", metavar="USER", help=as_whom)
-    parser.add_argument("--into", metavar="DIR", type=Path, help="where units are, if not where systemd looks first")
+    parser.add_argument("--into", metavar="DIR", type=some_path, help="where units are, if not where systemd looks first")
     add_store_option(parser)
     add_config_option(parser)
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pcapline.options import add_config_option, add_json_option, add_store_option, settings_of
 from pcapline.remedies import remedies
 from pcapline.text import count_text, printable
+from pcapline.usage import some_path
 from schema.errors import SettingsError, StoreUnavailableError
 from schema.settings import Settings, StoreSettings
 
@@ -28,7 +29,7 @@ _NEWEST = 100  # the newest packet is looked for in so many of the last captures
 def arguments(parser: ArgumentParser) -> None:
     """Of which store, and which directory."""
     whose = "a watched directory: the state of every file in it, with the reason"
-    parser.add_argument("directory", metavar="DIR", nargs="?", type=Path, help=whose)
+    parser.add_argument("directory", metavar="DIR", nargs="?", type=some_path, help=whose)
     add_store_option(parser)
     add_json_option(parser)
     add_config_option(parser)

@@ -12,13 +12,12 @@ import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from pcapline.options import add_config_option, add_json_option, add_store_option, settings_of
 from pcapline.text import count_text, printable
-from pcapline.usage import UsageError
+from pcapline.usage import UsageError, some_path
 from schema.errors import PcaplineError, StoreUnavailableError
 from schema.settings import Settings, StoreSettings
 
@@ -47,11 +46,11 @@ def arguments(parser: ArgumentParser) -> None:
     page = "metrics page of an exporter to hold against the ledger as well"
     parser.add_argument("--scrape", metavar="URL", help=page)
     token = "a file with the bearer token that the page is asked for with"
-    parser.add_argument("--scrape-token-file", metavar="FILE", type=Path, help=token)
+    parser.add_argument("--scrape-token-file", metavar="FILE", type=some_path, help=token)
     authority = "certificates (PEM) that the page's server is checked against"
     parser.add_argument("--scrape-ca-file", metavar="FILE", default="", help=authority)
     kept = "the watched directory, or another that the captures are kept in: tells which rows differ"
-    parser.add_argument("--archive", metavar="DIR", type=Path, help=kept)
+    parser.add_argument("--archive", metavar="DIR", type=some_path, help=kept)
     mend = "write rows that are missing or changed again, from the archive, and delete those that are too many"
     parser.add_argument("--repair", action="store_true", help=mend)
     add_json_option(parser)

@@ -12,10 +12,10 @@ import time
 from argparse import ArgumentParser, BooleanOptionalAction, Namespace
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pcapline.options import add_network_option, add_settings_options, add_store_option, add_web_options, settings_of, shown
+from pcapline.usage import some_path
 from schema.errors import SettingsError
 from schema.records import DEFAULT_NETWORK
 from schema.settings import Settings
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 def arguments(parser: ArgumentParser) -> None:
     """Where, into which store, and what becomes of the files."""
-    parser.add_argument("directory", metavar="DIR", type=Path, help="files in DIR/NAME/ belong to sensor NAME")
+    parser.add_argument("directory", metavar="DIR", type=some_path, help="files in DIR/NAME/ belong to sensor NAME")
     add_store_option(parser)
     parser.add_argument("--sensor", metavar="NAME", help="of the files in DIR itself; default: the host's name")
     add_network_option(parser)

@@ -68,6 +68,28 @@ def test_a_tail_cut_mid_record_keeps_what_came_before_it(tmp_path: Path, neighbo
     assert (files["neighbour.pcap"]["state"], done.returncode) == ("loaded", 0)
 
 
+def test_a_cut_tail_is_told_with_how_the_rest_is_loaded(tmp_path: Path) -> None:
+    settled(tmp_path / "cut.pcap", capture(conversation())[:-1])
+    done = pcapline("load", "cut.pcap", cwd=tmp_path)
+    assert "when the rest comes, load it in place, at this path" in done.stdout
+    settled(tmp_path / "cut.pcap", capture(conversation()))
+    assert "1 packet  " in pcapline("load", "cut.pcap", cwd=tmp_path).stdout
+
+
+def test_a_note_beside_a_capture_names_the_sensor_that_is_not_given(tmp_path: Path, neighbour: Path) -> None:
+    neighbour.with_name("neighbour.pcap.json").write_text('{"sensor": "lan", "sequence": 1}')
+    for name, note in (("a.pcap", "[]"), ("b.pcap", "{"), ("c.pcap", '{"sensor": "no/name"}'), ("d.pcap", '{"sensor": 7}')):
+        settled(tmp_path / name, capture(conversation(name)))
+        (tmp_path / f"{name}.json").write_text(note)
+    done = pcapline("load", "--store", "sqlite:guessed.db", ".", cwd=tmp_path)
+    hint = "neighbour.pcap was captured by sensor lan, as the note beside it says; it is loaded as that sensor's only with --sensor"
+    assert (done.returncode, done.stderr.count("the note beside it")) == (0, 1)
+    assert hint in done.stderr
+    assert (
+        "the note beside it" not in pcapline("load", "--sensor", "lan", "--store", "sqlite:told.db", ".", cwd=tmp_path).stderr
+    )
+
+
 def test_a_file_that_is_not_there(tmp_path: Path, neighbour: Path) -> None:
     files, done = load(tmp_path / "gone.pcap", neighbour, cwd=tmp_path)
     assert list(files) == ["neighbour.pcap"]

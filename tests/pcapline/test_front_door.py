@@ -105,6 +105,19 @@ def test_a_flag_that_is_typed_in_part_is_known() -> None:
     assert meant("capture", "-i", "lo", "x", "--rot", "3") == ""  # of two flags
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        *(("load",), ("read",), ("explain",), ("watch",), ("status",), ("doctor",), ("capture", "-i", "lo")),
+        *(("verify", "--archive"), ("demo", "--out")),
+    ],
+)
+def test_an_empty_path_is_no_working_directory(tmp_path: Path, command: tuple[str, ...]) -> None:
+    done = pcapline(*command, "", cwd=tmp_path)
+    assert (done.returncode, done.stdout, list(tmp_path.iterdir())) == (2, "", [])
+    assert "the path is empty: is the variable set?" in done.stderr
+
+
 def test_options_stand_anywhere_and_end_at_two_dashes(tmp_path: Path) -> None:
     for arguments in (("a", "--json", "b"), ("--json", "a", "b"), ("--json", "--", "-a", "b")):
         done = pcapline("read", *arguments, cwd=tmp_path)
