@@ -32,17 +32,34 @@ def dismiss(given: Namespace) -> int:
     settings = settings_of(given.config, {"store.url": given.store})
     count = 0
     with opened_store(settings.of(StoreSettings), Purpose.REPAIR) as store:
+        before = sum(_is_dismissed(store, capture_id) for capture_id in wanted)
         for record in _dismissed(store, wanted):
             count += 1
             name, capture_id = record.facts.file_name, uuid_text(record.facts.capture_id)
             item = {"record": "dismissed", "file": name, "sensor": record.sensor, "capture_id": capture_id}
             line = json_line(item) if given.as_json else f"dismissed  {printable(name)}  {capture_id}"
             sys.stdout.write(f"{line}\n")
-    if not (count or wanted):
-        sys.stderr.write("pcapline: nothing is quarantined\n")
-    if missed := max(0, len(wanted) - count):
-        sys.stderr.write(f"pcapline: {missed} of {len(wanted)} not quarantined; pcapline status shows what is\n")
+    sys.stdout.flush()
+    sys.stderr.writelines(f"pcapline: {line}\n" for line in _told(count, before, len(wanted)))
+    missed = max(0, len(wanted) - count)
     return _NOTHING if missed else 0
+
+
+def _told(count: int, before: int, wanted: int) -> Iterator[str]:
+    """`count` were dismissed, `before` had been, of the `wanted`; 0 of these: all were meant."""
+    if count:
+        yield "no file was touched: one that lies in quarantine is yours to delete, pcapline status DIR shows it as dismissed"
+    elif not wanted:
+        yield "the store has nothing in quarantine; a file that pcapline status DIR shows without a capture is yours to delete"
+    if before:
+        yield f"{before} of {wanted} dismissed before: nothing is left to be done but to delete the file"
+    if unknown := max(0, wanted - count - before):
+        yield f"{unknown} of {wanted} not quarantined; pcapline status shows what is"
+
+
+def _is_dismissed(store: "Store", capture_id: bytes) -> bool:
+    record = store.capture(capture_id)
+    return record is not None and record.state == "dismissed"
 
 
 def _dismissed(store: "Store", wanted: list[bytes]) -> "Iterator[CaptureRecord]":

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from loader.archive.places import put_away
@@ -13,6 +14,7 @@ from loader.commit.inputs import loaded_part
 from loader.reading.capture import first_part_matches
 from loader.settings import LoaderSettings
 from loader.spool.files import ARCHIVE, OWN_FOLDER, QUARANTINE, REASON_SUFFIX, captures_in
+from loader.spool.strays import strays_in
 from loader.watch.note import MOST_NAMED, LoaderNote, notes_in
 from loader.watch.states import SeenFile, stays
 from pcapline.diagnosis import Finding
@@ -30,9 +32,10 @@ Object = dict[str, Any]
 def directory_objects(
     directory: Path, settings: LoaderSettings, reader: "StoreReader | None", stores_own: Collection[Path]
 ) -> Iterator[Object]:
-    """A `loader` for each loader that tells of it, a record for each file that lies there or is in quarantine, and one for each
-    sensor's archive. Without a store (`reader`) nothing is known to be loaded but by a loader's word; files that it is made
-    of (`stores_own`) are left out."""
+    """A `loader` for each loader that tells of it, a record for each file that lies there or is in quarantine, for each entry
+    that is never loaded where it lies (`passed_over`; a folder stands for what is in it), and one for each sensor's archive.
+    Without a store (`reader`) nothing is known to be loaded but by a loader's word; files that it is made of (`stores_own`)
+    are left out."""
     notes = list(notes_in(directory, time.time(), lease_owner()))
     yield from map(_loader_object, notes)
     told = {Path(path).resolve(): seen for note in notes for path, seen in note.files.items()}
@@ -43,6 +46,7 @@ def directory_objects(
             continue
         if item := _file_object(path, sensor, told.get(path.resolve()), reader):
             yield _with_reason(item, nobody, settings)
+    yield from _passed_over(directory)
     yield from _quarantined(directory / OWN_FOLDER / QUARANTINE)
     yield from _archived(directory / OWN_FOLDER / ARCHIVE)
 
@@ -54,7 +58,11 @@ def spool_findings(directory: Path) -> Iterator[Finding]:
             told = f"{count_text(count, 'file')} in quarantine in {directory}"
             yield Finding("warn", told, f"pcapline status {directory} says why, and what to do")
     for disk in {note.disk for note in notes_in(directory, time.time(), lease_owner()) if note.disk}:
-        yield Finding("warn", f"{disk}: sensors of {directory} are asked to pause", "make room; pcapline status says how")
+        yield Finding(
+            "warn",
+            f"{disk}: sensors of {directory} are asked to pause",
+            f"make room; pcapline status {quote(str(directory))} says how",
+        )
 
 
 def _loader_object(note: LoaderNote) -> Object:
@@ -98,10 +106,17 @@ def _is_content_of(path: Path, record: "CaptureRecord") -> bool:
         return False
 
 
+def _passed_over(directory: Path) -> Iterator[Object]:
+    with suppress(OSError):  # the directory went meanwhile
+        for path, why in strays_in(directory):
+            yield {"record": "passed_over", "file": str(path), "reason": why}
+
+
 def _quarantined(quarantine: Path) -> Iterator[Object]:
     if quarantine.is_dir():
         for path in sorted(Path(entry.path) for _, entry in put_away(quarantine)):
-            yield {"record": "quarantined", "file": str(path), "sensor": path.parent.name, "reason": _reason_beside(path)}
+            whose = {"sensor": path.parent.name, "capture_id": None}  # a store alone knows that one
+            yield {"record": "quarantined", "file": str(path), **whose, "reason": _reason_beside(path)}
 
 
 def _reason_beside(path: Path) -> str:

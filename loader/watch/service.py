@@ -145,6 +145,7 @@ class _Watch:
         turns.world.feed.start(lambda path: self._hints.put(path, complete=True))
         try:
             self._rescan(turns.world.clock(), first=True)
+            self.upkeep.notice()  # who asks meanwhile is told that somebody watches
             while not stop.is_set():
                 if not self._step():
                     self._due.wake.wait(_TICK_S)

@@ -57,6 +57,7 @@ class Turns:
     aside: SensorsAside
     notice: Callable[[], None] = field(default=_no_notice)  # a file that takes long is in hand
     in_hand: Path | None = field(default=None, init=False)
+    _loaded_any: bool = field(default=False, init=False)
 
     def round(self) -> int:
         """Load some files of each sensor; how many. Raises `StoreError` where the store is away (`STORE_WIDE`):
@@ -110,7 +111,8 @@ class Turns:
     def _answer(self, file: SpoolFile, taken: LeasedSensor) -> None:
         started = self.world.monotonic()
         self.in_hand = file.path
-        if file.stamp.size >= _LARGE_BYTES:
+        if file.stamp.size >= _LARGE_BYTES or not self._loaded_any:  # the first is told of, too: the next scan may be far off
+            self._loaded_any = True
             self.notice()
         try:
             outcome = self._load(file, taken)

@@ -18,7 +18,7 @@ from schema.errors import SettingsError, StoreUnavailableError
 from schema.settings import Settings, StoreSettings
 
 if TYPE_CHECKING:
-    from schema.records import CaptureRecord, LedgerTotals
+    from schema.records import LedgerTotals
     from schema.store.reading import StoreReader
 
 Object = dict[str, Any]
@@ -60,33 +60,30 @@ def run(given: Namespace) -> int:
     else:
         sys.stdout.writelines(_line(item) + "\n" for item in items)
         sys.stdout.flush()
-        sys.stderr.writelines(f"pcapline: {printable(remedy)}\n" for remedy in remedies(items, given.directory))
+        _write_remedies(items, given.directory, settings)
     return _AWAY if away else 0
 
 
-def _file_objects(directory: Path | None, settings: Settings, reader: "StoreReader | None") -> list[Object]:
-    """What the store remembers to be in quarantine, and what lies in the directory: what is both is told once."""
-    known = sorted(reader.captures(None, "quarantined"), key=_by_name) if reader is not None else []
-    if directory is None:
-        return [_quarantine_object(record) for record in known]
-    from loader.archive.remembered import Remembered
+def _write_remedies(items: list[Object], directory: Path | None, settings: Settings) -> None:
     from loader.settings import LoaderSettings
+
+    archive_is_dropped = settings.of(LoaderSettings).disk_policy == "drop"
+    told = remedies(items, directory, archive_is_dropped=archive_is_dropped)
+    sys.stderr.writelines(f"pcapline: {printable(remedy)}\n" for remedy in told)
+
+
+def _file_objects(directory: Path | None, settings: Settings, reader: "StoreReader | None") -> list[Object]:
+    """What the store remembers to be in quarantine, and what lies in the directory."""
+    from loader.settings import LoaderSettings
+    from pcapline.quarantine_status import joined_with_store, remembered_objects
     from pcapline.spool_status import directory_objects
     from pcapline.wiring import store_files
-    from schema.objects import uuid_text
 
+    if directory is None:
+        return remembered_objects(reader) if reader is not None else []
     stores_own = store_files(settings.of(StoreSettings))
     here = list(directory_objects(directory, settings.of(LoaderSettings), reader, stores_own))
-    quarantined = {Path(item["file"]): item for item in here if item["record"] == "quarantined"}
-    remembered, told = Remembered(known, quarantined), set()
-    for path, item in quarantined.items():
-        record = remembered.content_of(path)
-        item["capture_id"] = record and uuid_text(record.facts.capture_id)
-        told.add(item["capture_id"])
-    elsewhere = [item for record in known if (item := _quarantine_object(record))["capture_id"] not in told]
-    for item in elsewhere:
-        item["reason"] += f"; no file in quarantine in {directory} is known to hold it"
-    return elsewhere + here
+    return here if reader is None else joined_with_store(here, directory, reader)
 
 
 def _store_object(reader: "StoreReader") -> Object:
@@ -123,23 +120,6 @@ def _sensor_object(reader: "StoreReader", ledger: "LedgerTotals") -> Object:
         "kernel_drops": ledger.totals.get("kernel_drops", 0),
         "newest_packet_ts_ns": max((record.newest_packet_ns for record in records if record), default=0) or None,
         "last_loaded_at_ms": ledger.last_loaded_at_ms or None,
-    }
-
-
-def _by_name(record: "CaptureRecord") -> tuple[str, str]:
-    return record.sensor, record.facts.file_name
-
-
-def _quarantine_object(record: "CaptureRecord") -> Object:
-    """What the store remembers as such: its file may lie in another directory, or be gone."""
-    from schema.objects import uuid_text
-
-    return {
-        "record": "quarantined",
-        "file": record.facts.file_name,
-        "sensor": record.sensor,
-        "reason": f"{record.reason}: {record.detail}",
-        "capture_id": uuid_text(record.facts.capture_id),
     }
 
 

@@ -138,5 +138,6 @@ def test_what_of_a_watched_directory_waits_for_somebody(tmp_path: Path) -> None:
     assert [level(finding) for finding in found] == ["warn", "warn"]
     assert found[0].text == f"1 file in quarantine in {tmp_path}"
     assert "asked to pause" in found[1].text
+    assert found[1].fix == f"make room; pcapline status {tmp_path} says how"
     told = pcapline("doctor", tmp_path, cwd=tmp_path).stdout
     assert f"pcapline status {tmp_path} says why" in told

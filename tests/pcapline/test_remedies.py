@@ -19,13 +19,32 @@ def test_what_ends_by_itself_asks_for_nothing(state: str) -> None:
 
 
 def test_a_quarantined_file_is_mended_or_dismissed() -> None:
-    bad: Object = {"record": "quarantined"}
+    bad: Object = {"record": "quarantined", "capture_id": "of it"}
     (told,) = remedies([LOADER, bad, bad], HERE)
     assert told.startswith("2 quarantined: ")
     assert "pcapline load --retry captures" in told
     assert "pcapline store dismiss CAPTURE" in told
     (told,) = remedies([bad], None)
     assert "pcapline status DIR" in told
+
+
+def test_what_has_no_capture_is_not_to_be_dismissed() -> None:
+    bad: Object = {"record": "quarantined", "capture_id": None}
+    (told,) = remedies([{"record": "store"}, bad], HERE)
+    assert told.startswith("1 quarantined that the store does not know: once mended, pcapline load --retry captures; ")
+    assert "store dismiss" not in told
+    (told,) = remedies([{"record": "store", "reason": "it does not answer"}, bad], HERE)
+    assert "store dismiss" in told  # nobody could ask
+
+
+def test_what_was_dismissed_is_not_to_be_dismissed_again() -> None:
+    (told,) = remedies([{"record": "dismissed", "capture_id": "of it"}], HERE)
+    assert told == "1 dismissed, and in quarantine still: delete the file; once mended, pcapline load --retry captures"
+
+
+def test_what_is_passed_over_is_to_be_moved() -> None:
+    (told,) = remedies([LOADER, {"record": "passed_over"}], HERE)
+    assert told.startswith("1 passed over: ")
 
 
 def test_files_that_wait_where_nobody_watches() -> None:
@@ -44,4 +63,7 @@ def test_what_is_to_be_typed_can_be() -> None:
 def test_a_disk_that_is_nearly_full() -> None:
     (told,) = remedies([LOADER | {"asks_for_pause": True}], HERE)
     assert "captures/.pcapline/archive" in told
-    assert "loader.disk_policy" in told
+    assert "set loader.disk_policy to drop" in told
+    (told,) = remedies([LOADER | {"asks_for_pause": True}], HERE, archive_is_dropped=True)
+    assert "captures/.pcapline/archive" in told
+    assert "disk_policy" not in told

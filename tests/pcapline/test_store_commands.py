@@ -238,11 +238,22 @@ def test_what_is_in_quarantine_is_told_until_somebody_dismisses_it(folder: Path)
     (folder / "elsewhere").rename(aside / "b.pcap")
     again = pcapline("store", "dismiss", ids["a.pcap"], ids["b.pcap"], "--json", cwd=folder)
     assert (again.returncode, [item["file"] for item in objects(again)]) == (6, ["b.pcap"])
-    assert "1 of 2 not quarantined" in again.stderr
-    assert told("spool")["b.pcap"] is None  # it lies there still
+    assert "1 of 2 dismissed before" in again.stderr and "not quarantined" not in again.stderr
+    assert list(told("spool")) == ["c.pcap"]
+    shown = pcapline("status", "spool", cwd=folder)
+    path = f"{aside.relative_to(folder)}/b.pcap"  # it lies there still
+    assert f"\ndismissed    {path} (sensor office, capture {ids['b.pcap']}): not_a_capture: " in shown.stdout
+    assert "1 quarantined: once mended" in shown.stderr and "1 dismissed, and in quarantine still: delete" in shown.stderr
+    settled(aside / "b.pcap", b"words that nobody has looked at")
+    assert told("spool") == {"b.pcap": None, "c.pcap": ids["c.pcap"]}
+    shown = pcapline("status", "spool", cwd=folder)
+    assert "1 quarantined that the store does not know: " in shown.stderr
+    nobodys = pcapline("store", "dismiss", "0" * 32, cwd=folder)
+    assert (nobodys.returncode, "1 of 1 not quarantined" in nobodys.stderr) == (6, True)
     assert pcapline("store", "dismiss", "--all", cwd=folder).stdout.split()[:2] == ["dismissed", "c.pcap"]
     nothing = pcapline("store", "dismiss", "--all", cwd=folder)
-    assert (nothing.returncode, nothing.stderr) == (0, "pcapline: nothing is quarantined\n")
+    assert (nothing.returncode, nothing.stderr.count("\n")) == (0, 1)
+    assert nothing.stderr.startswith("pcapline: the store has nothing in quarantine; ")
 
 
 def test_each_of_several_files_of_one_name_is_told_with_its_own_capture(folder: Path) -> None:

@@ -113,6 +113,29 @@ def test_archived_files_are_counted_and_those_of_a_stopped_loader_wait(spool: Pa
     assert told["b.pcap"] == ("waiting", f"{len(some(1)):,} bytes; nobody watches this directory")
 
 
+def test_that_somebody_watches_is_told_before_the_next_scan(spool: Path, database: Path) -> None:
+    hand_over(some(0), spool / "a.pcap")
+    with watching(spool, database, replace(QUICK, rescan_s=3_600.0)) as watch:
+        watch.until(lambda: watch.states().get("a.pcap") is FileState.LOADED)
+        assert state_in_note(spool, "a.pcap") is SpoolState.LOADING  # as its turn came
+
+
+def test_what_is_never_loaded_from_where_it_lies_is_told(spool: Path, database: Path) -> None:
+    with closing(open_sqlite(database, time.time)) as store:
+        store.apply_schema()
+    kept = hand_over(some(0), spool / "bad name!" / "x.pcap")
+    hand_over(some(0), spool / "edge" / "deeper" / "x.pcap")
+    (spool / "link.pcap").symlink_to(kept)
+    told = status(spool, database)
+    assert {name: record for name, (record, _) in told.items()} == dict.fromkeys(
+        ("bad name!", "deeper", "link.pcap"), "passed_over"
+    )
+    assert "no sensor can have its name" in told["bad name!"][1]
+    shown = pcapline("status", spool, "--store", f"sqlite:{database}", cwd=spool.parent)
+    assert f"\npassed_over  {spool / 'link.pcap'}: it is a symbolic link" in shown.stdout
+    assert "3 passed over: " in shown.stderr
+
+
 def test_another_content_on_the_inode_of_a_loaded_one_waits(spool: Path, database: Path) -> None:
     kept = hand_over(some(0), spool / "a.pcap")
     with closing(open_sqlite(database, time.time)) as store:
