@@ -1,6 +1,6 @@
 """What `verify` found of a capture's rows, as lines for people and as objects of the JSON contract."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from pcapline.text import count_text, printable
@@ -8,6 +8,9 @@ from schema.objects import Object, json_value, uuid_text
 from schema.tables import Table
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from loader.archive.absence import AbsentSensor
     from loader.archive.check import ArchiveVerdict
     from loader.review.recheck import Findings, PartitionFault, RowFault
 
@@ -59,6 +62,20 @@ def archive_lines(verdict: "ArchiveVerdict") -> Iterator[str]:
         yield f"DIFFERS  archive: sensor {wrong.sensor}: {printable(wrong.name)}: {wrong.fault.value}{of}"
     if verdict.wrong_count > len(verdict.wrong):
         yield f"DIFFERS  archive: and {count_text(verdict.wrong_count - len(verdict.wrong), 'further file')}"
+
+
+def absence_objects(absent: Sequence["AbsentSensor"]) -> Iterator[Object]:
+    """One object a sensor none of whose captures has a file."""
+    for each in absent:
+        yield {"archived": "absent", "sensor": each.sensor, "file": None, "capture_id": None, "captures": each.captures}
+
+
+def absence_lines(absent: Sequence["AbsentSensor"], directory: "Path") -> Iterator[str]:
+    """The same in words."""
+    where = printable(str(directory))
+    for each in absent:
+        looked_for = count_text(each.captures, "capture")
+        yield f"DIFFERS  archive: sensor {each.sensor}: no file of its newest {looked_for} is in {where}: moved, not mounted?"
 
 
 def _archive_files(verdict: "ArchiveVerdict") -> int:

@@ -42,6 +42,10 @@ class CaptureFiles:
             self._read(next(iter(self._unread)))
         return self._contents.get(part.prefix_id)
 
+    def has_named(self, record: CaptureRecord) -> bool:
+        """Whether a file is here by the capture's name, whatever it holds."""
+        return record.facts.file_name in self._by_name()
+
     def _is(self, path: Path, capture_id: bytes) -> bool:
         if path in self._unread:
             self._read(path)

@@ -201,8 +201,8 @@ def _address(port: int) -> str:
 
 
 def _tell_verdict(verdict: "Verdict") -> None:
-    from pcapline.commands.verify import write_verdict
     from pcapline.text import printable
+    from pcapline.verdicts import write_verdict
 
     write_verdict(verdict.identities, as_json=False)
     truth = verdict.truth

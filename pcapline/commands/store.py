@@ -123,8 +123,8 @@ def _compare(source: "Store", target: "Store", *, as_json: bool) -> bool:
     """Whether both are the same, and the copy adds up by itself."""
     from exporter.reconcile import reconcile
     from exporter.rounds import ALL
-    from pcapline.commands.verify import write_verdict
     from pcapline.output import json_line
+    from pcapline.verdicts import write_verdict
     from schema.store.comparing import differences
 
     now_ms, same = int(time.time() * 1000), True

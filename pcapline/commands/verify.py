@@ -12,17 +12,18 @@ import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from pcapline.options import add_config_option, add_json_option, add_store_option, settings_of
 from pcapline.text import count_text, printable
 from pcapline.usage import UsageError, some_path
+from pcapline.verdicts import write_conclusion, write_identities
 from schema.errors import PcaplineError, StoreUnavailableError
 from schema.settings import Settings, StoreSettings
 
 if TYPE_CHECKING:
-    from exporter.reconciliation import Difference, Reconciliation
+    from exporter.reconciliation import Reconciliation
     from schema.store.reading import StoreReader
     from schema.store.writing import Store
 
@@ -30,12 +31,13 @@ _NOTHING = 6  # exit code: no such sensor
 _NEWEST = 200  # captures of each sensor that are recounted unless all are asked for
 _WITHOUT_SCHEME = re.compile(r"[\w.-]+:\d+/\S*|\[[\da-fA-F:]+\]:\d+/\S*")
 _COME_AGAIN = 5  # exit code: the page cannot be held against this ledger yet
-_SIDES = {
-    "packets": "packets in the files = in flow rows + in none, by reason",
-    "rows": "rows in the manifests = rows in the store",
-    "totals": "sum of all totals in the ledgers = of all their commits",
-    "metrics": "sum of all counters on the page = in the ledgers",
-}
+
+
+class _Rows(NamedTuple):
+    """What came of decoding captures again."""
+
+    differing: int = 0  # captures whose rows differ still
+    repaired: int = 0  # rows
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -75,14 +77,17 @@ def run(given: Namespace) -> int:
         if given.scrape is None and verdict.holds and not verdict.coverage.captures and not given.as_json:
             sys.stderr.write("pcapline: nothing to verify: no capture is loaded\n")
             return 0
-        write_verdict(verdict, as_json=given.as_json)
-        differing, repaired = _look_at_rows(given, settings, store, verdict)
-        if repaired:
+        write_identities(verdict, as_json=given.as_json)
+        rows = _look_at_rows(given, settings, store, verdict)
+        if rows.repaired:
             verdict = _verdict(given, store)
-            write_verdict(verdict, as_json=given.as_json)
-        wrong = _hold_against_archive(given, store)
-    code = _exit_code(given, verdict)
-    return 1 if differing or wrong else code
+            write_identities(verdict, as_json=given.as_json)
+        wrong = 0 if given.archive is None else _hold_against_archive(given, store)
+    holds = verdict.holds and not rows.differing and not wrong
+    if not given.as_json:
+        write_conclusion(verdict, holds=holds)
+    unchecked = _tell_unchecked(given, verdict)
+    return unchecked if holds else 1
 
 
 def _check_address(url: str) -> None:
@@ -103,20 +108,25 @@ def _verdict(given: Namespace, store: "StoreReader") -> "Reconciliation":
     return reconcile(store, int(time.time() * 1000), page, given.sensor or None, selection=selection)
 
 
-def _exit_code(given: Namespace, verdict: "Reconciliation") -> int:
-    unchecked = not any(identity.name == "metrics" for identity in verdict.identities)
-    if unchecked:
-        sys.stderr.write(f"pcapline: metrics were not checked; {_why_unchecked(given)}\n")
-    if not verdict.holds:
-        return 1
-    return _COME_AGAIN if unchecked and given.scrape is not None and not given.sensor else 0
+def _tell_unchecked(given: Namespace, verdict: "Reconciliation") -> int:
+    """Say what was not looked at; the exit code where what was, holds."""
+    left_out = []
+    if not given.full or given.archive is None:
+        nor_mended = "nor mended, " if given.repair else ""
+        left_out.append(f"what is written in rows that count right was not compared, {nor_mended}--full --archive DIR does it")
+    metrics = any(identity.name == "metrics" for identity in verdict.identities)
+    if not metrics:
+        left_out.append(f"metrics were not checked; {_why_unchecked(given)}")
+    for each in left_out:
+        _warn(printable(each))
+    return 0 if metrics or given.scrape is None or given.sensor else _COME_AGAIN
 
 
-def _look_at_rows(given: Namespace, settings: Settings, store: "Store", verdict: "Reconciliation") -> tuple[int, int]:
-    """Tell which rows differ; in how many captures they do still, and how many rows were put right."""
+def _look_at_rows(given: Namespace, settings: Settings, store: "Store", verdict: "Reconciliation") -> _Rows:
+    """Tell which rows differ."""
     every = given.full and given.archive is not None
     if verdict.holds and not every:
-        return 0, 0
+        return _Rows()
     from loader.settings import LoaderSettings
     from pcapline.findings import finding_lines, finding_objects
     from pcapline.output import json_line
@@ -137,23 +147,28 @@ def _look_at_rows(given: Namespace, settings: Settings, store: "Store", verdict:
     if every and not given.as_json:
         left_out = f"; {checks.not_compared:,} could not be" if checks.not_compared else ""
         sys.stdout.write(f"{count_text(compared, 'capture')} compared row by row, by decoding its file again{left_out}\n")
-    return differing, repaired
+    return _Rows(differing=differing, repaired=repaired)
 
 
 def _hold_against_archive(given: Namespace, store: "StoreReader") -> int:
-    """Tell whether the archive of a watched directory is what the ledger says; how many files are wrong."""
+    """Tell whether the archive is what the ledger says; how many files are wrong, and sensors without any."""
+    from loader.archive.absence import absent_sensors
     from loader.archive.check import ArchiveCheck
     from loader.spool.files import ARCHIVE, OWN_FOLDER
-    from pcapline.findings import archive_lines, archive_objects
+    from pcapline.findings import absence_lines, absence_objects, archive_lines, archive_objects
     from pcapline.output import json_line
 
-    archive = None if given.archive is None else given.archive / OWN_FOLDER / ARCHIVE
-    if archive is None or not archive.is_dir():
-        return 0
-    verdict = ArchiveCheck(archive=archive, store=store, clock=time.time).step(None if given.full else 0)
-    lines = map(json_line, archive_objects(verdict)) if given.as_json else archive_lines(verdict)
+    wrong = 0
+    lines: list[str] = []
+    archive = given.archive / OWN_FOLDER / ARCHIVE
+    if archive.is_dir():
+        verdict = ArchiveCheck(archive=archive, store=store, clock=time.time).step(None if given.full else 0)
+        lines += map(json_line, archive_objects(verdict)) if given.as_json else archive_lines(verdict)
+        wrong = verdict.wrong_count
+    absent = absent_sensors(store, given.archive, given.sensor, int(time.time() * 1000))
+    lines += map(json_line, absence_objects(absent)) if given.as_json else absence_lines(absent, given.archive)
     sys.stdout.writelines(f"{line}\n" for line in lines)
-    return verdict.wrong_count
+    return wrong + len(absent)
 
 
 def _warn(message: str) -> None:
@@ -207,52 +222,3 @@ def _are_known(wanted: Sequence[str], known: Sequence[str]) -> bool:
         names = ", ".join(sorted(known)) or "none"
         sys.stderr.write(f"pcapline: no sensor {printable(', '.join(unknown))} in the ledger; it has: {names}\n")
     return not unknown
-
-
-def write_verdict(verdict: "Reconciliation", *, as_json: bool) -> None:
-    """One line an identity, then one for each difference."""
-    if as_json:
-        _write_json(verdict)
-        return
-    for identity in verdict.identities:
-        sides = f"{identity.left:>14,}  {identity.right:>14,}  difference {identity.difference:,}"
-        sys.stdout.write(f"{identity.name:<8}  {sides}  {_SIDES[identity.name]}\n")
-    for difference in verdict.differing:
-        sys.stdout.write(f"DIFFERS  {printable(_difference_text(difference))}\n")
-    unnamed = verdict.differing_count - len(verdict.differing)
-    if unnamed:
-        sys.stdout.write(f"DIFFERS  and {count_text(unnamed, 'further number')}\n")
-    coverage = verdict.coverage
-    expired = f", the rows of {coverage.expired:,} have expired" if coverage.expired else ""
-    older = " (--full counts all)" if coverage.checked < coverage.captures else ""
-    checked = f"{coverage.checked:,} of {count_text(coverage.captures, 'capture')} counted again{older}{expired}"
-    sys.stdout.write(f"{checked}: {'every identity holds' if verdict.holds else 'NOT everything adds up'}\n")
-
-
-def _difference_text(difference: "Difference") -> str:
-    from schema.objects import uuid_text
-
-    where = f"sensor {difference.sensor}: " if difference.sensor else ""
-    if difference.capture_id:
-        where += f"capture {uuid_text(difference.capture_id)} ({difference.file_name or 'unknown file'}): "
-    return f"{difference.identity}: {where}{difference.subject}: {difference.left:,} against {difference.right:,}"
-
-
-def _write_json(verdict: "Reconciliation") -> None:
-    from pcapline.output import json_line
-    from schema.objects import uuid_text
-
-    for identity in verdict.identities:
-        item = {"identity": identity.name, "left": identity.left, "right": identity.right}
-        sys.stdout.write(json_line({**item, "difference": identity.difference}) + "\n")
-    for difference in verdict.differing:
-        found = {
-            "differs": difference.identity,
-            "sensor": difference.sensor,
-            "subject": difference.subject,
-            "left": difference.left,
-            "right": difference.right,
-            "capture_id": uuid_text(difference.capture_id) if difference.capture_id else None,
-            "file": difference.file_name or None,
-        }
-        sys.stdout.write(json_line(found) + "\n")

@@ -70,6 +70,10 @@ def test_what_no_number_shows_is_seen_by_decoding_every_capture_again(folder: Pa
     told = pcapline("verify", "--full", "--archive", "kept", cwd=folder)
     assert told.returncode == 1
     assert all(said in told.stdout for said in ("missing in flows", "surplus in flows", ": protocol"))
+    assert told.stdout.splitlines()[-1] == "3 of 3 captures counted again: NOT everything adds up"
+    assert "every identity holds" not in told.stdout
+    unmended = pcapline("verify", "--archive", "kept", "--repair", cwd=folder)
+    assert "was not compared, nor mended, --full --archive DIR does it" in unmended.stderr
     assert pcapline("verify", "--full", "--archive", "kept", "--repair", cwd=folder).returncode == 0
     assert "3 captures compared row by row" in pcapline("verify", "--full", "--archive", "kept", cwd=folder).stdout
 
@@ -180,3 +184,28 @@ def test_a_page_that_cannot_be_had_is_told_with_what_mends_it(folder: Path, tmp_
         assert "--scrape-token-file FILE" in told(guarded, "--scrape-ca-file", authority.file)
         assert "is it http:, not https:?" in told(plain.replace("http:", "https:"))
         assert "is it https:, not http:?" in told(guarded.replace("https:", "http:"))
+
+
+@pytest.mark.parametrize("flags", [(), ("--full",)])
+def test_a_directory_that_has_nothing_of_a_sensor_is_told(folder: Path, flags: tuple[str, ...]) -> None:
+    (folder / "empty").mkdir()
+    settled(folder / "empty" / "hosts", b"no capture")
+    told = pcapline("verify", *flags, "--archive", "empty", cwd=folder)
+    assert told.returncode == 1
+    assert "archive: sensor standalone: no file of its newest 3 captures is in empty" in told.stdout
+    items = objects(pcapline("verify", *flags, "--archive", "empty", "--json", cwd=folder))
+    assert [item["captures"] for item in items if item.get("archived") == "absent"] == [3]
+    for number, file in enumerate((folder / "kept").iterdir()):  # the content is enough
+        settled(folder / "empty" / f"renamed-{number}", file.read_bytes())
+    assert pcapline("verify", *flags, "--archive", "empty", cwd=folder).returncode == 0
+
+
+def test_of_two_sensors_the_one_that_was_moved_away_is_told(folder: Path) -> None:
+    (folder / "lan").mkdir()
+    settled(folder / "lan" / "lan.pcap", capture(conversation("lan.example.com"), start_s=START_S))
+    assert pcapline("load", "lan", "--sensor", "lan", cwd=folder).returncode == 0
+    told = pcapline("verify", "--archive", "kept", cwd=folder)
+    assert (told.returncode, told.stdout.count("DIFFERS")) == (1, 1)
+    assert "archive: sensor lan: no file of its newest 1 capture is in kept" in told.stdout
+    assert pcapline("verify", "--archive", "kept", "--sensor", "standalone", cwd=folder).returncode == 0
+    assert pcapline("verify", "--archive", "lan", cwd=folder).returncode == 0, "what was loaded by hand is nobody's to keep"
