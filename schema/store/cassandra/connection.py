@@ -290,6 +290,9 @@ def cluster_of(contact_points: Sequence[str], port: int, options: CassandraOptio
         port=port,
         execution_profiles={EXEC_PROFILE_DEFAULT: profile},
         protocol_version=5,
+        # the driver gives a node that is busy 5 and 2 s for what a connection begins with
+        connect_timeout=options.connect_timeout_s,
+        control_connection_timeout=options.connect_timeout_s,
         compression=not all(map(_is_loopback, contact_points)),
         # without it a request of some kilobytes can wait 40 ms for an acknowledgement
         sockopts=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
